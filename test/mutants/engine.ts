@@ -1,0 +1,126 @@
+import type { Mutant } from "./mutant.ts";
+
+const test = "test/properties/engine-timelines.property.test.ts";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "a timeline goes on over the border of a chunk that does not continue the one before",
+    file: "src/engine/rooms/timeline.ts",
+    find: "return older.chunk === newer.chunk || chunk.continues;",
+    replace: "return true;",
+    test,
+  },
+  {
+    name: "a chunk that somebody else attested counts for every reader",
+    file: "src/engine/rooms/timeline.ts",
+    find: "chunk === undefined || !isAttested(chunk, reader)",
+    replace: "chunk === undefined",
+    test,
+  },
+  {
+    name: "a delta goes on past the newest event that was told",
+    file: "src/engine/rooms/timeline.ts",
+    find: 'older.position <= bounds.after) return "whole";',
+    replace: 'older.position <= bounds.after && data.timeline.length - first >= bounds.limit) return "whole";',
+    test,
+  },
+  {
+    name: "a timeline that is cut at its limit is not limited",
+    file: "src/engine/rooms/timeline.ts",
+    find: 'bounds.limit || !isVisible(older, bounds)) return "cut";',
+    replace: 'bounds.limit || !isVisible(older, bounds)) return "whole";',
+    test,
+  },
+  {
+    name: "history before a join is shown whatever its visibility",
+    file: "src/engine/rooms/timeline.ts",
+    find: "return sinceOrderKey === undefined || event.orderKey >= sinceOrderKey;",
+    replace: "return true;",
+    test,
+  },
+  {
+    name: "a departed reader is shown what came after the departure",
+    file: "src/engine/rooms/room-plan.ts",
+    find: "    upToOrderKey: sinceOrderKey,\n",
+    replace: "",
+    test,
+  },
+  {
+    name: "one event fewer is read, so that nothing shows whether the first one follows what was told",
+    file: "src/engine/rooms/room-plan.ts",
+    find: "config.timelineLimit + 1)",
+    replace: "config.timelineLimit)",
+    test,
+  },
+  {
+    name: "a live room that nothing covers stays live",
+    file: "src/engine/plan.ts",
+    find: "if (hasChanged(input.view, index, input.from)) addMissed(missed, input, index);",
+    replace: "continue;",
+    test,
+  },
+  {
+    name: "a room that comes back is told from pos on, not from where it was left",
+    file: "src/engine/connection/told.ts",
+    find: '(told.upTo === "live" ? from : told.upTo)',
+    replace: "(told.upTo > from ? told.upTo : from)",
+    test,
+  },
+  {
+    name: "a timeline limit that was lost in a gap is remembered",
+    file: "src/engine/connection/told-after.ts",
+    find: "if (room.isTimelineExpanded || timeline?.limited === true) return timelineLimit;",
+    replace:
+      "if (room.isTimelineExpanded) return timelineLimit;\n  if (timeline?.limited === true) return told.timelineLimit;",
+    test,
+  },
+  {
+    name: "messages that came while no timeline was wanted count as told",
+    file: "src/engine/connection/told-after.ts",
+    find: "return timelineLimit === 0 && hasRoomNews ? 0 : told.timelineLimit;",
+    replace: "return hasRoomNews ? told.timelineLimit : told.timelineLimit;",
+    test,
+  },
+  {
+    name: "a departure after untold messages is told as if they were told",
+    file: "src/engine/rooms/room-plan.ts",
+    find: "isTimelineExpanded: reads.timelineEvents > 0 && told?.config.timelineLimit === 0,",
+    replace: "isTimelineExpanded: false,",
+    test: "test/unit/engine/plan.test.ts",
+  },
+  {
+    name: "state that changed while it was not wanted counts as told",
+    file: "src/engine/rooms/room-config.ts",
+    find: "!isVague(selector) && !isMissed(selector)",
+    replace: "!isVague(selector) && (isMissed(selector) || true)",
+    test,
+  },
+  {
+    name: "a lazy member who changed behind a gap counts as sent",
+    file: "src/engine/rooms/selected-state.ts",
+    find: "userId) => room.sentMembers.has(userId) && !sent.has(userId)));",
+    replace: "userId) => room.sentMembers.has(userId) && sent.has(userId)));",
+    test,
+  },
+  {
+    name: "a sender whose member event changed is not sent again",
+    file: "src/engine/rooms/lazy-members.ts",
+    find: "plan.sentMembers.has(event.sender) && !changed.has(event.sender)",
+    replace: "plan.sentMembers.has(event.sender)",
+    test,
+  },
+  {
+    name: "a room that is joined again is told as a delta",
+    file: "src/engine/rooms/room-plan.ts",
+    find: "told === undefined || told.as !== as || rooms.since(index) > toldUpTo(told, input.from)",
+    replace: 'told === undefined || (told.as !== as && as !== "joined")',
+    test,
+  },
+  {
+    name: "a departure that was missed is never told",
+    file: "src/engine/lists/list-answers.ts",
+    find: "return told !== undefined && owesDeparture(told, rooms.since(index), from);",
+    replace: "return told !== undefined && rooms.since(index) > from;",
+    test,
+  },
+];

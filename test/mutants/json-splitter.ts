@@ -1,0 +1,111 @@
+import type { Mutant } from "./mutant.ts";
+
+const test = "test/properties/json-splitter.property.test.ts";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "a value that crosses chunks loses what the first chunk had of it",
+    file: "src/lib/json-splitter.ts",
+    find: "    this.#value.carryOver(bytes);\n",
+    replace: "",
+    test,
+  },
+  {
+    name: "a span that crosses chunks skips the beginning of the next chunk",
+    file: "src/lib/json-span.ts",
+    find: "    this.#from = 0;\n",
+    replace: "",
+    test,
+  },
+  {
+    name: "a value is a view of its chunk and changes with it",
+    file: "src/lib/json-splitter.ts",
+    find: "  return copy;",
+    replace: "  return bytes.subarray(from, to);",
+    test,
+  },
+  {
+    name: "a bracket closes a brace",
+    file: "src/lib/json-splitter.ts",
+    find: "this.#depth === 0 || this.#isInObject !== isObject",
+    replace: "this.#depth === 0",
+    test,
+  },
+  {
+    name: "a body that ends inside a container is whole",
+    file: "src/lib/json-splitter.ts",
+    find: "this.#state !== AFTER_VALUE || this.#depth > 0",
+    replace: "this.#state !== AFTER_VALUE",
+    test,
+  },
+  {
+    name: "inside a value that no pattern leads through, keys count as the place",
+    file: "src/lib/json-splitter.ts",
+    find: "if (this.#depth === this.#trail.depth) this.#trail.toKey",
+    replace: "if (this.#captureDepth < 0) this.#trail.toKey",
+    test,
+  },
+  {
+    name: "a key with escapes is compared as it is written",
+    file: "src/lib/json-key.ts",
+    find: 'if (!text.includes("\\\\")) return text;',
+    replace: "if (text !== undefined) return text;",
+    test,
+  },
+  {
+    name: "elements of an array are counted from one",
+    file: "src/lib/json-trail.ts",
+    find: '"" : -1',
+    replace: '"" : 0',
+    test,
+  },
+  {
+    name: "a literal pattern hides the patterns with * beside it",
+    file: "src/lib/json-patterns.ts",
+    find: "isAny(pattern) || pattern.path[depth] === literal",
+    replace: "pattern.path[depth] === literal",
+    test,
+  },
+  {
+    name: "a number may have leading zeros",
+    file: "src/lib/json-grammar.ts",
+    find: "on(INTEGER, DIGITS, INTEGER);",
+    replace: "for (const state of [ZERO, INTEGER]) on(state, DIGITS, INTEGER);",
+    test,
+  },
+  {
+    name: "a string may hold control characters",
+    file: "src/lib/json-grammar.ts",
+    find: "let byte = 0x20; byte <= 0xff",
+    replace: "let byte = 0x00; byte <= 0xff",
+    test,
+  },
+  {
+    name: "an object may end with a comma",
+    file: "src/lib/json-grammar.ts",
+    find: 'on(FIRST_KEY, "}", AFTER_VALUE, CLOSE_OBJECT);',
+    replace: 'for (const state of [BEFORE_KEY, FIRST_KEY]) on(state, "}", AFTER_VALUE, CLOSE_OBJECT);',
+    test,
+  },
+  {
+    name: "an escape has three hexadecimal digits",
+    file: "src/lib/json-grammar.ts",
+    find: "on(escaped + 4, HEX_DIGITS, inside);",
+    replace: "on(escaped + 3, HEX_DIGITS, inside);",
+    test,
+  },
+  {
+    name: "a member's value ends at an escaped quote",
+    file: "src/lib/json-members.ts",
+    find: "byte === BACKSLASH ? 2 : 1",
+    replace: "1",
+    test,
+  },
+  {
+    name: "dropping the first members leaves a comma behind",
+    file: "src/lib/json-members.ts",
+    find: "isAnyKept ? member.valueEnd : members[index + 1]?.start",
+    replace: "member.valueEnd",
+    test,
+  },
+];
