@@ -1,0 +1,106 @@
+import { parseArgs } from "node:util";
+import { isNativeError } from "node:util/types";
+import type { ConfigFlags } from "./load.ts";
+
+/** The command line is wrong; the message is one line for the person who typed it. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** Which part of the service this process runs: `client` answers clients, `intake` polls the homeserver. */
+export type Role = "all" | "client" | "intake";
+
+type Arguments =
+  | {
+      readonly command: "start" | "migrate" | "check-config";
+      /** Configuration files in the order in which they are merged. */
+      readonly files: readonly string[];
+      readonly role: Role;
+      readonly flags: ConfigFlags;
+    }
+  | { readonly command: "help" }
+  | { readonly command: "version" };
+
+const COMMANDS = ["start", "migrate", "check-config"] as const;
+const ROLES = ["all", "client", "intake"] as const;
+const MAX_PORT = 65_535;
+
+const OPTIONS = {
+  config: { type: "string", short: "c", multiple: true },
+  homeserver: { type: "string" },
+  port: { type: "string" },
+  "data-dir": { type: "string" },
+  role: { type: "string" },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean" },
+} as const;
+
+/**
+ * Reads the arguments after the program's name. `--help` and `--version` win over all others.
+ * @throws {UsageError}
+ */
+export function parseArguments(argv: readonly string[]): Arguments {
+  const { values, positionals } = parse(argv);
+  if (values.help === true) return { command: "help" };
+  if (values.version === true) return { command: "version" };
+  const [command = "start", surplus] = positionals;
+  if (surplus !== undefined) throw new UsageError(`one command at a time: ${positionals.join(" ")}`);
+  const { homeserver, port, "data-dir": dataDir } = values;
+  return {
+    command: oneOf(COMMANDS, command, "command"),
+    files: values.config ?? [],
+    role: oneOf(ROLES, values.role ?? "all", "--role"),
+    flags: {
+      ...(homeserver !== undefined && { homeserver }),
+      ...(port !== undefined && { port: portOf(port) }),
+      ...(dataDir !== undefined && { dataDir }),
+    },
+  };
+}
+
+/** What `--help` prints. */
+export function helpText(): string {
+  return `Usage: slidecar [command] [flags]
+
+Commands
+  start          run the service (the default)
+  migrate        bring the database schema up to date and exit
+  check-config   read the configuration, print it with secrets masked and exit
+
+Flags
+  -c, --config FILE   YAML file; may be repeated, later files are laid over earlier ones
+  --homeserver URL    base URL of the homeserver (homeserver.url)
+  --port N            port of the client listener (listeners)
+  --data-dir DIR      folder of the embedded database (data_dir)
+  --role ROLE         all, client or intake: which part this process runs (default all)
+  --help              print this and exit
+  --version           print the version and exit
+
+Every key of the file can be set in the environment: SLIDECAR__HOMESERVER__URL sets homeserver.url.
+Defaults come first, then files in their order, then the environment, then flags; later ones win.
+
+Exit code 0: done; 1: the configuration, the database or the secret is at fault; 2: wrong usage.
+`;
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    // Node's first sentence names the argument; those after it explain its own rules.
+    const [reason] = (isNativeError(error) ? error.message : String(error)).split(". ");
+    throw new UsageError(reason, { cause: error });
+  }
+}
+
+function oneOf<Word extends string>(words: readonly Word[], given: string, what: string): Word {
+  const word = words.find((each) => each === given);
+  if (word === undefined) throw new UsageError(`unknown ${what} ${given}; expected ${words.join(", ")}`);
+  return word;
+}
+
+function portOf(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= MAX_PORT)) throw new UsageError(`--port expects a number from 0 to ${MAX_PORT}, got ${text}`);
+  return port;
+}

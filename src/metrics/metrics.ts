@@ -1,0 +1,159 @@
+import type { Registry } from "prom-client";
+import { counter, gauge, histogram } from "./instruments.ts";
+
+/** Wire forms of the sync request, as a label. */
+const DIALECTS = ["msc3575", "simplified-msc3575", "v4"] as const;
+
+/** From a look-up in memory to an answer that had to be read from a cold database; in seconds. */
+const COMPUTE_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/** Fine from 5 to 50 ms, where the target for an event's way through Slidecar lies; in seconds. */
+const UPSTREAM_TO_ANSWER_BUCKETS = [
+  0.001, 0.002, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5,
+];
+
+/** From an empty poll without wait to an initial sync that takes the homeserver half an hour; in seconds. */
+const POLL_BUCKETS = [0.05, 0.25, 1, 5, 15, 30, 35, 60, 120, 300, 900, 1800];
+
+/** From one live row to a batch of whole rooms; in seconds. */
+const TRANSACTION_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+
+/** Around the 2 ms for which the lock may be held; in seconds. */
+const POSITION_LOCK_BUCKETS = [0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/**
+ * All metrics, registered. Each label value is declared here and starts at zero, so that a rate is known before the first
+ * event. Ids never become labels; they go to the log.
+ */
+export function createMetrics(registry: Registry) {
+  return { ...syncMetrics(registry), ...intakeMetrics(registry), ...storeMetrics(registry) };
+}
+
+function syncMetrics(registry: Registry) {
+  return {
+    syncRequests: counter(registry, {
+      name: "slidecar_sync_requests_total",
+      help:
+        "Sync requests by how they ended: news, or no news until the timeout; unknown_pos, rejected for another fault " +
+        "of the client, superseded by a newer request of its connection, gone with the client, failed.",
+      labels: {
+        dialect: DIALECTS,
+        outcome: ["news", "timeout", "unknown_pos", "rejected", "superseded", "gone", "failed"],
+      },
+    }),
+    syncComputeSeconds: histogram(registry, {
+      name: "slidecar_sync_compute_seconds",
+      help: "Time to compute one answer, without the wait for news.",
+      labels: { dialect: DIALECTS, kind: ["initial", "delta"] },
+      buckets: COMPUTE_BUCKETS,
+    }),
+    upstreamToAnswerSeconds: histogram(registry, {
+      name: "slidecar_upstream_to_answer_seconds",
+      help: "From the end of the homeserver's response that brought news to the start of the answer that tells them.",
+      labels: {},
+      buckets: UPSTREAM_TO_ANSWER_BUCKETS,
+    }),
+    waitingRequests: gauge(registry, {
+      name: "slidecar_waiting_requests",
+      help: "Sync requests that wait for news now.",
+      labels: {},
+    }),
+    unknownPositions: counter(registry, {
+      name: "slidecar_connections_unknown_pos_total",
+      help:
+        "Requests answered with M_UNKNOWN_POS: the pos was garbage, its connection is gone, the position was left " +
+        "behind, or the device-list log no longer reaches back to it.",
+      labels: { reason: ["malformed", "no_connection", "superseded", "device_lists"] },
+    }),
+    whoami: counter(registry, {
+      name: "slidecar_whoami_total",
+      help: "Access tokens looked up: in memory, or at the homeserver, which knew them, refused them or failed.",
+      labels: { outcome: ["cached", "valid", "invalid", "failed"] },
+    }),
+    passthroughRequests: counter(registry, {
+      name: "slidecar_passthrough_requests_total",
+      help:
+        "Requests passed on to the homeserver: answered by it, failed on the way, left by the client, or refused by " +
+        "Slidecar.",
+      labels: { outcome: ["answered", "failed", "gone", "refused"] },
+    }),
+  };
+}
+
+function intakeMetrics(registry: Registry) {
+  return {
+    pollers: gauge(registry, {
+      name: "slidecar_pollers",
+      help: "Devices whose upstream /sync is being polled now.",
+      labels: {},
+    }),
+    polls: counter(registry, {
+      name: "slidecar_polls_total",
+      help:
+        "Upstream polls: with news, empty, refused because of the token (401, 403), limited (429), failed otherwise, " +
+        "aborted by us.",
+      labels: { outcome: ["news", "empty", "refused", "limited", "failed", "aborted"] },
+    }),
+    pollSeconds: histogram(registry, {
+      name: "slidecar_poll_seconds",
+      help: "From an upstream poll's request to the end of its response, the wait for news included.",
+      labels: {},
+      buckets: POLL_BUCKETS,
+    }),
+    pollBytes: counter(registry, {
+      name: "slidecar_poll_bytes_total",
+      help: "Bytes of the upstream polls' response bodies, decompressed.",
+      labels: {},
+    }),
+    eventsStored: counter(registry, {
+      name: "slidecar_events_stored_total",
+      help: "Events that were new and stored: into a timeline, or as state only.",
+      labels: { kind: ["timeline", "state"] },
+    }),
+    setAside: counter(registry, {
+      name: "slidecar_set_aside_total",
+      help: "Parts of upstream responses that could not be stored and were left out. Above zero, look into the log.",
+      labels: { what: ["room", "event", "section"] },
+    }),
+    intakeRestarts: counter(registry, {
+      name: "slidecar_intake_restarts_total",
+      help: "Times the intake process ended by itself and was started again.",
+      labels: {},
+    }),
+  };
+}
+
+function storeMetrics(registry: Registry) {
+  return {
+    storeTransactionSeconds: histogram(registry, {
+      name: "slidecar_store_transaction_seconds",
+      help: "Write transactions from begin to commit: live traffic, or bulk such as initial syncs.",
+      labels: { kind: ["live", "bulk"] },
+      buckets: TRANSACTION_BUCKETS,
+    }),
+    positionLockSeconds: histogram(registry, {
+      name: "slidecar_position_lock_seconds",
+      help: "How long one transaction held the lock under which positions are drawn.",
+      labels: {},
+      buckets: POSITION_LOCK_BUCKETS,
+    }),
+    streamPosition: gauge(registry, {
+      name: "slidecar_stream_position",
+      help: "The current stream position; microseconds since 1970 or more.",
+      labels: {},
+      aggregator: "max",
+    }),
+    roomsLoaded: gauge(registry, {
+      name: "slidecar_rooms_loaded",
+      help: "Rooms whose columns are held in memory now.",
+      labels: {},
+    }),
+    usersLoaded: gauge(registry, {
+      name: "slidecar_users_loaded",
+      help: "Users whose rooms are held in memory now.",
+      labels: {},
+    }),
+  };
+}
