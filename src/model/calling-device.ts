@@ -1,0 +1,14 @@
+import type { DeviceId, UserId } from "./ids.ts";
+import type { Forwarded } from "./upstream.ts";
+
+/** Who a token stands for: never the token itself, which changes while the device stays. */
+export interface DeviceName {
+  readonly userId: UserId;
+  readonly deviceId: DeviceId;
+}
+
+/** The device that makes a request, with what calls to the homeserver on its behalf need. */
+export interface CallingDevice extends DeviceName {
+  readonly token: string;
+  readonly forwarded: Forwarded;
+}

@@ -1,0 +1,136 @@
+import type { ChunkNid, EventId, EventNid, RoomNid, UserId, UserNid } from "./ids.ts";
+import type { Membership } from "./membership.ts";
+import type { RoomRow } from "./room-row.ts";
+import type { Visibility } from "./visibility.ts";
+
+/** Where an event that is already stored stands. */
+export interface Landmark {
+  readonly orderKey: number;
+  readonly chunk: ChunkNid;
+  /** Order keys of the stored neighbours; undefined: none on that side. */
+  readonly previous: number | undefined;
+  readonly next: number | undefined;
+}
+
+/** An event that is already stored. */
+export interface KnownEvent {
+  readonly nid: EventNid;
+  /** undefined: known as state only. */
+  readonly landmark: Landmark | undefined;
+}
+
+/** A stored own membership of a user whose devices use Slidecar. */
+export interface MembershipRow {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
+  readonly room: RoomNid;
+  readonly membership: Membership;
+  readonly nid: EventNid | undefined;
+  readonly heroes: readonly string[];
+  readonly notifications: number;
+  readonly highlights: number;
+}
+
+/** Everything stored that one section of a response may touch, read under the room's lock. */
+export interface RoomBefore {
+  readonly row: RoomRow;
+  /** For whom the last chunk is attested; undefined: everybody. */
+  readonly lastChunkAttestedFor: UserNid | undefined;
+  readonly known: ReadonlyMap<EventId, KnownEvent>;
+  /** Current state of the keys that the sections name, by {@link stateKeyOf}. */
+  readonly state: ReadonlyMap<string, EventNid>;
+  /** Memberships of the polled user and of other known users that the sections name. */
+  readonly memberships: ReadonlyMap<UserId, MembershipRow>;
+}
+
+export const stateKeyOf = (type: string, stateKey: string): string => `${type}\0${stateKey}`;
+
+/** A checked event, with its body freed of what is personal. */
+export interface EventToStore {
+  readonly eventId: EventId;
+  readonly type: string;
+  readonly stateKey: string | undefined;
+  readonly sender: UserId;
+  readonly originServerTsMs: number;
+  /** The event as a JSON object without `unsigned`, `room_id` and the like. */
+  readonly body: Buffer;
+  /** Members of `unsigned` that are the same for every reader, as a JSON object. */
+  readonly unsigned: Buffer | undefined;
+}
+
+/** An event to be stored. */
+export interface NewEvent {
+  readonly nid: EventNid;
+  readonly event: EventToStore;
+  readonly orderKey: number | undefined;
+  readonly chunk: ChunkNid | undefined;
+  readonly visibility: Visibility;
+  readonly batch: number;
+}
+
+/** An event that was known as state only and now stands in the timeline. */
+export interface PlacedEvent {
+  readonly nid: EventNid;
+  readonly orderKey: number;
+  readonly chunk: ChunkNid;
+  readonly visibility: Visibility;
+  readonly batch: number;
+}
+
+export interface NewChunk {
+  readonly chunk: ChunkNid;
+  readonly attestedFor: UserNid | undefined;
+  readonly continues: boolean;
+  readonly isStart: boolean;
+}
+
+export interface StateChange {
+  readonly type: string;
+  readonly stateKey: string;
+  readonly nid: EventNid;
+  readonly previous: EventNid | undefined;
+  readonly batch: number;
+  /** Whether it belongs to the room's baseline, which is no change of anything told before. */
+  readonly isBaseline: boolean;
+}
+
+/** A new own membership, or a new value for one. */
+export interface MembershipChange {
+  readonly userNid: UserNid;
+  readonly membership: Membership;
+  readonly sender: string;
+  readonly nid: EventNid | undefined;
+  readonly batch: number;
+  /** The membership was another before. */
+  readonly isTransition: boolean;
+  readonly sinceOrderKey: number | undefined;
+  readonly stripped: Buffer | undefined;
+  readonly strippedUs: number | undefined;
+}
+
+/** Per-user facts of a room that come with the user's own stream. */
+export interface PersonalChange {
+  readonly userNid: UserNid;
+  readonly heroes: readonly string[] | undefined;
+  readonly counts: { readonly notifications: number; readonly highlights: number } | undefined;
+  readonly batch: number;
+}
+
+/** What decides a room's order: a batch (its position counts), or a time in microseconds. */
+export interface OrderMark {
+  readonly batch: number | undefined;
+  readonly us: number;
+}
+
+/** What sections of one room write. */
+export interface RoomWrites {
+  readonly room: RoomNid;
+  readonly events: NewEvent[];
+  readonly placed: PlacedEvent[];
+  readonly chunks: NewChunk[];
+  readonly tokens: { readonly orderKey: number; readonly token: string }[];
+  readonly state: StateChange[];
+  readonly memberships: MembershipChange[];
+  readonly personal: PersonalChange[];
+  readonly transactionIds: { readonly nid: EventNid; readonly deviceNid: number; readonly transactionId: string }[];
+}

@@ -1,0 +1,143 @@
+import type { DeviceId, UserNid } from "../model/ids.ts";
+import type { Queryable, Tx } from "./database.ts";
+
+/** A connection is (user, device, conn_id), never a token. */
+export interface ConnectionKey {
+  readonly userNid: UserNid;
+  readonly deviceId: DeviceId;
+  /** `""` where the client gives none. */
+  readonly connId: string;
+}
+
+const USE_CONNECTION = `SELECT use_connection($1, $2, $3, $4, $5) AS before`;
+
+/**
+ * Confirms the position that a client presents. Returns the one that was confirmed before (the same, on a retry);
+ * undefined: the position cannot be honoured.
+ */
+export async function confirmPosition(
+  db: Queryable,
+  key: ConnectionKey,
+  connection: number,
+  position: number,
+): Promise<number | undefined> {
+  const values = [connection, key.userNid, key.deviceId, key.connId, position];
+  const [row] = await db.query<{ before: number | null }>({ name: "use-connection", text: USE_CONNECTION, values });
+  return row?.before ?? undefined;
+}
+
+const SELECT_CONNECTION = `
+  SELECT c.base, c.base_position, d.position, d.delta
+    FROM connections AS c
+    LEFT JOIN connection_deltas AS d
+      ON d.connection = c.connection AND d.position > c.base_position AND d.position <= $2
+   WHERE c.connection = $1
+   ORDER BY d.position`;
+
+/** State at a confirmed position: a base and the confirmed deltas after it, in order. */
+export interface StoredConnection {
+  readonly base: Buffer;
+  readonly deltas: readonly Buffer[];
+}
+
+export async function selectConnection(
+  db: Queryable,
+  connection: number,
+  position: number,
+): Promise<StoredConnection | undefined> {
+  const rows = await db.query<{ base: Buffer; delta: Buffer | null }>({
+    name: "select-connection",
+    text: SELECT_CONNECTION,
+    values: [connection, position],
+  });
+  const [first] = rows;
+  return first && { base: first.base, deltas: rows.flatMap(({ delta }) => (delta === null ? [] : [delta])) };
+}
+
+/** Answers computed from one confirmed position that are kept. A client that cancels often has several under way. */
+const MAX_CHILDREN = 8;
+
+/** Connections of one device. More: a client that invents conn_ids fills the table. Fewer: its own processes displace each other. */
+const MAX_CONNECTIONS = 20;
+
+const INSERT_CHILD = `
+  WITH parent AS (
+    SELECT connection FROM connections WHERE connection = $1 AND confirmed = $2
+  ), kept AS (
+    SELECT position FROM connection_deltas
+     WHERE connection = $1 AND parent = $2 ORDER BY position DESC LIMIT ${MAX_CHILDREN - 1}
+  ), gone AS (
+    DELETE FROM connection_deltas AS d
+     WHERE d.connection = $1 AND d.parent = $2 AND d.position NOT IN (SELECT position FROM kept)
+  )
+  INSERT INTO connection_deltas (connection, position, parent, delta)
+  SELECT parent.connection, $3, $2, $4 FROM parent, set_config('synchronous_commit', 'off', true)
+  RETURNING position`;
+
+/**
+ * Appends an answer to a confirmed position, without waiting for the disk. False: that position is not the confirmed one
+ * any more.
+ */
+export async function insertChild(
+  db: Queryable,
+  connection: number,
+  child: { readonly parent: number; readonly position: number; readonly delta: Buffer },
+): Promise<boolean> {
+  const values = [connection, child.parent, child.position, child.delta];
+  return (await db.query({ name: "insert-child", text: INSERT_CHILD, values })).length > 0;
+}
+
+const INSERT_ROOT = `
+  WITH others AS (
+    SELECT connection, conn_id = $4 AND confirmed = 0 AS is_sibling, used_at
+      FROM connections WHERE user_nid = $2 AND device_id = $3
+  ), gone AS (
+    DELETE FROM connections AS c
+     USING (SELECT connection FROM others WHERE is_sibling ORDER BY connection DESC OFFSET ${MAX_CHILDREN - 1}) AS o
+     WHERE c.connection = o.connection
+  ), crowded AS (
+    DELETE FROM connections AS c
+     USING (SELECT connection FROM others WHERE NOT is_sibling ORDER BY used_at DESC OFFSET ${MAX_CONNECTIONS - 1}) AS o
+     WHERE c.connection = o.connection
+  ), root AS (
+    INSERT INTO connections (connection, user_nid, device_id, conn_id, confirmed, base, base_position)
+    VALUES ($1, $2, $3, $4, 0, $5, 0)
+    RETURNING connection
+  )
+  SELECT connection FROM root`;
+
+const INSERT_FIRST_CHILD = `INSERT INTO connection_deltas (connection, position, parent, delta) VALUES ($1, $2, 0, $3)`;
+
+/** Stores a new connection with its first answer. The others of its key go when it is used. */
+export async function insertConnection(
+  tx: Tx,
+  key: ConnectionKey,
+  first: { readonly connection: number; readonly base: Buffer; readonly position: number; readonly delta: Buffer },
+): Promise<void> {
+  const root = [first.connection, key.userNid, key.deviceId, key.connId, first.base];
+  await tx.query({ name: "insert-root", text: INSERT_ROOT, values: root });
+  const child = [first.connection, first.position, first.delta];
+  await tx.query({ name: "insert-first-child", text: INSERT_FIRST_CHILD, values: child });
+}
+
+const REBASE = `
+  WITH based AS (
+    UPDATE connections SET base = $3, base_position = $2 WHERE connection = $1 AND confirmed = $2 RETURNING connection
+  )
+  DELETE FROM connection_deltas AS d USING based AS b WHERE d.connection = b.connection AND d.position <= $2`;
+
+/** Folds the confirmed deltas into a new base. */
+export async function rebaseConnection(
+  tx: Tx,
+  connection: number,
+  base: { readonly position: number; readonly state: Buffer },
+): Promise<void> {
+  await tx.query({ name: "rebase-connection", text: REBASE, values: [connection, base.position, base.state] });
+}
+
+const EXPIRE = `DELETE FROM connections WHERE used_at < now() - $1 * interval '1 millisecond'`;
+
+/** Removes connections that were not used for so long. */
+export async function expireConnections(db: Queryable, idleMs: number): Promise<void> {
+  await db.query({ name: "expire-connections", text: EXPIRE, values: [idleMs] });
+}

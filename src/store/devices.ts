@@ -1,0 +1,205 @@
+import type { DeviceId, DeviceNid, UserId, UserNid } from "../model/ids.ts";
+import type { Queryable } from "./database.ts";
+import type { DeviceClaim } from "./device-stream.ts";
+import { SESSION_LOCK_CLASS } from "./session-lock.ts";
+
+/** Channel on which a process that serves clients says that a device wants to be polled; the payload is its number. */
+export const DEVICES_CHANNEL = "slidecar_devices";
+
+/** How long a poller owns its device without renewing. Longer: a partitioned owner blocks others longer. */
+export const LEASE_SECONDS = 15;
+
+/** The owner still holds its session lock: the process lives and reaches the database. */
+const OWNER_LIVES = `EXISTS (
+  SELECT FROM pg_locks AS l
+   WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted AND l.classid = ${SESSION_LOCK_CLASS} AND l.objid = d.owner::oid
+     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))`;
+
+export interface SeenDevice {
+  readonly userId: UserId;
+  readonly deviceId: DeviceId;
+  readonly sealedToken: Buffer;
+  readonly tokenHash: Buffer;
+  readonly forwardedFor: string | undefined;
+  readonly userAgent: string | undefined;
+}
+
+export interface DeviceStanding {
+  readonly userNid: UserNid;
+  readonly deviceNid: DeviceNid;
+  /** The first sync was stored to its end. */
+  readonly isSynced: boolean;
+  /** A living process polls it now. */
+  readonly isPolled: boolean;
+}
+
+const SEE_DEVICE = `
+  WITH known AS (
+    INSERT INTO users (user_id) VALUES ($1)
+    ON CONFLICT (user_id) DO UPDATE SET user_id = EXCLUDED.user_id
+    RETURNING user_nid
+  )
+  INSERT INTO devices AS d (user_nid, device_id, token, token_hash, forwarded_for, user_agent)
+  SELECT user_nid, $2, $3, $4, $5, $6 FROM known
+  ON CONFLICT (user_nid, device_id) DO UPDATE
+     SET wanted_at = now(), token = EXCLUDED.token, token_hash = EXCLUDED.token_hash,
+         forwarded_for = EXCLUDED.forwarded_for, user_agent = EXCLUDED.user_agent
+  RETURNING d.user_nid, d.device_nid, d.is_synced,
+            d.owner IS NOT NULL AND d.lease_until > now() AND ${OWNER_LIVES} AS is_polled`;
+
+/** Notes that a client of this device is here, with its newest token. */
+export async function seeDevice(db: Queryable, device: SeenDevice): Promise<DeviceStanding> {
+  const { userId, deviceId, sealedToken, tokenHash, forwardedFor, userAgent } = device;
+  const [row] = await db.query<{ user_nid: number; device_nid: number; is_synced: boolean; is_polled: boolean }>({
+    name: "see-device",
+    text: SEE_DEVICE,
+    values: [userId, deviceId, sealedToken, tokenHash, forwardedFor ?? null, userAgent ?? null],
+  });
+  if (row === undefined) throw new Error("a device row is returned for every upsert");
+  return {
+    userNid: row.user_nid as UserNid,
+    deviceNid: row.device_nid as DeviceNid,
+    isSynced: row.is_synced,
+    isPolled: row.is_polled,
+  };
+}
+
+const IS_WANTED = `
+  SELECT d.device_nid
+    FROM devices AS d
+    JOIN users AS u USING (user_nid)
+   WHERE u.user_id = $1 AND d.device_id = $2 AND d.token IS NOT NULL
+     AND d.wanted_at > now() - $3 * interval '1 millisecond'`;
+
+/** Whether a device is polled, or will be as soon as a poller has time for it. */
+export async function isDeviceWanted(
+  db: Queryable,
+  { userId, deviceId }: { readonly userId: UserId; readonly deviceId: DeviceId },
+  idleAfterMs: number,
+): Promise<boolean> {
+  const values = [userId, deviceId, idleAfterMs];
+  return (await db.query({ name: "is-device-wanted", text: IS_WANTED, values })).length > 0;
+}
+
+/** A device that a poller may poll. */
+export interface ClaimedDevice extends DeviceClaim {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
+  readonly deviceId: DeviceId;
+  readonly sealedToken: Buffer;
+  readonly tokenHash: Buffer;
+  readonly since: string | undefined;
+  readonly forwardedFor: string | undefined;
+  readonly userAgent: string | undefined;
+  /** The user's stored `m.ignored_user_list` event; undefined: none. */
+  readonly ignoredUserList: Buffer | undefined;
+}
+
+const CLAIM_DEVICES = `
+  UPDATE devices AS c
+     SET owner = $1, epoch = c.epoch + 1, lease_until = now() + ${LEASE_SECONDS} * interval '1 second'
+    FROM (SELECT d.device_nid
+            FROM devices AS d
+           WHERE d.token IS NOT NULL
+             AND d.wanted_at > now() - $2 * interval '1 millisecond'
+             AND ($3::int IS NULL OR d.device_nid = $3)
+             AND (d.owner IS NULL OR d.lease_until < now() OR NOT ${OWNER_LIVES})
+           ORDER BY d.wanted_at DESC
+           LIMIT $4
+             FOR UPDATE SKIP LOCKED) AS free
+    JOIN devices AS f USING (device_nid)
+    JOIN users AS u ON u.user_nid = f.user_nid
+    LEFT JOIN account_data AS a ON a.user_nid = f.user_nid AND a.room = 0 AND a.type = 'm.ignored_user_list'
+   WHERE c.device_nid = free.device_nid
+  RETURNING c.device_nid, c.epoch, c.user_nid, u.user_id, c.device_id, c.token, c.token_hash, c.since, c.forwarded_for,
+            c.user_agent, a.body AS ignored`;
+
+interface ClaimRow {
+  readonly device_nid: number;
+  readonly epoch: number;
+  readonly user_nid: number;
+  readonly user_id: string;
+  readonly device_id: string;
+  readonly token: Buffer;
+  readonly token_hash: Buffer;
+  readonly since: string | null;
+  readonly forwarded_for: string | null;
+  readonly user_agent: string | null;
+  readonly ignored: Buffer | null;
+}
+
+/** Takes over devices that are wanted and that no living process polls; the most recently wanted first. */
+export async function claimDevices(
+  db: Queryable,
+  owner: number,
+  options: { readonly idleAfterMs: number; readonly device: DeviceNid | undefined; readonly limit: number },
+): Promise<readonly ClaimedDevice[]> {
+  const values = [owner, options.idleAfterMs, options.device ?? null, options.limit];
+  const rows = await db.query<ClaimRow>({ name: "claim-devices", text: CLAIM_DEVICES, values });
+  return rows.map((row) => ({
+    deviceNid: row.device_nid as DeviceNid,
+    epoch: row.epoch,
+    userNid: row.user_nid as UserNid,
+    userId: row.user_id as UserId,
+    deviceId: row.device_id as DeviceId,
+    sealedToken: row.token,
+    tokenHash: row.token_hash,
+    since: row.since ?? undefined,
+    forwardedFor: row.forwarded_for ?? undefined,
+    userAgent: row.user_agent ?? undefined,
+    ignoredUserList: row.ignored ?? undefined,
+  }));
+}
+
+const RENEW_LEASES = `
+  UPDATE devices SET lease_until = now() + ${LEASE_SECONDS} * interval '1 second'
+   WHERE owner = $1
+  RETURNING device_nid, epoch, token, token_hash, wanted_at < now() - $2 * interval '1 millisecond' AS is_idle`;
+
+/** What a renewal found out about a device of ours. */
+export interface RenewedLease extends DeviceClaim {
+  /** undefined: the homeserver refused it. */
+  readonly sealedToken: Buffer | undefined;
+  readonly tokenHash: Buffer | undefined;
+  /** No client asked for it for `idleAfterMs`. */
+  readonly isIdle: boolean;
+}
+
+/** Renews all leases of a process in one statement. A device that is missing was lost to another owner. */
+export async function renewLeases(db: Queryable, owner: number, idleAfterMs: number): Promise<readonly RenewedLease[]> {
+  const rows = await db.query<{
+    device_nid: number;
+    epoch: number;
+    token: Buffer | null;
+    token_hash: Buffer | null;
+    is_idle: boolean;
+  }>({ name: "renew-leases", text: RENEW_LEASES, values: [owner, idleAfterMs] });
+  return rows.map((row) => ({
+    deviceNid: row.device_nid as DeviceNid,
+    epoch: row.epoch,
+    sealedToken: row.token ?? undefined,
+    tokenHash: row.token_hash ?? undefined,
+    isIdle: row.is_idle,
+  }));
+}
+
+const RELEASE = `UPDATE devices SET owner = NULL, lease_until = NULL WHERE device_nid = $1 AND epoch = $2`;
+
+/** Gives a device back, so that another poller can take it at once. */
+export async function releaseDevice(db: Queryable, claim: DeviceClaim): Promise<void> {
+  await db.query({ name: "release-device", text: RELEASE, values: [claim.deviceNid, claim.epoch] });
+}
+
+const REFUSE_TOKEN = `UPDATE devices SET token = NULL WHERE device_nid = $1 AND token_hash = $2`;
+
+/** The homeserver refused this token. A newer one of the same device stays. */
+export async function refuseToken(db: Queryable, deviceNid: DeviceNid, tokenHash: Buffer): Promise<void> {
+  await db.query({ name: "refuse-token", text: REFUSE_TOKEN, values: [deviceNid, tokenHash] });
+}
+
+const RELEASE_ALL = `UPDATE devices SET owner = NULL, lease_until = NULL WHERE owner = $1`;
+
+/** Gives everything back that a process owns. */
+export async function releaseAll(db: Queryable, owner: number): Promise<void> {
+  await db.query({ name: "release-all-devices", text: RELEASE_ALL, values: [owner] });
+}

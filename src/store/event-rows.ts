@@ -1,0 +1,53 @@
+import type { ChunkNid, EventId, EventNid, UserId } from "../model/ids.ts";
+import type { ReadEvent } from "../model/room-reads.ts";
+import type { StateEvent } from "../model/stored-event.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
+import type { Visibility } from "../model/visibility.ts";
+
+/** Columns of an event `e`; `position` is added by each statement. */
+export const EVENT_COLUMNS = `e.room, e.nid, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.visibility,
+  e.body, e.unsigned`;
+
+export interface EventRow {
+  readonly room: number;
+  readonly nid: number;
+  readonly event_id: string;
+  readonly type: string;
+  readonly state_key: string | null;
+  readonly sender: string;
+  readonly origin_server_ts: number;
+  readonly visibility: number;
+  readonly body: Buffer;
+  readonly unsigned: Buffer | null;
+  readonly position: number;
+}
+
+export interface TimelineRow extends EventRow {
+  readonly order_key: number;
+  readonly chunk: number;
+  readonly token_before: string | null;
+  readonly token_after: string | null;
+}
+
+const storedEvent = (row: EventRow) => ({
+  nid: row.nid as EventNid,
+  eventId: row.event_id as EventId,
+  type: row.type,
+  sender: row.sender as UserId,
+  originServerTsMs: row.origin_server_ts,
+  position: row.position as StreamPosition,
+  visibility: row.visibility as Visibility,
+  body: row.body,
+  unsigned: row.unsigned ?? undefined,
+});
+
+export const toReadEvent = (row: TimelineRow): ReadEvent => ({
+  ...storedEvent(row),
+  stateKey: row.state_key ?? undefined,
+  orderKey: row.order_key,
+  chunk: row.chunk as ChunkNid,
+  tokenBefore: row.token_before ?? undefined,
+  tokenAfter: row.token_after ?? undefined,
+});
+
+export const toStateEvent = (row: EventRow): StateEvent => ({ ...storedEvent(row), stateKey: row.state_key ?? "" });

@@ -1,0 +1,176 @@
+import type { RoomId, RoomNid } from "../model/ids.ts";
+import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
+import type { Queryable } from "./database.ts";
+
+interface Row {
+  readonly room: number;
+  readonly room_id: string;
+  readonly is_shown: boolean;
+  readonly is_encrypted: boolean;
+  readonly room_type: string | null;
+  readonly name: string | null;
+  readonly avatar: string | null;
+  readonly joined_count: number | null;
+  readonly invited_count: number | null;
+  readonly activity: number;
+  readonly bump: number;
+  readonly changed: number | null;
+}
+
+const SELECT_COLUMNS = `
+  SELECT r.room, r.room_id, r.is_complete AND r.quarantined IS NULL AS is_shown, r.is_encrypted, r.room_type, r.name,
+         r.avatar, r.joined_count, r.invited_count,
+         coalesce(a.position, r.activity_us) AS activity, coalesce(b.position, r.bump_us) AS bump, c.position AS changed
+    FROM rooms AS r
+    LEFT JOIN changes AS a ON a.batch = r.activity_batch
+    LEFT JOIN changes AS b ON b.batch = r.bump_batch
+    LEFT JOIN changes AS c ON c.batch = r.last_batch`;
+
+const IS_SHOWN = 1;
+const IS_ENCRYPTED = 2;
+/** Columns start with room for so many rooms and double from there. */
+const INITIAL_ROOMS = 1024;
+
+/**
+ * What all readers of a room share, of every room, in memory: numbers in typed columns addressed by room number, so that
+ * ordering a reader's rooms is a scan over one column. A read model: {@link load} and {@link apply}.
+ */
+export class RoomColumns {
+  #activity = new Float64Array(INITIAL_ROOMS);
+  #bump = new Float64Array(INITIAL_ROOMS);
+  #changed = new Float64Array(INITIAL_ROOMS);
+  #receivedUs = new Float64Array(INITIAL_ROOMS);
+  #flags = new Uint8Array(INITIAL_ROOMS);
+  #joined = new Int32Array(INITIAL_ROOMS);
+  #invited = new Int32Array(INITIAL_ROOMS);
+  readonly #roomIds: (RoomId | undefined)[] = [];
+  readonly #types = new Map<RoomNid, string>();
+  readonly #names: (string | undefined)[] = [];
+  readonly #avatars: (string | undefined)[] = [];
+  readonly #byId = new Map<RoomId, RoomNid>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** Reads every room. */
+  async load(db: Queryable): Promise<void> {
+    for (const row of await db.query<Row>({ name: "select-all-columns", text: SELECT_COLUMNS })) this.#set(row);
+  }
+
+  /** Reads the rooms again whose columns changed. */
+  async reload(db: Queryable, rooms: readonly RoomNid[]): Promise<void> {
+    if (rooms.length === 0) return;
+    const text = `${SELECT_COLUMNS} WHERE r.room = ANY($1::int[])`;
+    for (const row of await db.query<Row>({ name: "select-columns", text, values: [rooms] })) this.#set(row);
+  }
+
+  /** Applies what a change row itself says of a room. */
+  apply(
+    room: RoomNid,
+    change: { position: StreamPosition; isActivity: boolean; isBump: boolean; receivedUs?: number },
+  ): void {
+    this.#reach(room);
+    const { position } = change;
+    if (position > (this.#changed[room] ?? 0)) this.#changed[room] = position;
+    if (change.isActivity && position > (this.#activity[room] ?? 0)) this.#activity[room] = position;
+    if (change.isBump && position > (this.#bump[room] ?? 0)) this.#bump[room] = position;
+    if (change.receivedUs !== undefined) this.#receivedUs[room] = change.receivedUs;
+  }
+
+  find(roomId: RoomId): RoomNid | undefined {
+    return this.#byId.get(roomId);
+  }
+
+  has(room: RoomNid): boolean {
+    return this.#roomIds[room] !== undefined;
+  }
+
+  roomId(room: RoomNid): RoomId {
+    const roomId = this.#roomIds[room];
+    if (roomId === undefined) throw new Error(`room ${room} is not in memory`);
+    return roomId;
+  }
+
+  activity(room: RoomNid): number {
+    return this.#activity[room] ?? 0;
+  }
+
+  bumpStamp(room: RoomNid): number {
+    return this.#bump[room] ?? 0;
+  }
+
+  changedAt(room: RoomNid): StreamPosition {
+    return (this.#changed[room] ?? BEFORE_ALL) as StreamPosition;
+  }
+
+  /** When the homeserver's response with the newest fact of the room had been read, in microseconds; 0: unknown. */
+  receivedUs(room: RoomNid): number {
+    return this.#receivedUs[room] ?? 0;
+  }
+
+  isComplete(room: RoomNid): boolean {
+    return ((this.#flags[room] ?? 0) & IS_SHOWN) !== 0;
+  }
+
+  isEncrypted(room: RoomNid): boolean {
+    return ((this.#flags[room] ?? 0) & IS_ENCRYPTED) !== 0;
+  }
+
+  roomType(room: RoomNid): string | undefined {
+    return this.#types.get(room);
+  }
+
+  name(room: RoomNid): string | undefined {
+    return this.#names[room];
+  }
+
+  avatar(room: RoomNid): string | undefined {
+    return this.#avatars[room];
+  }
+
+  joinedCount(room: RoomNid): number | undefined {
+    const count = this.#joined[room] ?? -1;
+    return count < 0 ? undefined : count;
+  }
+
+  invitedCount(room: RoomNid): number | undefined {
+    const count = this.#invited[room] ?? -1;
+    return count < 0 ? undefined : count;
+  }
+
+  #set(row: Row): void {
+    const room = row.room as RoomNid;
+    this.#reach(room);
+    this.#roomIds[room] = row.room_id as RoomId;
+    this.#byId.set(row.room_id as RoomId, room);
+    this.#activity[room] = row.activity;
+    this.#bump[room] = row.bump;
+    this.#changed[room] = row.changed ?? 0;
+    this.#flags[room] = (row.is_shown ? IS_SHOWN : 0) | (row.is_encrypted ? IS_ENCRYPTED : 0);
+    this.#joined[room] = row.joined_count ?? -1;
+    this.#invited[room] = row.invited_count ?? -1;
+    this.#names[room] = row.name ?? undefined;
+    this.#avatars[room] = row.avatar ?? undefined;
+    if (row.room_type === null) this.#types.delete(room);
+    else this.#types.set(room, row.room_type);
+  }
+
+  /** Grows the columns so that `room` is inside; a room that is not known yet has no counts. */
+  #reach(room: number): void {
+    if (room < this.#flags.length) return;
+    const length = Math.max(room + 1, this.#flags.length * 2);
+    this.#activity = grown(this.#activity, new Float64Array(length));
+    this.#bump = grown(this.#bump, new Float64Array(length));
+    this.#changed = grown(this.#changed, new Float64Array(length));
+    this.#receivedUs = grown(this.#receivedUs, new Float64Array(length));
+    this.#flags = grown(this.#flags, new Uint8Array(length));
+    this.#joined = grown(this.#joined, new Int32Array(length));
+    this.#invited = grown(this.#invited, new Int32Array(length));
+  }
+}
+
+function grown<Column extends Float64Array | Int32Array | Uint8Array>(from: Column, to: Column): Column {
+  to.set(from);
+  return to;
+}

@@ -1,0 +1,194 @@
+import type { ChunkNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { Chunk } from "../model/stored-event.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
+import type { Queryable } from "./database.ts";
+import { EVENT_COLUMNS, type EventRow, type TimelineRow } from "./event-rows.ts";
+
+const TOKENS = `
+    LEFT JOIN batch_tokens AS bt ON bt.room = t.room AND bt.order_key = t.order_key
+    LEFT JOIN response_tokens AS rt ON rt.batch = t.batch`;
+
+const SELECT_TAILS = `
+  SELECT t.*, c.position, bt.token AS token_before, rt.token AS token_after
+    FROM unnest($1::int[], $2::int[], $3::bigint[]) AS w (room, count, up_to)
+   CROSS JOIN LATERAL (
+         SELECT ${EVENT_COLUMNS}, e.order_key, e.chunk, e.batch
+           FROM events AS e
+          WHERE e.room = w.room AND e.order_key <= w.up_to
+          ORDER BY e.order_key DESC
+          LIMIT w.count) AS t
+    JOIN changes AS c ON c.batch = t.batch ${TOKENS}
+   WHERE c.position <= $4`;
+
+/** The largest order key there can be. */
+const END_OF_ROOM = Number.MAX_SAFE_INTEGER;
+
+/** Newest events of rooms, in no order; those above `to` are left out after the count was taken. */
+export async function selectTails(
+  db: Queryable,
+  wanted: readonly { readonly room: RoomNid; readonly count: number; readonly upToOrderKey?: number | undefined }[],
+  to: StreamPosition | undefined,
+): Promise<readonly TimelineRow[]> {
+  if (wanted.length === 0) return [];
+  const values = [
+    wanted.map(({ room }) => room),
+    wanted.map(({ count }) => count),
+    wanted.map(({ upToOrderKey }) => upToOrderKey ?? END_OF_ROOM),
+    to ?? Number.MAX_SAFE_INTEGER,
+  ];
+  return await db.query<TimelineRow>({ name: "select-tails", text: SELECT_TAILS, values });
+}
+
+const SELECT_APPENDED = `
+  SELECT t.*, c.position, bt.token AS token_before, rt.token AS token_after
+    FROM unnest($1::int[], $2::bigint[]) AS w (room, after)
+   CROSS JOIN LATERAL (
+         SELECT ${EVENT_COLUMNS}, e.order_key, e.chunk, e.batch
+           FROM events AS e
+          WHERE e.room = w.room AND e.order_key > w.after) AS t
+    JOIN changes AS c ON c.batch = t.batch ${TOKENS}
+   ORDER BY t.room, t.order_key`;
+
+/** Events that stand after an order key, by room and order key. */
+export async function selectAppended(
+  db: Queryable,
+  wanted: readonly { readonly room: RoomNid; readonly after: number }[],
+): Promise<readonly TimelineRow[]> {
+  if (wanted.length === 0) return [];
+  const values = [wanted.map(({ room }) => room), wanted.map(({ after }) => after)];
+  return await db.query<TimelineRow>({ name: "select-appended", text: SELECT_APPENDED, values });
+}
+
+const SELECT_CHUNKS = `SELECT chunk, attested_for, continues, is_start FROM chunks WHERE chunk = ANY($1::bigint[])`;
+
+export async function selectChunks(db: Queryable, chunks: readonly number[]): Promise<ReadonlyMap<ChunkNid, Chunk>> {
+  if (chunks.length === 0) return new Map();
+  const rows = await db.query<{ chunk: number; attested_for: number | null; continues: boolean; is_start: boolean }>({
+    name: "select-chunks",
+    text: SELECT_CHUNKS,
+    values: [chunks],
+  });
+  return new Map(
+    rows.map((row) => [
+      row.chunk as ChunkNid,
+      { attestedFor: row.attested_for ?? undefined, continues: row.continues, isStart: row.is_start },
+    ]),
+  );
+}
+
+// Two index ranges around the member events, of which a room may have a hundred thousand.
+const SELECT_STATE = `
+  SELECT ${EVENT_COLUMNS}, c.position
+    FROM unnest($1::int[]) AS w (room)
+   CROSS JOIN LATERAL (
+         SELECT nid, batch FROM current_state WHERE room = w.room AND type < 'm.room.member'
+         UNION ALL
+         SELECT nid, batch FROM current_state WHERE room = w.room AND type > 'm.room.member') AS s
+    JOIN events AS e ON e.nid = s.nid
+    JOIN changes AS c ON c.batch = s.batch`;
+
+/** All current state of rooms but their members. */
+export async function selectState(db: Queryable, rooms: readonly RoomNid[]): Promise<readonly EventRow[]> {
+  if (rooms.length === 0) return [];
+  return await db.query<EventRow>({ name: "select-state", text: SELECT_STATE, values: [rooms] });
+}
+
+const SELECT_MEMBERS = `
+  SELECT ${EVENT_COLUMNS}, c.position
+    FROM unnest($1::int[], $2::text[]) AS w (room, user_id)
+    JOIN current_state AS s ON s.room = w.room AND s.type = 'm.room.member' AND s.state_key = w.user_id
+    JOIN events AS e ON e.nid = s.nid
+    JOIN changes AS c ON c.batch = s.batch`;
+
+/** Current member events of single users. */
+export async function selectMembers(
+  db: Queryable,
+  wanted: readonly { readonly room: RoomNid; readonly userId: UserId }[],
+): Promise<readonly EventRow[]> {
+  if (wanted.length === 0) return [];
+  const values = [wanted.map(({ room }) => room), wanted.map(({ userId }) => userId)];
+  return await db.query<EventRow>({ name: "select-members", text: SELECT_MEMBERS, values });
+}
+
+const SELECT_ALL_MEMBERS = `
+  SELECT ${EVENT_COLUMNS}, c.position
+    FROM current_state AS s
+    JOIN events AS e ON e.nid = s.nid
+    JOIN changes AS c ON c.batch = s.batch
+   WHERE s.room = ANY($1::int[]) AND s.type = 'm.room.member'`;
+
+/** Every current member event of rooms. */
+export async function selectAllMembers(db: Queryable, rooms: readonly RoomNid[]): Promise<readonly EventRow[]> {
+  if (rooms.length === 0) return [];
+  return await db.query<EventRow>({ name: "select-all-members", text: SELECT_ALL_MEMBERS, values: [rooms] });
+}
+
+const SELECT_DELTAS = `
+  SELECT ${EVENT_COLUMNS}, c.position
+    FROM unnest($1::int[], $2::bigint[]) AS w (room, after)
+    JOIN changes AS c ON c.room = w.room AND c.position > w.after AND c.position <= $3
+    JOIN state_deltas AS d ON d.batch = c.batch
+    JOIN events AS e ON e.nid = d.nid
+   ORDER BY c.position`;
+
+/** Values that state keys took in `(after, to]`, in order; one key may occur more than once. */
+export async function selectDeltas(
+  db: Queryable,
+  wanted: readonly { readonly room: RoomNid; readonly after: StreamPosition }[],
+  to: StreamPosition,
+): Promise<readonly EventRow[]> {
+  if (wanted.length === 0) return [];
+  const values = [wanted.map(({ room }) => room), wanted.map(({ after }) => after), to];
+  return await db.query<EventRow>({ name: "select-deltas", text: SELECT_DELTAS, values });
+}
+
+const SELECT_BATCH_STATE = `
+  SELECT ${EVENT_COLUMNS}, c.position
+    FROM unnest($1::bigint[]) AS w (batch)
+    JOIN state_deltas AS d ON d.batch = w.batch
+    JOIN events AS e ON e.nid = d.nid
+    JOIN changes AS c ON c.batch = w.batch
+   ORDER BY c.position`;
+
+/** Values that state keys took in batches. */
+export async function selectBatchState(db: Queryable, batches: readonly number[]): Promise<readonly EventRow[]> {
+  if (batches.length === 0) return [];
+  return await db.query<EventRow>({ name: "select-batch-state", text: SELECT_BATCH_STATE, values: [batches] });
+}
+
+const SELECT_OWN_MEMBERS = `
+  SELECT ${EVENT_COLUMNS}, c.position
+    FROM memberships AS m
+    JOIN events AS e ON e.nid = m.nid
+    JOIN changes AS c ON c.batch = m.batch
+   WHERE m.user_nid = $1 AND m.room = ANY($2::int[])`;
+
+/** The member event that a reader's membership in each room comes from; after a departure, that of the departure. */
+export async function selectOwnMembers(
+  db: Queryable,
+  userNid: UserNid,
+  rooms: readonly RoomNid[],
+): Promise<readonly EventRow[]> {
+  if (rooms.length === 0) return [];
+  return await db.query<EventRow>({ name: "select-own-members", text: SELECT_OWN_MEMBERS, values: [userNid, rooms] });
+}
+
+const SELECT_TRANSACTION_IDS = `
+  SELECT t.nid, t.transaction_id
+    FROM transaction_ids AS t
+   WHERE t.device_nid = $1 AND t.nid = ANY($2::bigint[])`;
+
+/** `unsigned.transaction_id` of events that a device sent. */
+export async function selectTransactionIds(
+  db: Queryable,
+  deviceNid: number,
+  nids: readonly number[],
+): Promise<ReadonlyMap<number, string>> {
+  if (nids.length === 0) return new Map();
+  const rows = await db.query<{ nid: number; transaction_id: string }>({
+    name: "select-transaction-ids",
+    text: SELECT_TRANSACTION_IDS,
+    values: [deviceNid, nids],
+  });
+  return new Map(rows.map((row) => [row.nid, row.transaction_id]));
+}

@@ -1,0 +1,31 @@
+import type { QueryConfig, QueryResult } from "pg";
+import { typedError } from "./database-errors.ts";
+
+/** One SQL statement with its values. */
+export interface Query {
+  /** Name of a prepared statement: the same name always goes with the same text. */
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: readonly unknown[];
+  /** How long it may take before its connection counts as dead; default: the time that all statements have. */
+  readonly timeoutMs?: number;
+}
+
+interface Connection {
+  query(config: QueryConfig): Promise<QueryResult<Record<string, unknown>>>;
+}
+
+/** Runs one statement on a connection or a pool. Errors get their kind, see {@link typedError}. */
+export async function runStatement(connection: Connection, { name, text, values, timeoutMs }: Query) {
+  try {
+    return await connection.query({
+      text,
+      ...(name !== undefined && { name }),
+      ...(values !== undefined && { values: values.slice() }),
+      // Known to the driver, not to its types.
+      ...(timeoutMs !== undefined && { query_timeout: timeoutMs }),
+    });
+  } catch (error) {
+    throw typedError(error);
+  }
+}

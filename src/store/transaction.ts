@@ -1,0 +1,104 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Pool, PoolClient } from "pg";
+import { invariant } from "../lib/invariant.ts";
+import { DatabaseUnavailableError, isContention, typedError } from "./database-errors.ts";
+import { type Query, runStatement } from "./statement.ts";
+
+export interface TransactionMode {
+  /** false: a crash of the database server may lose the transaction (synchronous_commit=off). Default true. */
+  readonly durable?: boolean;
+  /** One snapshot for all reads; nothing can be written. */
+  readonly snapshot?: boolean;
+}
+
+/** Runs a statement in the transaction. Unusable once the work has settled. */
+type RunInTransaction = (query: Query) => Promise<Record<string, unknown>[]>;
+
+/** How often a transaction is run again that lost against others. Larger: a hot spot costs more before it is noticed. */
+const MAX_RERUNS = 3;
+/**
+ * Wait before the first rerun; each further one waits once more of it. Smaller: the rerun takes its locks again before the
+ * winner has woken up, and loses again.
+ */
+const RERUN_PAUSE_MS = 20;
+
+/** See `Database.transaction`. The only place with BEGIN, COMMIT and ROLLBACK. */
+export async function runTransaction<T>(
+  pool: Pool,
+  work: (run: RunInTransaction) => Promise<T>,
+  mode: TransactionMode,
+): Promise<T> {
+  for (let run = 0; ; run++) {
+    try {
+      return await runOnce(pool, work, mode);
+    } catch (error) {
+      if (!isContention(error)) throw error;
+      if (run === MAX_RERUNS) {
+        throw new DatabaseUnavailableError(`a transaction lost against others ${run + 1} times`, { cause: error });
+      }
+      await pause((run + 1) * RERUN_PAUSE_MS);
+    }
+  }
+}
+
+async function runOnce<T>(pool: Pool, work: (run: RunInTransaction) => Promise<T>, mode: TransactionMode): Promise<T> {
+  const client = await takeFrom(pool);
+  let hasEnded = false;
+  const run: RunInTransaction = async (query) => {
+    invariant(!hasEnded, "a transaction is not used after its end");
+    return (await runStatement(client, query)).rows;
+  };
+  try {
+    await runStatement(client, { text: begin(mode) });
+    const result = await work(run);
+    hasEnded = true;
+    await commit(client);
+    client.release();
+    return result;
+  } catch (error) {
+    hasEnded = true;
+    await rollBack(client, error);
+    throw error;
+  }
+}
+
+/** Nobody else listens to the errors of a client outside the pool; the query that meets the loss reports it. */
+const ignoreLoss = () => {};
+
+async function takeFrom(pool: Pool): Promise<PoolClient> {
+  try {
+    const client = await pool.connect();
+    if (!client.listeners("error").includes(ignoreLoss)) client.on("error", ignoreLoss);
+    return client;
+  } catch (error) {
+    throw typedError(error);
+  }
+}
+
+function begin({ durable = true, snapshot = false }: TransactionMode): string {
+  if (snapshot) return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+  return durable ? "BEGIN" : "BEGIN; SET LOCAL synchronous_commit = off";
+}
+
+async function commit(client: PoolClient): Promise<void> {
+  let command: string;
+  try {
+    ({ command } = await runStatement(client, { text: "COMMIT" }));
+  } catch (error) {
+    if (!(error instanceof DatabaseUnavailableError)) throw error;
+    throw new DatabaseUnavailableError(error.message, { cause: error, mayHaveCommitted: true });
+  }
+  // The server answers COMMIT of a failed transaction with ROLLBACK and calls it a success.
+  invariant(command === "COMMIT", "a transaction in which a statement failed is not committed");
+}
+
+/** A client whose state is not known for sure is closed, never given back. */
+async function rollBack(client: PoolClient, cause: unknown): Promise<void> {
+  if (cause instanceof DatabaseUnavailableError) return client.release(true);
+  try {
+    await client.query("ROLLBACK");
+  } catch {
+    return client.release(true);
+  }
+  client.release();
+}

@@ -1,0 +1,116 @@
+import type { RoomNid, UserNid } from "../model/ids.ts";
+import type { Tx } from "./database.ts";
+
+/** `room` of account data that belongs to no room. */
+export const GLOBAL = 0 as RoomNid;
+
+export interface AccountDatum {
+  readonly userNid: UserNid;
+  /** {@link GLOBAL} or a room. */
+  readonly room: RoomNid;
+  readonly type: string;
+  /** The whole event as raw JSON. */
+  readonly body: Buffer;
+  readonly batch: number;
+}
+
+const UPSERT_ACCOUNT_DATA = `
+  INSERT INTO account_data AS a (user_nid, room, type, body, batch)
+  SELECT d.user_nid, d.room, d.type, substring($1::bytea FROM d.body_at FOR d.body_length), d.batch
+    FROM unnest($2::int[], $3::int[], $4::text[], $5::int[], $6::int[], $7::bigint[])
+         AS d (user_nid, room, type, body_at, body_length, batch)
+   ORDER BY d.user_nid, d.room, d.type
+  ON CONFLICT (user_nid, room, type) DO UPDATE SET body = EXCLUDED.body, batch = EXCLUDED.batch
+   WHERE a.body <> EXCLUDED.body
+  RETURNING batch`;
+
+/** Stores account data. Returns the batches in which something differs from what was stored. */
+export async function upsertAccountData(tx: Tx, data: readonly AccountDatum[]): Promise<ReadonlySet<number>> {
+  if (data.length === 0) return new Set();
+  const last = [...new Map(data.map((d) => [`${d.userNid}/${d.room}/${d.type}`, d])).values()];
+  let at = 1;
+  const offsets = last.map(({ body }) => {
+    at += body.length;
+    return at - body.length;
+  });
+  const values = [
+    Buffer.concat(last.map(({ body }) => body)),
+    last.map(({ userNid }) => userNid),
+    last.map(({ room }) => room),
+    last.map(({ type }) => type),
+    offsets,
+    last.map(({ body }) => body.length),
+    last.map(({ batch }) => batch),
+  ];
+  const rows = await tx.query<{ batch: number }>({ name: "upsert-account-data", text: UPSERT_ACCOUNT_DATA, values });
+  return new Set(rows.map(({ batch }) => batch));
+}
+
+export interface Receipt {
+  readonly room: RoomNid;
+  readonly userId: string;
+  readonly receiptType: string;
+  /** `""`: unthreaded. */
+  readonly threadId: string;
+  readonly eventId: string;
+  readonly tsMs: number;
+  readonly batch: number;
+}
+
+const UPSERT_RECEIPTS = `
+  INSERT INTO receipts AS r (room, user_id, receipt_type, thread_id, event_id, ts, batch)
+  SELECT DISTINCT ON (n.room, n.user_id, n.receipt_type, n.thread_id) n.*
+    FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
+         AS n (room, user_id, receipt_type, thread_id, event_id, ts, batch)
+   ORDER BY n.room, n.user_id, n.receipt_type, n.thread_id, n.ts DESC
+  ON CONFLICT (room, user_id, receipt_type, thread_id) DO UPDATE
+     SET event_id = EXCLUDED.event_id, ts = EXCLUDED.ts, batch = EXCLUDED.batch
+   WHERE r.ts < EXCLUDED.ts
+  RETURNING batch`;
+
+/** Stores receipts; they only move forward in time. Returns the batches in which one moved. */
+export async function upsertReceipts(tx: Tx, receipts: readonly Receipt[]): Promise<ReadonlySet<number>> {
+  if (receipts.length === 0) return new Set();
+  const values = [
+    receipts.map(({ room }) => room),
+    receipts.map(({ userId }) => userId),
+    receipts.map(({ receiptType }) => receiptType),
+    receipts.map(({ threadId }) => threadId),
+    receipts.map(({ eventId }) => eventId),
+    receipts.map(({ tsMs }) => tsMs),
+    receipts.map(({ batch }) => batch),
+  ];
+  const rows = await tx.query<{ batch: number }>({ name: "upsert-receipts", text: UPSERT_RECEIPTS, values });
+  return new Set(rows.map(({ batch }) => batch));
+}
+
+export interface Typing {
+  readonly room: RoomNid;
+  readonly userIds: readonly string[];
+  readonly batch: number;
+}
+
+const UPSERT_TYPING = `
+  INSERT INTO typing AS t (room, user_ids, heard_at, batch)
+  SELECT n.room, ARRAY(SELECT jsonb_array_elements_text(n.user_ids::jsonb)), now(), n.batch
+    FROM unnest($1::int[], $2::text[], $3::bigint[]) AS n (room, user_ids, batch)
+   ORDER BY n.room
+  ON CONFLICT (room) DO UPDATE
+     SET heard_at = EXCLUDED.heard_at,
+         batch = CASE WHEN t.user_ids = EXCLUDED.user_ids THEN t.batch ELSE EXCLUDED.batch END,
+         user_ids = EXCLUDED.user_ids
+  RETURNING batch`;
+
+/** Stores who types, whole per room. Returns the batches in which that changed. */
+export async function upsertTyping(tx: Tx, typing: readonly Typing[]): Promise<ReadonlySet<number>> {
+  if (typing.length === 0) return new Set();
+  const last = [...new Map(typing.map((t) => [t.room, t])).values()];
+  const values = [
+    last.map(({ room }) => room),
+    last.map(({ userIds }) => JSON.stringify([...userIds].sort())),
+    last.map(({ batch }) => batch),
+  ];
+  const rows = await tx.query<{ batch: number }>({ name: "upsert-typing", text: UPSERT_TYPING, values });
+  const own = new Set(last.map(({ batch }) => batch));
+  return new Set(rows.map(({ batch }) => batch).filter((batch) => own.has(batch)));
+}

@@ -1,0 +1,362 @@
+// Builders for tests of the engine: one reader, rooms that grow in plain arrays, and the reads that a store would do over them.
+// Imports no code of src/engine, so that what it reads does not depend on what is tested.
+import type { ConnectionState } from "../../src/engine/connection/state.ts";
+import type { ReadEvent, RoomData, RoomReads } from "../../src/engine/reads.ts";
+import type { ListRequest, RequiredState, RoomConfig, SyncRequest } from "../../src/engine/request.ts";
+import type { ReaderRooms, ReaderView, RoomFacts } from "../../src/engine/view.ts";
+import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../../src/model/ids.ts";
+import { Membership } from "../../src/model/membership.ts";
+import type { Chunk, StateEvent } from "../../src/model/stored-event.ts";
+import type { StreamPosition } from "../../src/model/stream-position.ts";
+import { Visibility } from "../../src/model/visibility.ts";
+
+export const alice = "@alice:example.org" as UserId;
+export const bob = "@bob:example.org" as UserId;
+export const carol = "@carol:example.org" as UserId;
+export const ALICE_NID = 1 as UserNid;
+export const BOB_NID = 2 as UserNid;
+
+const ORDER_STEP = 1000;
+
+export interface EventOptions {
+  readonly type?: string;
+  readonly stateKey?: string;
+  readonly sender?: UserId;
+  readonly content?: object;
+  readonly visibility?: Visibility;
+  readonly tokenBefore?: string;
+  readonly tokenAfter?: string;
+  /** A state event that stands in no timeline. */
+  readonly isOutOfTimeline?: boolean;
+}
+
+interface StateChange {
+  readonly event: StateEvent;
+  readonly position: StreamPosition;
+}
+
+/** One room as a store would hold it, and the reader's part in it. */
+export class TestRoom {
+  readonly room: RoomNid;
+  readonly roomId: RoomId;
+  readonly #world: TestWorld;
+  readonly timeline: ReadEvent[] = [];
+  readonly chunks = new Map<ChunkNid, Chunk>();
+  readonly stateChanges: StateChange[] = [];
+  readonly transactionIds = new Map<EventNid, string>();
+  chunk: ChunkNid;
+  activity = 0;
+  bumpStamp = 0;
+  changedAt = 0 as StreamPosition;
+  isComplete = true;
+  isEncrypted = false;
+  roomType: string | undefined;
+  name: string | undefined;
+  avatar: string | undefined;
+  joinedCount: number | undefined = 1;
+  invitedCount: number | undefined = 0;
+  membership: Membership = Membership.join;
+  readerChangedAt = 0 as StreamPosition;
+  since = 0 as StreamPosition;
+  sinceOrderKey: number | undefined;
+  hasLeftByChoice = false;
+  departure: StateEvent | undefined;
+  notificationCount = 0;
+  highlightCount = 0;
+  heroes: UserId[] = [];
+  strippedState: Buffer | undefined;
+  /** Reading it fails. */
+  isBroken = false;
+
+  constructor(world: TestWorld, room: number) {
+    this.#world = world;
+    this.room = room as RoomNid;
+    this.roomId = `!room${room}:example.org` as RoomId;
+    this.chunk = this.beginChunk({ isStart: true });
+  }
+
+  beginChunk(chunk: Partial<Chunk> = {}): ChunkNid {
+    this.chunk = this.#world.nextNid() as number as ChunkNid;
+    this.chunks.set(this.chunk, { attestedFor: undefined, continues: false, isStart: false, ...chunk });
+    return this.chunk;
+  }
+
+  /** Learns an event at a new position, at the end of the timeline. */
+  send(options: EventOptions = {}): ReadEvent {
+    return this.add(options, this.#world.nextPosition());
+  }
+
+  message(sender: UserId = bob): ReadEvent {
+    return this.send({ type: "m.room.message", sender });
+  }
+
+  setState(type: string, stateKey = "", content: object = {}, sender: UserId = bob): ReadEvent {
+    return this.send({ type, stateKey, content, sender });
+  }
+
+  setMember(userId: UserId, membership = "join", content: object = {}, sender: UserId = userId): ReadEvent {
+    return this.send({ type: "m.room.member", stateKey: userId, content: { ...content, membership }, sender });
+  }
+
+  /** Learns an event with others at one position. */
+  add(options: EventOptions, position: StreamPosition): ReadEvent {
+    const event = this.#event(options, position, (this.timeline.at(-1)?.orderKey ?? 0) + ORDER_STEP, this.chunk);
+    if (options.isOutOfTimeline !== true) {
+      this.timeline.push(event);
+      this.activity = position;
+      if (event.type === "m.room.message" || event.type === "m.room.create") this.bumpStamp = position;
+    }
+    return event;
+  }
+
+  /** Learns late, now, of an event that stands before a known one, in the chunk that is given. */
+  insert(next: ReadEvent, chunk: ChunkNid, options: EventOptions = {}): ReadEvent {
+    const at = this.timeline.indexOf(next);
+    const orderKey = ((this.timeline[at - 1]?.orderKey ?? 0) + next.orderKey) / 2;
+    const event = this.#event(options, this.#world.nextPosition(), orderKey, chunk);
+    this.timeline.splice(at, 0, event);
+    return event;
+  }
+
+  /** Sets the reader's own membership, now. */
+  setReader(membership: Membership, options: { sender?: UserId; visibility?: Visibility } = {}): ReadEvent {
+    const names = { 1: "join", 2: "invite", 3: "knock", 4: "leave", 5: "ban" } as const;
+    const sender = options.sender ?? alice;
+    const { visibility = Visibility.shared } = options;
+    const content = { membership: names[membership] };
+    const event = this.send({ type: "m.room.member", stateKey: alice, content, sender, visibility });
+    this.membership = membership;
+    this.since = event.position;
+    this.readerChangedAt = event.position;
+    this.sinceOrderKey = event.orderKey;
+    this.hasLeftByChoice = membership === Membership.leave && sender === alice;
+    this.departure = event as StateEvent;
+    const stripped = { type: "m.room.member", state_key: alice, sender, content };
+    this.strippedState = Buffer.from(JSON.stringify([stripped]));
+    return event;
+  }
+
+  setCounts(notificationCount: number, highlightCount = 0): void {
+    this.notificationCount = notificationCount;
+    this.highlightCount = highlightCount;
+    this.readerChangedAt = this.#world.nextPosition();
+  }
+
+  /** The newest value of each state key at or below `to`. */
+  stateAt(to: StreamPosition, after = -1): ReadonlyMap<string, StateEvent> {
+    const state = new Map<string, StateEvent>();
+    for (const { event, position } of this.stateChanges) {
+      if (position <= to && position > after) state.set(`${event.type} ${event.stateKey}`, event);
+    }
+    return state;
+  }
+
+  #event(options: EventOptions, position: StreamPosition, orderKey: number, chunk: ChunkNid): ReadEvent {
+    const nid = this.#world.nextNid();
+    const { type = "m.room.message", stateKey, sender = bob, content = {} } = options;
+    const state = stateKey === undefined ? {} : { state_key: stateKey };
+    const wire = { type, sender, event_id: `$${nid}`, origin_server_ts: nid, content, ...state };
+    const event: ReadEvent = {
+      nid,
+      eventId: wire.event_id as EventId,
+      type,
+      stateKey,
+      sender,
+      originServerTsMs: nid,
+      position,
+      visibility: options.visibility ?? Visibility.shared,
+      body: Buffer.from(JSON.stringify(wire)),
+      unsigned: undefined,
+      orderKey,
+      chunk,
+      tokenBefore: options.tokenBefore,
+      tokenAfter: options.tokenAfter,
+    };
+    this.changedAt = position;
+    if (stateKey !== undefined) {
+      this.stateChanges.push({ event: event as StateEvent, position });
+      this.#columns(event);
+    }
+    return event;
+  }
+
+  #columns(event: ReadEvent): void {
+    const { content } = JSON.parse(event.body.toString());
+    if (event.type === "m.room.name") this.name = content.name || undefined;
+    if (event.type === "m.room.avatar") this.avatar = content.url || undefined;
+    if (event.type === "m.room.encryption") this.isEncrypted = true;
+    if (event.type === "m.room.create") this.roomType = content.type;
+  }
+}
+
+/** The reader, all rooms, and the one order of facts. */
+export class TestWorld {
+  readonly rooms: TestRoom[] = [];
+  /** Never 0: that stands before everything. */
+  position = 1000 as StreamPosition;
+  #nid = 0;
+
+  nextPosition(): StreamPosition {
+    this.position = (this.position + 10) as StreamPosition;
+    return this.position;
+  }
+
+  nextNid(): EventNid {
+    return ++this.#nid as EventNid;
+  }
+
+  /** A room without any event. */
+  emptyRoom(): TestRoom {
+    const room = new TestRoom(this, this.rooms.length + 1);
+    this.rooms.push(room);
+    return room;
+  }
+
+  /** A room that alice joined long ago. */
+  joinedRoom(messages = 0): TestRoom {
+    const room = this.emptyRoom();
+    room.setState("m.room.create");
+    room.setMember(bob);
+    room.setReader(Membership.join);
+    for (let index = 0; index < messages; index++) room.message();
+    return room;
+  }
+
+  view(): ReaderView {
+    return { userNid: ALICE_NID, userId: alice, facts: factsOf(this.rooms), rooms: readerRoomsOf(this.rooms) };
+  }
+
+  read(reads: readonly RoomReads[], to: StreamPosition = this.position): ReadonlyMap<RoomNid, RoomData> {
+    const data = new Map<RoomNid, RoomData>();
+    for (const read of reads) {
+      const room = this.rooms[read.room - 1]!;
+      if (!room.isBroken) data.set(read.room, readRoom(room, read, to));
+    }
+    return data;
+  }
+
+  readMembers(
+    reads: ReadonlyMap<RoomNid, readonly UserId[]>,
+    to: StreamPosition = this.position,
+  ): ReadonlyMap<RoomNid, ReadonlyMap<UserId, StateEvent>> {
+    return new Map([...reads].map(([room, users]) => [room, membersOf(this.rooms[room - 1]!, users, to)] as const));
+  }
+}
+
+function readRoom(room: TestRoom, read: RoomReads, to: StreamPosition): RoomData {
+  const { upToOrderKey = Number.POSITIVE_INFINITY } = read;
+  const shown = room.timeline.filter((event) => event.position <= to && event.orderKey <= upToOrderKey);
+  const timeline = read.timelineEvents === 0 ? [] : shown.slice(-read.timelineEvents);
+  const isWanted = (event: StateEvent) =>
+    read.state.some(
+      ({ type, stateKey }) =>
+        (type === undefined ? event.type !== "m.room.member" : type === event.type) &&
+        (stateKey === undefined || stateKey === event.stateKey),
+    );
+  return {
+    timeline,
+    chunks: new Map([...room.chunks].filter(([chunk]) => timeline.some((event) => event.chunk === chunk))),
+    state: [...room.stateAt(to).values()].filter(isWanted),
+    members: membersOf(room, read.members, to),
+    changed: read.changedAfter === undefined ? [] : [...room.stateAt(to, read.changedAfter).values()],
+    ownMember: read.ownMember ? room.departure : undefined,
+    transactionIds: room.transactionIds,
+  };
+}
+
+function membersOf(room: TestRoom, users: readonly UserId[], to: StreamPosition): ReadonlyMap<UserId, StateEvent> {
+  const state = room.stateAt(to);
+  return new Map(
+    users.flatMap((userId) => {
+      const event = state.get(`m.room.member ${userId}`);
+      return event === undefined ? [] : [[userId, event] as const];
+    }),
+  );
+}
+
+function factsOf(rooms: readonly TestRoom[]): RoomFacts {
+  const at = (room: RoomNid): TestRoom => rooms[room - 1]!;
+  return {
+    roomId: (room) => at(room).roomId,
+    activity: (room) => at(room).activity,
+    bumpStamp: (room) => at(room).bumpStamp,
+    changedAt: (room) => at(room).changedAt,
+    isComplete: (room) => at(room).isComplete,
+    isEncrypted: (room) => at(room).isEncrypted,
+    roomType: (room) => at(room).roomType,
+    name: (room) => at(room).name,
+    avatar: (room) => at(room).avatar,
+    joinedCount: (room) => at(room).joinedCount,
+    invitedCount: (room) => at(room).invitedCount,
+  };
+}
+
+function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
+  const at = (index: number): TestRoom => rooms[index]!;
+  return {
+    size: rooms.length,
+    room: (index) => at(index).room,
+    membership: (index) => at(index).membership,
+    changedAt: (index) => at(index).readerChangedAt,
+    since: (index) => at(index).since,
+    hasLeftByChoice: (index) => at(index).hasLeftByChoice,
+    sinceOrderKey: (index) => at(index).sinceOrderKey,
+    notificationCount: (index) => at(index).notificationCount,
+    highlightCount: (index) => at(index).highlightCount,
+    heroes: (index) => at(index).heroes,
+    strippedState: (index) => at(index).strippedState,
+    indexOf: (room) => rooms.findIndex((each) => each.room === room),
+    findRoom: (roomId) => rooms.find((each) => each.roomId === roomId)?.room,
+  };
+}
+
+export const NO_FILTERS: ListRequest["filters"] = {
+  isInvite: undefined,
+  isEncrypted: undefined,
+  roomTypes: undefined,
+  notRoomTypes: undefined,
+};
+
+/** `"type key"`; `*` for a part that matches anything; `lazy` for lazy members. */
+export function requiredState(...entries: readonly string[]): RequiredState {
+  const part = (text: string | undefined) => (text === "*" ? undefined : (text ?? ""));
+  const selectors = entries
+    .filter((entry) => entry !== "lazy")
+    .map((entry) => {
+      const [type, stateKey] = entry.split(" ");
+      return { type: part(type), stateKey: part(stateKey) };
+    });
+  return { selectors, lazyMembers: entries.includes("lazy") };
+}
+
+export const config = (timelineLimit: number, ...state: readonly string[]): RoomConfig => ({
+  timelineLimit,
+  requiredState: requiredState(...state),
+});
+
+export const list = (
+  ranges: readonly (readonly [number, number])[] | "all",
+  roomConfig: RoomConfig = config(10),
+  filters: Partial<ListRequest["filters"]> = {},
+): ListRequest => ({
+  ranges: ranges === "all" ? "all" : ranges.map(([first, last]) => ({ first, last })),
+  filters: { ...NO_FILTERS, ...filters },
+  config: roomConfig,
+});
+
+export const request = (
+  lists: Readonly<Record<string, ListRequest>> = {},
+  subscriptions: ReadonlyMap<RoomId, RoomConfig> = new Map(),
+  more: Partial<SyncRequest> = {},
+): SyncRequest => ({
+  connId: "test",
+  pos: undefined,
+  timeoutMs: 0,
+  lists: new Map(Object.entries(lists)),
+  subscriptions,
+  subscriptionMode: "replace",
+  unsubscribed: [],
+  ...more,
+});
+
+export const NOTHING_TOLD: ConnectionState = { rooms: new Map(), lazyMembers: new Map(), subscriptions: new Map() };
