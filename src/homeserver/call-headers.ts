@@ -1,0 +1,11 @@
+import type { Forwarded } from "../model/upstream.ts";
+
+/** Headers of a call that Slidecar makes itself, for a client whose address and agent the homeserver should see. */
+export function callHeaders(authorization: string | undefined, forwarded: Forwarded): Record<string, string> {
+  return {
+    accept: "application/json",
+    ...(authorization !== undefined && { authorization }),
+    ...(forwarded.xForwardedFor !== undefined && { "x-forwarded-for": forwarded.xForwardedFor }),
+    ...(forwarded.userAgent !== undefined && { "user-agent": forwarded.userAgent }),
+  };
+}

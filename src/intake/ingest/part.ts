@@ -1,0 +1,25 @@
+import type { DeviceClaim } from "../../store/device-stream.ts";
+import type { ParsedSection } from "../response/parsed-section.ts";
+import type { ResponseRest } from "../response/response-reader.ts";
+import type { Source } from "./room-draft.ts";
+
+/** What ends a response: everything that is not a room, and where the stream goes on. */
+export interface ResponseEnd {
+  readonly rest: ResponseRest;
+  readonly since: { readonly from: string | undefined; readonly to: string };
+  /** The first response since the device was last idle: those who wait for it are told. */
+  readonly isCatchUp: boolean;
+}
+
+/** Whole rooms of one v2 response, stored in one transaction. Safe to repeat. */
+export interface ResponsePart {
+  readonly claim: DeviceClaim;
+  readonly source: Source;
+  readonly sections: readonly ParsedSection[];
+  /** `next_batch`, where it was read before the rooms. */
+  readonly token: string | undefined;
+  /** undefined: more parts follow. */
+  readonly end: ResponseEnd | undefined;
+  /** When the last byte of the response was read, in microseconds; undefined while it is still arriving. */
+  readonly receivedUs: number | undefined;
+}

@@ -1,0 +1,168 @@
+import type { ChunkNid, EventNid } from "../../model/ids.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
+import type { Database } from "../../store/database.ts";
+import { DataError } from "../../store/database-errors.ts";
+import { NumberBlocks } from "../../store/number-blocks.ts";
+import { quarantineRoom } from "../../store/quarantine.ts";
+import type { ResponsePart } from "./part.ts";
+import type { Numbers } from "./room-draft.ts";
+import { numbersNeeded, type StoredParts, storeParts } from "./store-parts.ts";
+
+/**
+ * Events in one grouped transaction at most. More: one slow group holds up what comes after it. Fewer: at high rates each
+ * commit carries too little.
+ */
+const MAX_GROUP_EVENTS = 500;
+
+/** Live parts and bulk parts have a connection each. */
+export type WriteLane = "live" | "bulk";
+
+export interface WriterDeps {
+  readonly db: Database;
+  /** Everything at or below the position is visible now. */
+  readonly onPosition: (position: StreamPosition) => void;
+  readonly onStored: (lane: WriteLane, stored: StoredParts, seconds: number) => void;
+  readonly onLock: (seconds: number) => void;
+  /** A room whose data the database refuses was set aside. */
+  readonly onRoomSetAside: (roomId: string, error: Error) => void;
+}
+
+interface Waiting {
+  readonly part: ResponsePart;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Brings parts of responses into the store. Live parts have their own connection and are grouped: whatever arrived during
+ * one commit goes into the next. Bulk parts go one at a time on another connection, so that they never hold up live ones.
+ */
+export class Writer {
+  readonly #deps: WriterDeps;
+  readonly #queue: Waiting[] = [];
+  readonly #live: LaneNumbers;
+  readonly #bulk: LaneNumbers;
+  #isDraining = false;
+  #bulkTail: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: WriterDeps) {
+    this.#deps = deps;
+    this.#live = new LaneNumbers(deps.db);
+    this.#bulk = new LaneNumbers(deps.db);
+  }
+
+  /** Stores a whole small response, or the end of a long one, durably. */
+  live(part: ResponsePart): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ part, resolve, reject });
+      if (!this.#isDraining) void this.#drain();
+    });
+  }
+
+  /** Stores whole rooms of a response that goes on. Not flushed to disk by itself: the end of the response is, and it comes later in the log. */
+  async bulk(part: ResponsePart): Promise<void> {
+    const turn = this.#bulkTail.then(() => this.#storeRobustly("bulk", part));
+    this.#bulkTail = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async #drain(): Promise<void> {
+    this.#isDraining = true;
+    while (this.#queue.length > 0) {
+      const group = this.#takeGroup();
+      try {
+        await this.#store(
+          "live",
+          group.map(({ part }) => part),
+        );
+        for (const { resolve } of group) resolve();
+      } catch {
+        await this.#repeatOneByOne(group);
+      }
+    }
+    this.#isDraining = false;
+  }
+
+  #takeGroup(): readonly Waiting[] {
+    let events = 0;
+    let count = 0;
+    for (const { part } of this.#queue) {
+      events += part.sections.reduce((sum, { timeline, state }) => sum + timeline.length + state.length, 0);
+      if (count > 0 && events > MAX_GROUP_EVENTS) break;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  /** A group that failed is repeated member by member, so that one bad response fails alone. */
+  async #repeatOneByOne(group: readonly Waiting[]): Promise<void> {
+    for (const { part, resolve, reject } of group) {
+      await this.#storeRobustly("live", part).then(resolve, reject);
+    }
+  }
+
+  /** Data that the database refuses is found room by room; that room is set aside and the rest goes on. */
+  async #storeRobustly(lane: WriteLane, part: ResponsePart): Promise<void> {
+    try {
+      await this.#store(lane, [part]);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      for (const section of part.sections) {
+        try {
+          await this.#store(lane, [{ ...part, sections: [section], end: undefined }]);
+        } catch (fault) {
+          if (!(fault instanceof DataError)) throw fault;
+          await quarantineRoom(this.#deps.db, section.roomId, fault.message);
+          this.#deps.onRoomSetAside(section.roomId, fault);
+        }
+      }
+      if (part.end !== undefined) await this.#store(lane, [{ ...part, sections: [] }]);
+    }
+  }
+
+  async #store(lane: WriteLane, parts: readonly ResponsePart[]): Promise<void> {
+    const numbers = lane === "live" ? this.#live : this.#bulk;
+    const startedMs = performance.now();
+    const stored = await this.#deps.db.transaction(
+      async (tx) => {
+        await numbers.ensure(parts);
+        return await storeParts(tx, parts, { numbers, onLock: this.#deps.onLock });
+      },
+      { lane, durable: lane === "live" },
+    );
+    this.#deps.onStored(lane, stored, (performance.now() - startedMs) / 1000);
+    if (stored.position !== undefined) this.#deps.onPosition(stored.position);
+  }
+}
+
+/** Numbers of one lane: a lane runs one transaction at a time, so that what it reserved nobody else takes. */
+class LaneNumbers implements Numbers {
+  readonly #batches: NumberBlocks;
+  readonly #events: NumberBlocks;
+  readonly #chunks: NumberBlocks;
+
+  constructor(db: Database) {
+    this.#batches = new NumberBlocks(db, "batch_ids");
+    this.#events = new NumberBlocks(db, "event_nids");
+    this.#chunks = new NumberBlocks(db, "chunk_nids");
+  }
+
+  async ensure(parts: readonly ResponsePart[]): Promise<void> {
+    const needed = numbersNeeded(parts);
+    await this.#batches.ensure(needed.batches);
+    await this.#events.ensure(needed.events);
+    await this.#chunks.ensure(needed.chunks);
+  }
+
+  batch(): number {
+    return this.#batches.take();
+  }
+
+  eventNid(): EventNid {
+    return this.#events.take() as EventNid;
+  }
+
+  chunkNid(): ChunkNid {
+    return this.#chunks.take() as ChunkNid;
+  }
+}

@@ -1,0 +1,113 @@
+import type { Clock } from "../lib/clock.ts";
+import { Semaphore } from "../lib/semaphore.ts";
+import type { Logger } from "../logging/logger.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { UpstreamFault } from "../model/upstream.ts";
+import type { Database } from "../store/database.ts";
+import type { ClaimedDevice } from "../store/devices.ts";
+import type { NotifyCoalescer } from "../store/notify-coalescer.ts";
+import { Writer } from "./ingest/writer.ts";
+import { pollFilter } from "./poller/filter.ts";
+import type { PollerDeps, SyncUpstream } from "./poller/poller.ts";
+import { PollerPool } from "./poller/poller-pool.ts";
+import type { Verdict } from "./poller/verdict.ts";
+
+export interface IntakeDeps {
+  readonly db: Database;
+  readonly upstream: SyncUpstream;
+  readonly announce: NotifyCoalescer;
+  readonly openToken: (sealed: Buffer) => string;
+  /** This process, by the key of its session lock. */
+  readonly owner: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface IntakeOptions {
+  /** Timeline events of one room in one poll. */
+  readonly timelineLimit: number;
+  readonly idleAfterMs: number;
+  /** First syncs at a time. */
+  readonly initialConcurrency: number;
+}
+
+/** Everything that brings facts in: the pollers, and the writer that stores what they receive. */
+export function createIntake(deps: IntakeDeps, options: IntakeOptions): PollerPool {
+  const { db, owner, openToken, log, metrics } = deps;
+  const writer = createWriter(deps);
+  const initial = new Semaphore(options.initialConcurrency);
+  return new PollerPool({
+    db,
+    owner,
+    openToken,
+    idleAfterMs: options.idleAfterMs,
+    onRunning: (pollers) => metrics.pollers.set(pollers),
+    onStopped: (device, reason) => {
+      const fields = { user: device.userId, device: device.deviceId };
+      if (reason instanceof Error) log.error({ ...fields, err: reason }, "a poller ended by an error of its own");
+      else log.info({ ...fields, reason }, "poller stopped");
+    },
+    onError: (error) => log.warn({ err: error }, "the poller pool could not reach the database and tries again"),
+    pollerDeps: (device) => ({
+      upstream: deps.upstream,
+      store: writer,
+      clock: deps.clock,
+      random: deps.random,
+      filter: pollFilter(options.timelineLimit),
+      admit: (work, signal) => initial.run(work, signal),
+      events: pollerEvents(device, deps),
+    }),
+  });
+}
+
+function createWriter({ db, announce, log, metrics }: IntakeDeps): Writer {
+  return new Writer({
+    db,
+    onPosition: (position) => announce.announce(position),
+    onLock: (seconds) => metrics.positionLockSeconds.observe(seconds),
+    onStored: (lane, stored, seconds) => {
+      metrics.storeTransactionSeconds.observe({ kind: lane }, seconds);
+      metrics.eventsStored.inc({ kind: "timeline" }, stored.timelineEvents);
+      metrics.eventsStored.inc({ kind: "state" }, stored.stateEvents);
+    },
+    onRoomSetAside: (room, error) => {
+      metrics.setAside.inc({ what: "room" });
+      log.error({ room, err: error }, "a room was set aside: the database refuses its data");
+    },
+  });
+}
+
+function pollerEvents(device: ClaimedDevice, { log, metrics }: IntakeDeps): PollerDeps["events"] {
+  const fields = { user: device.userId, device: device.deviceId };
+  return {
+    onPolled: ({ seconds, bytes, isEmpty }) => {
+      metrics.polls.inc({ outcome: isEmpty ? "empty" : "news" });
+      metrics.pollSeconds.observe(seconds);
+      metrics.pollBytes.inc(bytes);
+      log.debug({ ...fields, bytes, durationMs: Math.round(seconds * 1000) }, "poll stored");
+    },
+    onFailed: (fault, verdict) => {
+      metrics.polls.inc({ outcome: outcomeOf(fault) });
+      const what = fault instanceof Error ? { err: fault } : faultFields(fault);
+      log.warn({ ...fields, ...what, ...verdictFields(verdict) }, "poll failed");
+    },
+    onSetAside: (what, where, reason) => {
+      metrics.setAside.inc({ what });
+      log.warn({ ...fields, section: where, reason }, "a part of a response was set aside");
+    },
+  };
+}
+
+function outcomeOf(fault: UpstreamFault | Error): "refused" | "limited" | "failed" {
+  if (fault instanceof Error || fault.kind !== "status") return "failed";
+  if (fault.status === 401) return "refused";
+  return fault.status === 429 ? "limited" : "failed";
+}
+
+const faultFields = (fault: UpstreamFault) =>
+  fault.kind === "status" ? { status: fault.status, errcode: fault.errcode } : { reason: fault.kind };
+
+const verdictFields = (verdict: Verdict) =>
+  verdict.next === "again" ? { retryAfterMs: verdict.afterMs } : { outcome: verdict.reason };

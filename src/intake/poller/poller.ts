@@ -1,0 +1,138 @@
+import { UpstreamError } from "../../model/upstream-error.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { microseconds } from "../../lib/clock.ts";
+import { JsonLimitError, JsonSyntaxError } from "../../lib/json-errors.ts";
+import { pause } from "../../lib/pause.ts";
+import type { Forwarded, UpstreamFault } from "../../model/upstream.ts";
+import { FencedError } from "../../store/device-stream.ts";
+import type { ClaimedDevice } from "../../store/devices.ts";
+import { type IntakeEvents, MalformedResponseError, type PartStore, ResponseIntake } from "./response-intake.ts";
+import { type Verdict, verdictOf } from "./verdict.ts";
+
+/**
+ * How long one upstream poll waits for news. Longer: fewer empty polls. Shorter: a poll whose connection died in silence is
+ * noticed sooner.
+ */
+const POLL_TIMEOUT_MS = 30_000;
+
+/** Upstream `/sync`, as far as a poller needs it. */
+export interface SyncUpstream {
+  syncV2(poll: {
+    readonly token: string;
+    readonly since: string | undefined;
+    readonly timeoutMs: number;
+    readonly filter: string;
+    readonly forwarded: Forwarded;
+    readonly signal: AbortSignal;
+  }): Promise<AsyncIterable<Buffer>>;
+}
+
+export interface PollerDeps {
+  readonly upstream: SyncUpstream;
+  readonly store: PartStore;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly filter: string;
+  readonly events: PollerEvents;
+  /** Runs a first sync when there is a place for it. */
+  readonly admit: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T | undefined>;
+}
+
+export interface PollerEvents extends IntakeEvents {
+  onPolled(poll: { readonly seconds: number; readonly bytes: number; readonly isEmpty: boolean }): void;
+  onFailed(fault: UpstreamFault | Error, verdict: Verdict): void;
+}
+
+export type StopReason = "shutdown" | "token-refused" | "lost-claim";
+
+/** One device's v2 stream: polls until it is stopped, and never asks for more before what came is stored. */
+export class Poller {
+  readonly #device: ClaimedDevice;
+  readonly #deps: PollerDeps;
+  #token: string;
+  #since: string | undefined;
+  #ignoresSomebody: boolean | undefined;
+  #isCatchUp = true;
+
+  constructor(device: ClaimedDevice, token: string, ignoresSomebody: boolean | undefined, deps: PollerDeps) {
+    this.#device = device;
+    this.#deps = deps;
+    this.#token = token;
+    this.#since = device.since;
+    this.#ignoresSomebody = device.since === undefined ? undefined : (ignoresSomebody ?? false);
+  }
+
+  /** The device's client has a new access token. */
+  useToken(token: string): void {
+    this.#token = token;
+  }
+
+  async run(signal: AbortSignal): Promise<StopReason> {
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        await (this.#since === undefined ? this.#deps.admit(() => this.#poll(signal), signal) : this.#poll(signal));
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) break;
+        failures += 1;
+        const verdict = this.#verdictOf(error, failures);
+        if (verdict.next === "stop") return verdict.reason;
+        await pause(verdict.afterMs, signal);
+      }
+    }
+    return "shutdown";
+  }
+
+  async #poll(signal: AbortSignal): Promise<void> {
+    const { upstream, store, clock, filter, events } = this.#deps;
+    const { userNid, userId, deviceNid, forwardedFor, userAgent } = this.#device;
+    const startedMs = clock.nowMs();
+    const body = await upstream.syncV2({
+      token: this.#token,
+      since: this.#since,
+      timeoutMs: this.#isCatchUp ? 0 : POLL_TIMEOUT_MS,
+      filter,
+      forwarded: { xForwardedFor: forwardedFor, userAgent },
+      signal,
+    });
+    const intake = new ResponseIntake(
+      {
+        claim: this.#device,
+        source: { userNid, userId, deviceNid },
+        ignoresSomebody: this.#ignoresSomebody,
+        since: this.#since,
+        isCatchUp: this.#isCatchUp,
+        nowUs: () => microseconds(clock),
+      },
+      store,
+      events,
+    );
+    for await (const chunk of body) await intake.write(chunk);
+    const taken = await intake.end();
+    this.#since = taken.nextBatch;
+    this.#ignoresSomebody = taken.ignoresSomebody;
+    this.#isCatchUp = false;
+    events.onPolled({ seconds: (clock.nowMs() - startedMs) / 1000, bytes: taken.bytes, isEmpty: taken.isEmpty });
+  }
+
+  #verdictOf(error: unknown, failures: number): Verdict {
+    const fault = faultOf(error);
+    const verdict: Verdict =
+      error instanceof FencedError
+        ? { next: "stop", reason: "lost-claim" }
+        : verdictOf(fault instanceof Error ? { kind: "unreachable" } : fault, failures, this.#deps.random());
+    this.#deps.events.onFailed(fault, verdict);
+    return verdict;
+  }
+}
+
+/** A body that is no sync response counts as a fault of the homeserver; what is neither is ours, and is retried too. */
+function faultOf(error: unknown): UpstreamFault | Error {
+  if (error instanceof UpstreamError) return error.fault;
+  if (error instanceof JsonSyntaxError || error instanceof JsonLimitError || error instanceof MalformedResponseError) {
+    return { kind: "malformed" };
+  }
+  return error instanceof Error ? error : new Error(String(error));
+}

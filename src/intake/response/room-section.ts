@@ -1,0 +1,51 @@
+import type { RoomId } from "../../model/ids.ts";
+
+export type SectionKind = "join" | "invite" | "knock" | "leave";
+
+/** What one v2 response says of one room: raw JSON values as in the body, each event on its own. */
+export interface RoomSection {
+  readonly kind: SectionKind;
+  readonly roomId: RoomId;
+  readonly timeline: Buffer[];
+  /** Changes of state before the timeline (`state`). */
+  readonly state: Buffer[];
+  /** Changes of state up to the end of the timeline (`state_after`, spec 1.16 or MSC4222); undefined: the key is absent. */
+  stateAfter: Buffer[] | undefined;
+  readonly ephemeral: Buffer[];
+  readonly accountData: Buffer[];
+  /** Stripped state of an invite or knock. */
+  readonly stripped: Buffer[];
+  limited: boolean;
+  prevBatch: string | undefined;
+  summary: RoomSummary | undefined;
+  counts: UnreadCounts | undefined;
+}
+
+/** `summary`: what is absent is unchanged. */
+export interface RoomSummary {
+  readonly heroes: readonly string[] | undefined;
+  readonly joinedCount: number | undefined;
+  readonly invitedCount: number | undefined;
+}
+
+export interface UnreadCounts {
+  readonly notifications: number;
+  readonly highlights: number;
+}
+
+export function emptySection(kind: SectionKind, roomId: RoomId): RoomSection {
+  return {
+    kind,
+    roomId,
+    timeline: [],
+    state: [],
+    stateAfter: undefined,
+    ephemeral: [],
+    accountData: [],
+    stripped: [],
+    limited: false,
+    prevBatch: undefined,
+    summary: undefined,
+    counts: undefined,
+  };
+}
