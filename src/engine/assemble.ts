@@ -1,0 +1,110 @@
+import { invariant } from "../lib/invariant.ts";
+import type { RoomId, RoomNid, UserId } from "../model/ids.ts";
+import type { StateEvent } from "../model/stored-event.ts";
+import { BEFORE_ALL } from "../model/stream-position.ts";
+import type { ConnectionDelta, Told } from "./connection/state.ts";
+import { toldAfterAnswer, toldAfterFailure } from "./connection/told-after.ts";
+import type { SyncPlan } from "./plan.ts";
+import type { RoomData } from "./reads.ts";
+import type { RoomAnswer, SyncResponse } from "./response.ts";
+import { type AssembledRoom, assembleRoom, bareAnswer } from "./rooms/room-answer.ts";
+import type { RoomPlan } from "./rooms/room-plan.ts";
+
+/** A room that could not be assembled: it is left out of the answer and stays owed. */
+export interface FailedRoom {
+  readonly room: RoomId;
+  readonly error: unknown;
+}
+
+export interface SyncOutcome {
+  readonly response: SyncResponse;
+  /** What the client is told by this answer. */
+  readonly delta: ConnectionDelta;
+  /** Whether a waiting client should be answered now. */
+  readonly hasNews: boolean;
+  readonly failedRooms: readonly FailedRoom[];
+}
+
+/** What the shell read: `data` for the plan's reads, `members` for `memberReads`. */
+export interface SyncData {
+  readonly data: ReadonlyMap<RoomNid, RoomData>;
+  readonly members: ReadonlyMap<RoomNid, ReadonlyMap<UserId, StateEvent>>;
+}
+
+/** Says what the plan decided, from what was read for it. */
+export function assembleSync(plan: SyncPlan, data: SyncData["data"], members: SyncData["members"]): SyncOutcome {
+  const draft = new OutcomeDraft(plan);
+  for (const room of plan.rooms) {
+    try {
+      draft.add(room, assemble(plan, room, { data, members }));
+    } catch (error) {
+      draft.fail(room, error);
+    }
+  }
+  return draft.finish();
+}
+
+function assemble(plan: SyncPlan, room: RoomPlan, { data, members }: SyncData): AssembledRoom {
+  if (room.reads === undefined) {
+    const isEmpty = room.as === "joined" && !room.isReadElsewhere;
+    return { answer: bareAnswer(room), state: NO_STATE, isEmpty };
+  }
+  const roomData = data.get(room.room);
+  invariant(roomData !== undefined, "every planned room was read");
+  return assembleRoom(plan, room, roomData, members.get(room.room) ?? new Map());
+}
+
+const NO_STATE: AssembledRoom["state"] = {
+  events: [],
+  sentMembers: new Set(),
+  staleMembers: new Set(),
+  missed: [],
+};
+
+class OutcomeDraft {
+  readonly #plan: SyncPlan;
+  readonly #answers: RoomAnswer[] = [];
+  readonly #failed: FailedRoom[] = [];
+  readonly #rooms: Map<RoomNid, Told>;
+  readonly #sentMembers = new Map<RoomNid, ReadonlySet<UserId>>();
+  readonly #staleMembers = new Map<RoomNid, ReadonlySet<UserId>>();
+
+  constructor(plan: SyncPlan) {
+    this.#plan = plan;
+    this.#rooms = new Map(plan.missed);
+  }
+
+  add(room: RoomPlan, { answer, state, isEmpty }: AssembledRoom): void {
+    const told = toldAfterAnswer(room, answer, state.missed);
+    if (told !== room.told) this.#rooms.set(room.room, told);
+    if (state.sentMembers.size > 0) this.#addSent(room, state.sentMembers);
+    if (state.staleMembers.size > 0) this.#staleMembers.set(room.room, state.staleMembers);
+    if (!isEmpty) this.#answers.push(answer);
+  }
+
+  fail(room: RoomPlan, error: unknown): void {
+    this.#failed.push({ room: room.roomId, error });
+    const told = toldAfterFailure(room, this.#plan.from ?? BEFORE_ALL);
+    if (told !== undefined) this.#rooms.set(room.room, told);
+  }
+
+  finish(): SyncOutcome {
+    return {
+      response: { lists: this.#plan.lists, rooms: this.#answers },
+      delta: {
+        rooms: this.#rooms,
+        sentMembers: this.#sentMembers,
+        staleMembers: this.#staleMembers,
+        subscriptions: this.#plan.subscriptions,
+      },
+      hasNews: this.#answers.length > 0,
+      failedRooms: this.#failed,
+    };
+  }
+
+  /** Only members that the connection does not remember as sent. */
+  #addSent(room: RoomPlan, sent: ReadonlySet<UserId>): void {
+    const added = [...sent].filter((userId) => !room.sentMembers.has(userId));
+    if (added.length > 0) this.#sentMembers.set(room.room, new Set(added));
+  }
+}

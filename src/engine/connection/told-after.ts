@@ -1,0 +1,43 @@
+import type { StateEvent } from "../../model/stored-event.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
+import type { RoomConfig } from "../request.ts";
+import { matches } from "../required-state.ts";
+import type { RoomAnswer } from "../response.ts";
+import { toldRequiredState } from "../rooms/room-config.ts";
+import type { RoomPlan } from "../rooms/room-plan.ts";
+import type { Told } from "./state.ts";
+
+/** What the client has been told of a room once it has the answer; the same object when nothing is new. */
+export function toldAfterAnswer(room: RoomPlan, answer: RoomAnswer, missed: readonly StateEvent[]): Told {
+  const { told } = room;
+  const config = told === undefined ? room.config : configAfter(room, told.config, answer, missed);
+  if (told?.upTo === "live" && told.as === room.as && told.config === config) return told;
+  return { upTo: "live", as: room.as, config };
+}
+
+/** A room that was left out misses what changed; what was never told stays so. */
+export const toldAfterFailure = ({ told }: RoomPlan, from: StreamPosition): Told | undefined =>
+  told?.upTo === "live" ? { ...told, upTo: from } : undefined;
+
+function configAfter(room: RoomPlan, told: RoomConfig, answer: RoomAnswer, missed: readonly StateEvent[]): RoomConfig {
+  if (room.as !== "joined") return told;
+  if (room.isInitial) return room.config;
+  const timelineLimit = timelineLimitAfter(room, told, answer);
+  const unknown = missed.filter((event) => matches(told.requiredState, event.type, event.stateKey));
+  const hasNewEvents = (answer.timeline?.events.length ?? 0) > 0;
+  const requiredState = toldRequiredState(told.requiredState, room.config.requiredState, unknown, hasNewEvents);
+  if (timelineLimit === told.timelineLimit && requiredState === told.requiredState) return told;
+  if (timelineLimit === room.config.timelineLimit && requiredState === room.config.requiredState) return room.config;
+  return { timelineLimit, requiredState };
+}
+
+/**
+ * How many of the newest events the client has without a hole: after a gap no more than it was just sent, after changes
+ * that it asked no timeline of, none that can be relied on.
+ */
+function timelineLimitAfter(room: RoomPlan, told: RoomConfig, { timeline }: RoomAnswer): number {
+  const { timelineLimit } = room.config;
+  if (room.isTimelineExpanded || timeline?.limited === true) return timelineLimit;
+  const hasRoomNews = room.reads?.changedAfter !== undefined;
+  return timelineLimit === 0 && hasRoomNews ? 0 : told.timelineLimit;
+}

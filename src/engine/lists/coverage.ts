@@ -1,0 +1,61 @@
+import type { RoomConfig } from "../request.ts";
+import { combineRoomConfigs } from "../rooms/room-config.ts";
+
+/** Number of the combination that covers a room: 0, none. */
+type Combination = number;
+
+/**
+ * Which config each room of the reader is sent with. Rooms that the same lists and subscriptions cover share one
+ * config object, so that covering a room costs one number.
+ */
+export class Coverage {
+  #combinationOf = new Int32Array(0);
+  #size = 0;
+  /** By combination; the first stands for "not covered". */
+  #configs: (RoomConfig | undefined)[] = [undefined];
+  #extended = new Map<RoomConfig, Combination[]>();
+
+  /** Covers nothing, of `size` rooms. */
+  reset(size: number): void {
+    if (this.#combinationOf.length < size) this.#combinationOf = new Int32Array(size);
+    this.#combinationOf.fill(0, 0, size);
+    this.#size = size;
+    this.#configs = [undefined];
+    this.#extended = new Map();
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** @param indexes in the reader's rooms, each once. */
+  coverAll(indexes: ArrayLike<number>, config: RoomConfig): void {
+    let before = -1;
+    let after = -1;
+    for (let at = 0; at < indexes.length; at++) {
+      const index = indexes[at] ?? 0;
+      const combination = this.#combinationOf[index] ?? 0;
+      if (combination !== before) {
+        before = combination;
+        after = this.#extend(combination, config);
+      }
+      this.#combinationOf[index] = after;
+    }
+  }
+
+  /** undefined: no list or subscription covers the room. */
+  configOf(index: number): RoomConfig | undefined {
+    return this.#configs[this.#combinationOf[index] ?? 0];
+  }
+
+  #extend(combination: Combination, config: RoomConfig): Combination {
+    const extended = this.#extended.get(config) ?? [];
+    const known = extended[combination];
+    if (known !== undefined) return known;
+    const before = this.#configs[combination];
+    const made = this.#configs.push(combineRoomConfigs(before === undefined ? [config] : [before, config])) - 1;
+    extended[combination] = made;
+    this.#extended.set(config, extended);
+    return made;
+  }
+}

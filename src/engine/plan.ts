@@ -1,0 +1,113 @@
+import { invariant } from "../lib/invariant.ts";
+import type { RoomId, RoomNid } from "../model/ids.ts";
+import { isDeparted, isStripped } from "../model/membership.ts";
+import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
+import type { ConnectionState, Told } from "./connection/state.ts";
+import { keptSubscriptions, subscriptionsDelta } from "./connection/subscriptions.ts";
+import { Coverage } from "./lists/coverage.ts";
+import { answerLists } from "./lists/list-answers.ts";
+import type { RoomReads } from "./reads.ts";
+import type { RoomConfig, SyncRequest } from "./request.ts";
+import type { ListAnswer } from "./response.ts";
+import { ConfigComparison } from "./rooms/room-config.ts";
+import { type Answering, hasChanged, planRoom, type RoomPlan, type RoomsToPlan } from "./rooms/room-plan.ts";
+import type { ReaderView } from "./view.ts";
+
+export interface PlanInput {
+  readonly request: SyncRequest;
+  readonly connection: ConnectionState;
+  /** What the client has been told up to; undefined on a first request. */
+  readonly from: StreamPosition | undefined;
+  /** The position that `view` stands at. */
+  readonly to: StreamPosition;
+  readonly view: ReaderView;
+}
+
+/**
+ * What an answer needs from the store, and everything of memory that it will say. Valid until the connection state it
+ * was planned from is changed.
+ */
+export interface SyncPlan extends Answering {
+  readonly to: StreamPosition;
+  readonly lists: ReadonlyMap<string, ListAnswer>;
+  /** Newest activity first. */
+  readonly rooms: readonly RoomPlan[];
+  readonly reads: readonly RoomReads[];
+  /** Live rooms that changed and that nothing in the request covers: told up to `from` only. */
+  readonly missed: ReadonlyMap<RoomNid, Told>;
+  /** Undefined: as before. */
+  readonly subscriptions: ReadonlyMap<RoomId, RoomConfig> | undefined;
+}
+
+/** Scratch: what is in here means nothing between two calls. */
+const coverage = new Coverage();
+
+/** Decides which rooms an answer is about and what must be read for it. Costs a scan over the reader's rooms. */
+export function planSync(input: PlanInput): SyncPlan {
+  const { request, connection, view, to } = input;
+  const from = input.from ?? BEFORE_ALL;
+  invariant(from <= to, "an answer ends at or after the position where it begins");
+  invariant(input.from !== undefined || connection.rooms.size === 0, "a new connection was told nothing");
+  const subscriptions = keptSubscriptions(connection.subscriptions, request);
+  coverage.reset(view.rooms.size);
+  const lists = answerLists(request, view, connection, from, coverage);
+  for (const [roomId, config] of subscriptions) coverSubscription(roomId, config, view, connection);
+  const { rooms, missed } = decideRooms({ view, connection, from, comparison: new ConfigComparison() });
+  return {
+    from: input.from,
+    to,
+    userNid: view.userNid,
+    userId: view.userId,
+    lists,
+    rooms,
+    reads: rooms.flatMap((room) => room.reads ?? []),
+    missed,
+    subscriptions: subscriptionsDelta(connection.subscriptions, subscriptions, request),
+  };
+}
+
+/** A room that the reader may not see, or that does not exist, is left out without a word. */
+function coverSubscription(roomId: RoomId, config: RoomConfig, view: ReaderView, connection: ConnectionState): void {
+  const room = view.rooms.findRoom(roomId);
+  const index = room === undefined ? -1 : view.rooms.indexOf(room);
+  if (room === undefined || index === -1) return;
+  const membership = view.rooms.membership(index);
+  const isShown = isDeparted(membership)
+    ? connection.rooms.has(room)
+    : isStripped(membership) || view.facts.isComplete(room);
+  if (isShown) coverage.coverAll([index], config);
+}
+
+interface RoomsDecided {
+  readonly rooms: readonly RoomPlan[];
+  readonly missed: SyncPlan["missed"];
+}
+
+/** One scan over the reader's rooms; only those that changed, or that are asked for anew, cost more than a look. */
+function decideRooms(input: RoomsToPlan): RoomsDecided {
+  const { view, connection, from } = input;
+  const rooms: RoomPlan[] = [];
+  const missed = new Map<RoomNid, Told>();
+  for (let index = 0; index < coverage.size; index++) {
+    const config = coverage.configOf(index);
+    const isChanged = hasChanged(view, index, from);
+    if (config === undefined) {
+      if (isChanged) addMissed(missed, input, index);
+      continue;
+    }
+    const told = connection.rooms.get(view.rooms.room(index));
+    if (!isChanged && told !== undefined && input.comparison.isAllTold(told, config)) continue;
+    const plan = planRoom(input, index, config);
+    if (plan !== undefined) rooms.push(plan);
+  }
+  rooms.sort((a, b) => b.memory.activity - a.memory.activity || a.room - b.room);
+  return { rooms, missed };
+}
+
+/** A room that was told everything and now misses something. A reader who is not in it misses only a change of that. */
+function addMissed(missed: Map<RoomNid, Told>, { view, connection, from }: RoomsToPlan, index: number): void {
+  const room = view.rooms.room(index);
+  const told = connection.rooms.get(room);
+  if (told?.upTo !== "live") return;
+  if (told.as === "joined" || view.rooms.since(index) > from) missed.set(room, { ...told, upTo: from });
+}

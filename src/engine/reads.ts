@@ -1,0 +1,46 @@
+import type { ChunkNid, EventNid, RoomNid, UserId } from "../model/ids.ts";
+import type { Chunk, StateEvent, TimelineEvent } from "../model/stored-event.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
+import type { StateSelector } from "./request.ts";
+
+/** What must be read of one room. */
+export interface RoomReads {
+  readonly room: RoomNid;
+  /** The newest so many events at or below `to`; 0: none. */
+  readonly timelineEvents: number;
+  /** Events above this order key stay out (the reader's departure). */
+  readonly upToOrderKey: number | undefined;
+  /**
+   * Current state that any of these selects. A selector without a type need not bring members: where they are wanted,
+   * another selector names `m.room.member`.
+   */
+  readonly state: readonly StateSelector[];
+  /** Member events of these users. */
+  readonly members: readonly UserId[];
+  /** State changes in `(changedAfter, to]`; undefined: not wanted. */
+  readonly changedAfter: StreamPosition | undefined;
+  /** The reader's own member event; after a departure, the one of the departure. */
+  readonly ownMember: boolean;
+}
+
+/** A timeline event with what is needed to say where a client can go on reading backwards. */
+export interface ReadEvent extends TimelineEvent {
+  /** `/messages?dir=b&from=` this returns what stands before the event. */
+  readonly tokenBefore: string | undefined;
+  /** A token at or after the event: `next_batch` of the response that brought it. */
+  readonly tokenAfter: string | undefined;
+}
+
+export interface RoomData {
+  /** By order key, oldest first; the newest `timelineEvents` within the bounds. */
+  readonly timeline: readonly ReadEvent[];
+  /** Every chunk that occurs in `timeline`. */
+  readonly chunks: ReadonlyMap<ChunkNid, Chunk>;
+  readonly state: readonly StateEvent[];
+  readonly members: ReadonlyMap<UserId, StateEvent>;
+  /** The last value of each state key that changed in `(changedAfter, to]`. */
+  readonly changed: readonly StateEvent[];
+  readonly ownMember: StateEvent | undefined;
+  /** `unsigned.transaction_id` of events in `timeline` that this device sent. */
+  readonly transactionIds: ReadonlyMap<EventNid, string>;
+}

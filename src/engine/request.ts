@@ -1,0 +1,64 @@
+import type { RoomId } from "../model/ids.ts";
+
+/** Selects state events. A missing part matches anything. Sentinels of a dialect (`$ME`) are resolved by its codec. */
+export interface StateSelector {
+  readonly type: string | undefined;
+  readonly stateKey: string | undefined;
+}
+
+/** Which current state a room is sent with. */
+export interface RequiredState {
+  /** The union of what each selects. With `lazyMembers`, a selector without a type does not select members. */
+  readonly selectors: readonly StateSelector[];
+  /** The member events that the returned timeline needs: senders, and targets of member events. */
+  readonly lazyMembers: boolean;
+}
+
+/** How a room is sent. */
+export interface RoomConfig {
+  /** Timeline events at most; 0: no timeline. */
+  readonly timelineLimit: number;
+  readonly requiredState: RequiredState;
+}
+
+/** First and last index, both inside. `last < first` is an empty range. */
+export interface Range {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** AND between filters; an undefined one does not filter (MSC4186 "SlidingRoomFilter"). */
+export interface ListFilters {
+  readonly isInvite: boolean | undefined;
+  readonly isEncrypted: boolean | undefined;
+  /** `null` stands for rooms without a type. */
+  readonly roomTypes: readonly (string | null)[] | undefined;
+  readonly notRoomTypes: readonly (string | null)[] | undefined;
+}
+
+export interface ListRequest {
+  /** `"all"`: every room that passes the filters. */
+  readonly ranges: readonly Range[] | "all";
+  readonly filters: ListFilters;
+  readonly config: RoomConfig;
+}
+
+/** One request, in the engine's words. */
+export interface SyncRequest {
+  /** `""` where the client gave none. */
+  readonly connId: string;
+  /** As the client sent it; undefined on a first request. */
+  readonly pos: string | undefined;
+  /** How long to wait for news, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly lists: ReadonlyMap<string, ListRequest>;
+  readonly subscriptions: ReadonlyMap<RoomId, RoomConfig>;
+  /**
+   * `"replace"`: subscriptions are those of this request. `"keep"`: earlier ones go on until they are named in
+   * `unsubscribed` (matrix-js-sdk sends each only once, on connections without `conn_id`).
+   */
+  readonly subscriptionMode: "replace" | "keep";
+  readonly unsubscribed: readonly RoomId[];
+  /** The answer says which rooms stand in each range, in order. Without it a list that covers all rooms costs no sort. */
+  readonly needsWindows?: boolean;
+}

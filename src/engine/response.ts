@@ -1,0 +1,63 @@
+import type { RoomId, UserId } from "../model/ids.ts";
+import type { Membership } from "../model/membership.ts";
+import type { StateEvent, StoredEvent } from "../model/stored-event.ts";
+import type { Range } from "./request.ts";
+
+export interface Hero {
+  readonly userId: UserId;
+  readonly displayName: string | undefined;
+  readonly avatarUrl: string | undefined;
+}
+
+/** An event as one reader gets it. */
+export interface ShownEvent {
+  readonly event: StoredEvent;
+  /** `unsigned.transaction_id`: only for the device that sent the event. */
+  readonly transactionId: string | undefined;
+}
+
+export interface TimelineAnswer {
+  /** Oldest first. */
+  readonly events: readonly ShownEvent[];
+  /** Something between what was told before (or the start of the room) and the first event is not here. */
+  readonly limited: boolean;
+  readonly prevBatch: string | undefined;
+  /** How many events at the end were learnt after the request's `pos`. */
+  readonly numLive: number;
+}
+
+/** What one answer says of one room. In a delta (`isInitial` false) undefined means unchanged. */
+export interface RoomAnswer {
+  readonly roomId: RoomId;
+  readonly membership: Membership;
+  readonly isInitial: boolean;
+  readonly name: string | undefined;
+  /** null: it was removed. */
+  readonly avatar: string | null | undefined;
+  readonly heroes: readonly Hero[] | undefined;
+  readonly joinedCount: number | undefined;
+  readonly invitedCount: number | undefined;
+  readonly notificationCount: number;
+  readonly highlightCount: number;
+  readonly bumpStamp: number | undefined;
+  readonly requiredState: readonly StateEvent[];
+  /** undefined: none was asked for, or the room is an invite or a knock. */
+  readonly timeline: TimelineAnswer | undefined;
+  /** The timeline limit grew: the newest events are sent again from the start of the new limit. */
+  readonly isTimelineExpanded: boolean;
+  /** Invite or knock: stripped state as a raw JSON array, own member event included. */
+  readonly strippedState: Buffer | undefined;
+}
+
+export interface ListAnswer {
+  /** Rooms that pass the filters, whatever the ranges. */
+  readonly count: number;
+  /** The rooms in each requested range, newest activity first. Empty unless the request `needsWindows`. */
+  readonly windows: readonly { readonly range: Range; readonly roomIds: readonly RoomId[] }[];
+}
+
+/** One answer, in the engine's words. */
+export interface SyncResponse {
+  readonly lists: ReadonlyMap<string, ListAnswer>;
+  readonly rooms: readonly RoomAnswer[];
+}

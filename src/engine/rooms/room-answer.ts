@@ -1,0 +1,134 @@
+import { invariant } from "../../lib/invariant.ts";
+import { isBumpType } from "../../model/events-that-bump.ts";
+import type { UserId } from "../../model/ids.ts";
+import { AVATAR, MEMBER, NAME } from "../event-types.ts";
+import type { ReadEvent, RoomData } from "../reads.ts";
+import type { Hero, RoomAnswer, TimelineAnswer } from "../response.ts";
+import { heroOf, neededHeroes } from "./heroes.ts";
+import { cutOf, showsGap } from "./room-cut.ts";
+import type { Answering, RoomPlan } from "./room-plan.ts";
+import { type MemberEvents, type SelectedState, selectState } from "./selected-state.ts";
+import type { TimelineCut } from "./timeline.ts";
+
+/** One room of an answer, with what is needed to remember what was told. */
+export interface AssembledRoom {
+  readonly answer: RoomAnswer;
+  readonly state: SelectedState;
+  /** Says nothing that the client does not know: it is not sent. */
+  readonly isEmpty: boolean;
+}
+
+export function assembleRoom(
+  answering: Answering,
+  room: RoomPlan,
+  data: RoomData,
+  members: MemberEvents,
+): AssembledRoom {
+  const cut = cutOf(answering, room, data);
+  const known = knownMembers(data, members);
+  const state = selectState(answering.userId, room, data, cut, known);
+  invariant(room.as !== "departed" || state.events.length > 0, "a departure is told with the reader's member event");
+  const answer: RoomAnswer = {
+    ...bareAnswer(room),
+    name: isNews(room, data, NAME) ? room.memory.name : undefined,
+    avatar: avatarOf(room, data),
+    heroes: heroesOf(room, data, cut, known),
+    ...countsOf(room, data, cut),
+    bumpStamp: isBumpNews(room, cut) ? room.memory.bumpStamp : undefined,
+    requiredState: state.events,
+    timeline: cut === undefined ? undefined : timelineAnswer(answering, room, data, cut),
+    isTimelineExpanded: room.isTimelineExpanded,
+  };
+  return { answer, state, isEmpty: isEmpty(room, answer) };
+}
+
+/** An answer for a room of which nothing was read. */
+export const bareAnswer = (room: RoomPlan): RoomAnswer => ({
+  roomId: room.roomId,
+  membership: room.membership,
+  isInitial: room.isInitial,
+  name: undefined,
+  avatar: undefined,
+  heroes: undefined,
+  joinedCount: undefined,
+  invitedCount: undefined,
+  notificationCount: room.memory.notificationCount,
+  highlightCount: room.memory.highlightCount,
+  bumpStamp: room.as === "joined" && !room.isInitial ? undefined : room.memory.bumpStamp,
+  requiredState: [],
+  timeline: undefined,
+  isTimelineExpanded: false,
+  strippedState: room.as === "stripped" ? room.memory.strippedState : undefined,
+});
+
+/** Later sources win: current state, what changed, what was read because the timeline needs it. */
+const knownMembers = (data: RoomData, members: MemberEvents): MemberEvents => {
+  const read = [...data.state, ...data.changed].filter(({ type }) => type === MEMBER);
+  return new Map([...data.members, ...members, ...read.map((event) => [event.stateKey as UserId, event] as const)]);
+};
+
+const isChanged = (data: RoomData, type: string): boolean =>
+  data.changed.some((event) => event.type === type && event.stateKey === "");
+
+/** Columns of the room: on the first answer, then when the event they come from changed. */
+const isNews = (room: RoomPlan, data: RoomData, type: string): boolean => room.isInitial || isChanged(data, type);
+
+function avatarOf(room: RoomPlan, data: RoomData): string | null | undefined {
+  if (room.as !== "joined" || !isNews(room, data, AVATAR)) return undefined;
+  return room.memory.avatar ?? (room.isInitial ? undefined : null);
+}
+
+function heroesOf(
+  room: RoomPlan,
+  data: RoomData,
+  cut: TimelineCut | undefined,
+  known: MemberEvents,
+): readonly Hero[] | undefined {
+  const heroes = neededHeroes(room, data, showsGap(cut));
+  return heroes.length === 0 ? undefined : heroes.map((userId) => heroOf(userId, known.get(userId)));
+}
+
+/** A gap may hide changes of members that the homeserver counted and did not send. */
+function countsOf(
+  room: RoomPlan,
+  data: RoomData,
+  cut: TimelineCut | undefined,
+): Pick<RoomAnswer, "joinedCount" | "invitedCount"> {
+  const haveChanged = room.isInitial || showsGap(cut) || data.changed.some(({ type }) => type === MEMBER);
+  const { joinedCount, invitedCount } = room.memory;
+  return haveChanged ? { joinedCount, invitedCount } : { joinedCount: undefined, invitedCount: undefined };
+}
+
+/** MSC4186 "Bump stamp": left out where the client knows it. */
+const isBumpNews = (room: RoomPlan, cut: TimelineCut | undefined): boolean =>
+  room.isInitial ||
+  room.as !== "joined" ||
+  cut === undefined ||
+  cut.limited ||
+  cut.events.some((event) => isBumpType(event.type));
+
+function timelineAnswer(answering: Answering, room: RoomPlan, data: RoomData, cut: TimelineCut): TimelineAnswer {
+  const events = cut.events.map((event) => ({ event, transactionId: data.transactionIds.get(event.nid) }));
+  return { events, limited: cut.limited, prevBatch: cut.prevBatch, numLive: numLive(answering, room, cut.events) };
+}
+
+/** History that was learnt together with the reader's join is not live, however new it is to us. */
+function numLive(answering: Answering, room: RoomPlan, events: readonly ReadEvent[]): number {
+  const { from } = answering;
+  if (from === undefined) return 0;
+  const since = room.as === "joined" ? room.memory.sinceOrderKey : undefined;
+  const isLive = (event: ReadEvent) => event.position > from && (since === undefined || event.orderKey >= since);
+  return events.length - 1 - events.findLastIndex((event) => !isLive(event));
+}
+
+const isEmpty = (room: RoomPlan, answer: RoomAnswer): boolean =>
+  !room.isInitial &&
+  room.as === "joined" &&
+  !room.isReadElsewhere &&
+  (answer.timeline?.events.length ?? 0) === 0 &&
+  answer.requiredState.length === 0 &&
+  answer.name === undefined &&
+  answer.avatar === undefined &&
+  answer.heroes === undefined &&
+  answer.joinedCount === undefined &&
+  answer.invitedCount === undefined;

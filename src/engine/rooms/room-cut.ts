@@ -1,0 +1,18 @@
+import type { RoomData } from "../reads.ts";
+import type { Answering, RoomPlan } from "./room-plan.ts";
+import { cutTimeline, type TimelineCut } from "./timeline.ts";
+
+/** Whether events are shown that follow a hole. */
+export const showsGap = (cut: TimelineCut | undefined): boolean => cut?.limited === true && cut.events.length > 0;
+
+/** The timeline that a planned room gets; undefined: none was wanted. */
+export function cutOf(answering: Answering, room: RoomPlan, data: RoomData): TimelineCut | undefined {
+  if (room.reads === undefined || room.reads.timelineEvents === 0) return undefined;
+  return cutTimeline(data, {
+    reader: answering.userNid,
+    limit: room.config.timelineLimit,
+    after: room.isTimelineExpanded ? undefined : room.after,
+    isJoined: room.as === "joined",
+    sinceOrderKey: room.memory.sinceOrderKey,
+  });
+}

@@ -1,0 +1,200 @@
+import type { RoomId, RoomNid, UserId, UserNid } from "../../model/ids.ts";
+import type { Membership } from "../../model/membership.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
+import type { ConnectionState, SentAs, Told } from "../connection/state.ts";
+import { sentAs, toldUpTo } from "../connection/told.ts";
+import type { RoomReads } from "../reads.ts";
+import type { RoomConfig } from "../request.ts";
+import type { ReaderView } from "../view.ts";
+import type { ConfigComparison, ConfigGrowth } from "./room-config.ts";
+
+/** What memory held of the room when the answer was planned; it may go on while the store is read. */
+export interface RoomMemory {
+  readonly activity: number;
+  readonly bumpStamp: number;
+  readonly name: string | undefined;
+  readonly avatar: string | undefined;
+  readonly joinedCount: number | undefined;
+  readonly invitedCount: number | undefined;
+  readonly heroes: readonly UserId[];
+  readonly notificationCount: number;
+  readonly highlightCount: number;
+  readonly strippedState: Buffer | undefined;
+  /** Where the reader's last change of membership stands; undefined: before all events that are stored. */
+  readonly sinceOrderKey: number | undefined;
+}
+
+/** For whom an answer is, and where it begins. */
+export interface Answering {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
+  /** undefined on a first request. */
+  readonly from: StreamPosition | undefined;
+}
+
+/** One room that this answer may have something to say of. */
+export interface RoomPlan {
+  readonly room: RoomNid;
+  readonly roomId: RoomId;
+  readonly membership: Membership;
+  readonly as: SentAs;
+  readonly isInitial: boolean;
+  /** Everything up to it was told; undefined: nothing that still counts. */
+  readonly after: StreamPosition | undefined;
+  readonly told: Told | undefined;
+  /** How this request wants the room. */
+  readonly config: RoomConfig;
+  readonly isTimelineExpanded: boolean;
+  /** Nothing is unread and the reader's own part changed: as a rule, the room was read on another device. */
+  readonly isReadElsewhere: boolean;
+  /** undefined: memory says all. */
+  readonly reads: RoomReads | undefined;
+  /** Lazy members that this connection was sent before, whether or not they still count. */
+  readonly sentMembers: ReadonlySet<UserId>;
+  readonly memory: RoomMemory;
+}
+
+export interface RoomsToPlan {
+  readonly view: ReaderView;
+  readonly connection: ConnectionState;
+  /** 0 on a first request. */
+  readonly from: StreamPosition;
+  readonly comparison: ConfigComparison;
+}
+
+/** Whether a fact of the room, or of the reader in the room, is newer than `after`. */
+export const hasChanged = (view: ReaderView, index: number, after: StreamPosition): boolean =>
+  view.facts.changedAt(view.rooms.room(index)) > after || view.rooms.changedAt(index) > after;
+
+/** What to read and say of a covered room; undefined: nothing. */
+export function planRoom(input: RoomsToPlan, index: number, config: RoomConfig): RoomPlan | undefined {
+  const { rooms } = input.view;
+  const told = input.connection.rooms.get(rooms.room(index));
+  const as = sentAs(rooms.membership(index));
+  if (told === undefined || told.as !== as || rooms.since(index) > toldUpTo(told, input.from)) {
+    return planAnew(input, index, config, as, told);
+  }
+  return as === "joined" ? planDelta(input, index, config, told) : undefined;
+}
+
+/** The reader's membership is news to the client. */
+function planAnew(input: RoomsToPlan, index: number, config: RoomConfig, as: SentAs, told: Told | undefined): RoomPlan {
+  const plan = { told, config, after: undefined, isTimelineExpanded: false, isReadElsewhere: false };
+  if (as === "stripped") return roomPlan(input, index, { ...plan, isInitial: true, reads: undefined });
+  if (as === "departed") return planDeparture(input, index, config, told);
+  const reads: RoomReads = {
+    ...nothingOf(input, index),
+    timelineEvents: timelineReads(config),
+    state: config.requiredState.selectors,
+  };
+  return roomPlan(input, index, { ...plan, isInitial: true, reads });
+}
+
+/** A departure ends what the reader may see: nothing is told but the departure, and what came before it. */
+function planDeparture(input: RoomsToPlan, index: number, config: RoomConfig, told: Told | undefined): RoomPlan {
+  const sinceOrderKey = input.view.rooms.sinceOrderKey(index);
+  const isEndTold = told?.as === "joined" && sinceOrderKey !== undefined;
+  const reads: RoomReads = {
+    ...nothingOf(input, index),
+    timelineEvents: isEndTold ? timelineReads(config) : 0,
+    upToOrderKey: sinceOrderKey,
+    ownMember: true,
+  };
+  return roomPlan(input, index, {
+    told,
+    config,
+    after: told === undefined ? undefined : toldUpTo(told, input.from),
+    isInitial: told === undefined,
+    // A client that was told of no event has nothing that the last ones could follow.
+    isTimelineExpanded: reads.timelineEvents > 0 && told?.config.timelineLimit === 0,
+    isReadElsewhere: false,
+    reads,
+  });
+}
+
+function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: Told): RoomPlan | undefined {
+  const { facts, rooms } = input.view;
+  const after = toldUpTo(told, input.from);
+  const grown = input.comparison.growth(told, config);
+  const hasRoomNews = facts.changedAt(rooms.room(index)) > after;
+  const isRead = rooms.notificationCount(index) === 0 && rooms.highlightCount(index) === 0;
+  const isReadElsewhere = isRead && rooms.changedAt(index) > after;
+  const hasReads = hasRoomNews || grown !== undefined;
+  if (!hasReads && !isReadElsewhere && told.upTo === "live") return undefined;
+  const reads = hasReads ? deltaReads(input, index, config, grown, hasRoomNews ? after : undefined) : undefined;
+  const isTimelineExpanded = grown?.isTimelineExpanded === true;
+  return roomPlan(input, index, { told, config, after, isInitial: false, isTimelineExpanded, isReadElsewhere, reads });
+}
+
+function deltaReads(
+  input: RoomsToPlan,
+  index: number,
+  config: RoomConfig,
+  grown: ConfigGrowth | undefined,
+  changedAfter: StreamPosition | undefined,
+): RoomReads {
+  const readsTimeline = changedAfter !== undefined || grown?.isTimelineExpanded === true;
+  return {
+    ...nothingOf(input, index),
+    timelineEvents: readsTimeline ? timelineReads(config) : 0,
+    state: grown?.selectors ?? [],
+    changedAfter,
+  };
+}
+
+/** One more than is sent: it shows whether the first event that is sent follows one that was told. */
+const timelineReads = (config: RoomConfig): number => (config.timelineLimit === 0 ? 0 : config.timelineLimit + 1);
+
+const nothingOf = (input: RoomsToPlan, index: number): RoomReads => ({
+  room: input.view.rooms.room(index),
+  timelineEvents: 0,
+  upToOrderKey: undefined,
+  state: [],
+  members: [],
+  changedAfter: undefined,
+  ownMember: false,
+});
+
+type Decided = Pick<
+  RoomPlan,
+  "told" | "config" | "after" | "isInitial" | "isTimelineExpanded" | "isReadElsewhere" | "reads"
+>;
+
+function roomPlan(input: RoomsToPlan, index: number, decided: Decided): RoomPlan {
+  const { rooms, facts } = input.view;
+  const room = rooms.room(index);
+  const membership = rooms.membership(index);
+  const sentMembers = input.connection.lazyMembers.get(room) ?? NO_MEMBERS;
+  return {
+    room,
+    roomId: facts.roomId(room),
+    membership,
+    as: sentAs(membership),
+    sentMembers,
+    memory: memoryOf(input.view, index),
+    ...decided,
+  };
+}
+
+const NO_MEMBERS: ReadonlySet<UserId> = new Set();
+
+/** Of a room that the reader is not in, memory says no more than the reader's own part. */
+function memoryOf(view: ReaderView, index: number): RoomMemory {
+  const { rooms, facts } = view;
+  const room = rooms.room(index);
+  const isJoined = sentAs(rooms.membership(index)) === "joined";
+  const activity = isJoined ? facts.activity(room) : rooms.since(index);
+  return {
+    activity,
+    bumpStamp: isJoined ? facts.bumpStamp(room) : rooms.since(index),
+    name: isJoined ? facts.name(room) : undefined,
+    avatar: isJoined ? facts.avatar(room) : undefined,
+    joinedCount: isJoined ? facts.joinedCount(room) : undefined,
+    invitedCount: isJoined ? facts.invitedCount(room) : undefined,
+    heroes: isJoined ? rooms.heroes(index) : [],
+    notificationCount: rooms.notificationCount(index),
+    highlightCount: rooms.highlightCount(index),
+    strippedState: rooms.strippedState(index),
+    sinceOrderKey: rooms.sinceOrderKey(index),
+  };
+}

@@ -1,0 +1,84 @@
+import type { UserNid } from "../../model/ids.ts";
+import type { Chunk } from "../../model/stored-event.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
+import { Visibility } from "../../model/visibility.ts";
+import { CREATE } from "../event-types.ts";
+import type { ReadEvent, RoomData } from "../reads.ts";
+
+/** What bounds the timeline of one reader. */
+export interface TimelineBounds {
+  readonly reader: UserNid;
+  /** Events at most. */
+  readonly limit: number;
+  /** Events at or below it were told; undefined: the newest events, told or not. */
+  readonly after: StreamPosition | undefined;
+  readonly isJoined: boolean;
+  /** Where the reader's last change of membership stands; undefined: before all events that are stored. */
+  readonly sinceOrderKey: number | undefined;
+}
+
+export interface TimelineCut {
+  /** Oldest first. Neighbours are neighbours in the room, for this reader. */
+  readonly events: readonly ReadEvent[];
+  readonly limited: boolean;
+  readonly prevBatch: string | undefined;
+}
+
+/** The newest events without a hole that the reader may see (docs/concepts/chunks-and-attestation.md). */
+export function cutTimeline(data: RoomData, bounds: TimelineBounds): TimelineCut {
+  const { timeline } = data;
+  let first = timeline.length;
+  let end = nextStep(data, bounds, first);
+  while (end === "goes on") end = nextStep(data, bounds, --first);
+  const events = timeline.slice(first);
+  return { events, limited: end === "cut", prevBatch: prevBatch(events) ?? timeline.at(-1)?.tokenAfter };
+}
+
+/** Whether the event before `first` belongs to the cut as well; else whether something is missing before `first`. */
+function nextStep(data: RoomData, bounds: TimelineBounds, first: number): "goes on" | "whole" | "cut" {
+  const older = data.timeline[first - 1];
+  const newer = data.timeline[first];
+  if (older === undefined) return isWholeFrom(newer, data, bounds) ? "whole" : "cut";
+  if (newer !== undefined && !areNeighbours(older, newer, data, bounds.reader)) return "cut";
+  if (bounds.after !== undefined && older.position <= bounds.after) return "whole";
+  if (data.timeline.length - first >= bounds.limit || !isVisible(older, bounds)) return "cut";
+  return "goes on";
+}
+
+/** Nothing older is stored. Without any event there is nothing new; what a new reader misses is not known. */
+function isWholeFrom(first: ReadEvent | undefined, data: RoomData, bounds: TimelineBounds): boolean {
+  if (first === undefined) return bounds.after !== undefined;
+  return first.type === CREATE && data.chunks.get(first.chunk)?.isStart === true;
+}
+
+function areNeighbours(older: ReadEvent, newer: ReadEvent, data: RoomData, reader: UserNid): boolean {
+  const chunk = data.chunks.get(newer.chunk);
+  if (chunk === undefined || !isAttested(chunk, reader)) return false;
+  return older.chunk === newer.chunk || chunk.continues;
+}
+
+const isAttested = (chunk: Chunk, reader: UserNid): boolean =>
+  chunk.attestedFor === undefined || chunk.attestedFor === reader;
+
+/**
+ * What came before the reader's present membership is shown only where the room's history is open to all its members.
+ * Of a departed reader's earlier membership nothing is known but its end.
+ */
+function isVisible(event: ReadEvent, { isJoined, sinceOrderKey }: TimelineBounds): boolean {
+  if (event.visibility === Visibility.shared || event.visibility === Visibility.worldReadable) return true;
+  if (!isJoined) return event.orderKey === sinceOrderKey;
+  return sinceOrderKey === undefined || event.orderKey >= sinceOrderKey;
+}
+
+/**
+ * The nearest stored token at or after the first event. All events of a batch share their position, and a response's
+ * token stands behind its batch: before the token of the first event of the next one.
+ */
+function prevBatch(events: readonly ReadEvent[]): string | undefined {
+  for (const [at, event] of events.entries()) {
+    if (event.tokenBefore !== undefined) return event.tokenBefore;
+    const isLastOfBatch = events[at + 1]?.position !== event.position;
+    if (isLastOfBatch && event.tokenAfter !== undefined) return event.tokenAfter;
+  }
+  return undefined;
+}

@@ -1,0 +1,55 @@
+import type { RoomId, RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { Membership } from "../model/membership.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
+
+/** Facts of rooms that all their readers share, in memory. Methods take a room that the reader's rooms name. */
+export interface RoomFacts {
+  roomId(room: RoomNid): RoomId;
+  /** Order in lists: larger is more recent. Microseconds since 1970, or a stream position: they compare. */
+  activity(room: RoomNid): number;
+  bumpStamp(room: RoomNid): number;
+  /** Position of the newest fact of the room. */
+  changedAt(room: RoomNid): StreamPosition;
+  /** A whole baseline with `m.room.create` is stored, and the room is not quarantined. */
+  isComplete(room: RoomNid): boolean;
+  isEncrypted(room: RoomNid): boolean;
+  /** `type` of `m.room.create`. */
+  roomType(room: RoomNid): string | undefined;
+  name(room: RoomNid): string | undefined;
+  avatar(room: RoomNid): string | undefined;
+  joinedCount(room: RoomNid): number | undefined;
+  invitedCount(room: RoomNid): number | undefined;
+}
+
+/** The rooms of one reader, in memory. Entries are addressed by index, `0 <= index < size`. */
+export interface ReaderRooms {
+  readonly size: number;
+  room(index: number): RoomNid;
+  membership(index: number): Membership;
+  /** Position of the newest fact of this reader in this room: own membership or unread counts. */
+  changedAt(index: number): StreamPosition;
+  /** Position of the last change from one membership to another. */
+  since(index: number): StreamPosition;
+  /** `leave` sent by the reader, as against a kick. */
+  hasLeftByChoice(index: number): boolean;
+  /** Where the last change of membership stands in the timeline; undefined: before all events that are stored. */
+  sinceOrderKey(index: number): number | undefined;
+  notificationCount(index: number): number;
+  highlightCount(index: number): number;
+  /** At most 5 user ids, never the reader, as the homeserver gave them. */
+  heroes(index: number): readonly UserId[];
+  /** Invite and knock: stripped state as a raw JSON array. */
+  strippedState(index: number): Buffer | undefined;
+  /** -1: none. */
+  indexOf(room: RoomNid): number;
+  /** Room number of a room id that the reader has or had something to do with. */
+  findRoom(roomId: RoomId): RoomNid | undefined;
+}
+
+/** Everything in memory that one reader's answers are planned from. */
+export interface ReaderView {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
+  readonly facts: RoomFacts;
+  readonly rooms: ReaderRooms;
+}

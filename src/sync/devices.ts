@@ -1,0 +1,96 @@
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../lib/clock.ts";
+import type { CallingDevice } from "../model/calling-device.ts";
+import type { DeviceNid, UserNid } from "../model/ids.ts";
+import type { Database } from "../store/database.ts";
+import { DEVICES_CHANNEL, type DeviceStanding, seeDevice } from "../store/devices.ts";
+import type { Stream } from "../stream/stream.ts";
+
+/**
+ * How long a device is taken to be polled without looking again. Longer: a poller that died is noticed later, and a device
+ * that goes on using Slidecar is noted less often. Shorter: a write per request.
+ */
+const SEEN_STEP_MS = 10_000;
+
+/** Devices remembered. */
+const MAX_KNOWN = 50_000;
+
+export interface TokenVault {
+  encryptToken(token: string): Buffer;
+  hashToken(token: string): Buffer;
+}
+
+export interface DevicesOptions {
+  /** How long a request of a device with no data at all waits for its first sync. */
+  readonly initialWaitMs: number;
+  /** How long a request of a device that was idle waits for its catch-up. */
+  readonly catchUpWaitMs: number;
+}
+
+export interface KnownDevice {
+  readonly userNid: UserNid;
+  readonly deviceNid: DeviceNid;
+}
+
+interface Remembered extends DeviceStanding {
+  readonly tokenHash: Buffer;
+  readonly seenMs: number;
+}
+
+/** Sees to it that the device of a request is polled, and that its data is there. */
+export class Devices {
+  readonly #db: Database;
+  readonly #stream: Stream;
+  readonly #vault: TokenVault;
+  readonly #clock: Clock;
+  readonly #options: DevicesOptions;
+  readonly #known = new LRUCache<string, Remembered>({ max: MAX_KNOWN });
+
+  constructor(deps: { db: Database; stream: Stream; vault: TokenVault; clock: Clock }, options: DevicesOptions) {
+    this.#db = deps.db;
+    this.#stream = deps.stream;
+    this.#vault = deps.vault;
+    this.#clock = deps.clock;
+    this.#options = options;
+  }
+
+  /**
+   * Notes the device and starts its poller where none runs. Waits for the data of its first sync, or of its catch-up, as
+   * long as configured and no longer than the request wants to wait.
+   */
+  async ensure(device: CallingDevice, timeoutMs: number, signal: AbortSignal): Promise<KnownDevice> {
+    const key = `${device.userId}\0${device.deviceId}`;
+    const tokenHash = this.#vault.hashToken(device.token);
+    const known = this.#known.get(key);
+    const nowMs = this.#clock.nowMs();
+    const isFresh = known?.isSynced && known.isPolled && nowMs - known.seenMs < SEEN_STEP_MS;
+    if (known !== undefined && isFresh && known.tokenHash.equals(tokenHash)) return known;
+    const standing = await seeDevice(this.#db, {
+      userId: device.userId,
+      deviceId: device.deviceId,
+      sealedToken: this.#vault.encryptToken(device.token),
+      tokenHash,
+      forwardedFor: device.forwarded.xForwardedFor,
+      userAgent: device.forwarded.userAgent,
+    });
+    const hasNewToken = known !== undefined && !known.tokenHash.equals(tokenHash);
+    await this.#wait(standing, hasNewToken, timeoutMs, signal);
+    // Whether the wait brought the data is looked up again with the next request.
+    this.#known.set(key, { ...standing, tokenHash, seenMs: nowMs });
+    return standing;
+  }
+
+  /** Register, then look, then wait: a sync that ends between two of these is not missed. */
+  async #wait(standing: DeviceStanding, hasNewToken: boolean, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const { isSynced, isPolled, deviceNid } = standing;
+    if (isSynced && isPolled && !hasNewToken) return;
+    const { initialWaitMs, catchUpWaitMs } = this.#options;
+    const wantedMs = timeoutMs > 0 ? timeoutMs : Number.POSITIVE_INFINITY;
+    const waitMs = isSynced ? Math.min(catchUpWaitMs, wantedMs) : Math.min(initialWaitMs, wantedMs + 2_000);
+    const end = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
+    const synced = this.#stream.synced(deviceNid, end);
+    await this.#db.notify(DEVICES_CHANNEL, String(deviceNid));
+    if (isSynced && isPolled) return;
+    await synced;
+  }
+}
