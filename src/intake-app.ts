@@ -1,0 +1,68 @@
+import { randomInt } from "node:crypto";
+import type { Config } from "./config/config.ts";
+import { createHomeserver } from "./homeserver/client.ts";
+import { createIntake } from "./intake/intake.ts";
+import { systemClock } from "./lib/clock.ts";
+import type { Logger } from "./logging/logger.ts";
+import type { Metrics } from "./metrics/metrics.ts";
+import { openDatabase } from "./store/database.ts";
+import { createNotifyCoalescer } from "./store/notify-coalescer.ts";
+import { STREAM_CHANNEL } from "./store/publish.ts";
+import { checkCanary } from "./store/secret-canary.ts";
+import { createSecrets } from "./store/secrets.ts";
+
+/** Session locks of pollers' owners are positive, so that they read the same as 32 bits with and without sign. */
+const MAX_OWNER = 2 ** 31 - 1;
+
+export interface IntakeAppDeps {
+  readonly config: Pick<Config, "homeserver" | "polling">;
+  readonly database: { readonly url: string; readonly poolSize: number };
+  readonly secret: string;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Runs the pollers until `signal` aborts. Rejects when this process loses its place among the owners of pollers. */
+export async function runIntake(
+  { config, database, secret, log, metrics }: IntakeAppDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const onError = (error: Error) => log.warn({ err: error }, "a database connection broke and is replaced");
+  const db = stack.use(openDatabase({ ...database, onError }));
+  const secrets = createSecrets(secret);
+  await checkCanary(db, secrets);
+  const upstream = stack.use(createHomeserver({ url: config.homeserver.url }));
+  const owner = randomInt(1, MAX_OWNER);
+  const lock = stack.use(await db.holdSessionLock(owner));
+  const announce = stack.use(
+    createNotifyCoalescer({
+      notify: (payload) => db.notify(STREAM_CHANNEL, payload),
+      onError: (error) => log.warn({ err: error }, "a notification failed; readers catch up by position"),
+      clock: systemClock,
+      after: (ms, work) => {
+        const timer = setTimeout(work, ms);
+        return () => clearTimeout(timer);
+      },
+    }),
+  );
+  const { timelineLimit, idleAfterMs, initialConcurrency } = config.polling;
+  const pool = createIntake(
+    {
+      db,
+      upstream,
+      announce,
+      owner,
+      log,
+      metrics,
+      openToken: (sealed) => secrets.decryptToken(sealed),
+      clock: systemClock,
+      random: Math.random,
+    },
+    { timelineLimit, idleAfterMs, initialConcurrency },
+  );
+  log.info("intake started");
+  await pool.run(AbortSignal.any([signal, lock.lost]));
+  if (!signal.aborted)
+    throw new Error("the database connection that owns the pollers was lost", { cause: lock.lost.reason });
+}
