@@ -4,6 +4,7 @@ import { createHomeserver, type Homeserver } from "./homeserver/client.ts";
 import { createClientApp } from "./http/client-app.ts";
 import { createInternalApp, type Readiness } from "./http/internal-app.ts";
 import { type ListeningAddress, startListeners } from "./http/listeners.ts";
+import { startJobs } from "./jobs/jobs.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { Logger } from "./logging/logger.ts";
 import type { Metrics } from "./metrics/metrics.ts";
@@ -11,11 +12,12 @@ import { type Change, ChangeStream } from "./model/change.ts";
 import type { DeviceNid, UserNid } from "./model/ids.ts";
 import type { StreamPosition } from "./model/stream-position.ts";
 import { createSimplifiedMsc3575 } from "./protocol/simplified-msc3575/simplified-msc3575.ts";
+import { expireConnections } from "./store/connections.ts";
 import { type Database, openDatabase } from "./store/database.ts";
 import { isDeviceWanted } from "./store/devices.ts";
 import { Follower } from "./store/follower.ts";
 import { Memory } from "./store/memory.ts";
-import { checkCanary } from "./store/secret-canary.ts";
+import { pingDatabase } from "./store/ping.ts";
 import { createSecrets, type Secrets } from "./store/secrets.ts";
 import { Stream } from "./stream/stream.ts";
 import { Connections } from "./sync/connections.ts";
@@ -25,6 +27,9 @@ import { SyncService } from "./sync/sync-service.ts";
 
 /** Memory for rooms' timelines and state. More: fewer reads. Less: a smaller process. */
 const HOT_ROOM_BYTES = 256 * 1024 * 1024;
+
+/** A phone in a drawer finds its connection again within this time. Longer: the table grows with what nobody uses. */
+const CONNECTION_IDLE_MS = 30 * 24 * 60 * 60_000;
 
 export interface AppDeps {
   readonly config: Config;
@@ -69,9 +74,17 @@ export async function startApp(deps: AppDeps): Promise<App> {
   const listeners = starting.use(
     await startListeners(config.listeners, { client: clientApp, internal: internalApp }, { stopping }),
   );
-  await checkCanary(db, secrets);
   await follower.start();
   readiness.hasStarted = true;
+  starting.use(
+    await startJobs(
+      {
+        databaseUrl: deps.database.url,
+        onError: (error) => log.warn({ err: error }, "the job queue failed and tries again"),
+      },
+      [{ name: "expire-connections", schedule: "17 4 * * *", run: () => expireConnections(db, CONNECTION_IDLE_MS) }],
+    ),
+  );
   const { addresses } = listeners;
   const owned = starting.move();
   return { addresses, [Symbol.asyncDispose]: () => owned.disposeAsync() };
@@ -170,7 +183,7 @@ class ReadinessState {
     const reasons = [...this.#missing()];
     if (!this.hasStarted) reasons.push("rooms are being loaded");
     try {
-      await this.#db.query({ name: "ping", text: "SELECT 1" });
+      await pingDatabase(this.#db);
     } catch {
       reasons.push("the database does not answer");
     }

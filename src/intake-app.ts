@@ -8,7 +8,6 @@ import type { Metrics } from "./metrics/metrics.ts";
 import { openDatabase } from "./store/database.ts";
 import { createNotifyCoalescer } from "./store/notify-coalescer.ts";
 import { STREAM_CHANNEL } from "./store/publish.ts";
-import { checkCanary } from "./store/secret-canary.ts";
 import { createSecrets } from "./store/secrets.ts";
 
 /** Session locks of pollers' owners are positive, so that they read the same as 32 bits with and without sign. */
@@ -31,7 +30,6 @@ export async function runIntake(
   const onError = (error: Error) => log.warn({ err: error }, "a database connection broke and is replaced");
   const db = stack.use(openDatabase({ ...database, onError }));
   const secrets = createSecrets(secret);
-  await checkCanary(db, secrets);
   const upstream = stack.use(createHomeserver({ url: config.homeserver.url }));
   const owner = randomInt(1, MAX_OWNER);
   const lock = stack.use(await db.holdSessionLock(owner));

@@ -7,8 +7,10 @@ import { runIntake } from "./intake-app.ts";
 import { createLogger } from "./logging/logger.ts";
 import { createMetrics } from "./metrics/metrics.ts";
 
-/** How a process with a channel to its parent speaks. */
-const send = (message: IntakeChildMessage) => process.send?.(message);
+/** How a process with a channel to its parent speaks. A parent that is gone is noticed by the channel's end, not here. */
+function send(message: IntakeChildMessage): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+}
 
 async function main(): Promise<void> {
   // Ctrl-C reaches the whole group; the parent decides when this process ends.

@@ -28,7 +28,10 @@ export const resolution: Rule = (files) => {
   );
 };
 
-/** What src exports is used by another file of src, test or scripts. The name alone decides. */
+/**
+ * What src exports is used by another file of src, test or scripts. The name alone decides. A type may instead be used in its
+ * own file: it is part of what another export takes or gives.
+ */
 export const unusedExports: Rule = (files) => {
   const users = new Map<string, Set<string>>();
   const modules = readModules(files);
@@ -39,9 +42,13 @@ export const unusedExports: Rule = (files) => {
   }
   return modules
     .filter(({ path }) => path.startsWith("src/"))
-    .flatMap(({ path, exports }) =>
+    .flatMap(({ path, exports, tokens }) =>
       exports
-        .filter(({ name }) => (users.get(name)?.size ?? 0) < 2)
+        .filter(({ name }) => (users.get(name)?.size ?? 0) < 2 && !isTypeUsedWithin(name, tokens))
         .map(({ name, line }) => ({ path, line, message: `nobody else uses the exported ${name}` })),
     );
 };
+
+/** Types begin with a capital letter and have a small one; constants have none. */
+const isTypeUsedWithin = (name: string, tokens: readonly { readonly value: string }[]): boolean =>
+  /^[A-Z]\w*[a-z]/.test(name) && tokens.filter(({ value }) => value === name).length > 1;

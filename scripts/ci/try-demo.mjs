@@ -26,7 +26,8 @@ async function until(condition, limitMs, what) {
 }
 
 /** Files that the demo may leave: its own in the folder for temporary files, and anything here. */
-const files = () => [...readdirSync(tmpdir()).filter((name) => name.startsWith("slidecar-")), ...readdirSync(".")].sort();
+const files = () =>
+  [...readdirSync(tmpdir()).filter((name) => name.startsWith("slidecar-")), ...readdirSync(".")].sort();
 
 /** Processes of this user's demo, by what they were started with. */
 function processes() {

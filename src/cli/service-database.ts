@@ -5,7 +5,9 @@ import type { Logger } from "../logging/logger.ts";
 import { openDatabase } from "../store/database.ts";
 import { startEmbeddedPostgres } from "../store/embedded-postgres.ts";
 import { migrate } from "../store/migrate.ts";
+import { checkCanary } from "../store/secret-canary.ts";
 import { loadOrCreateSecret } from "../store/secret-file.ts";
+import { createSecrets } from "../store/secrets.ts";
 
 export interface ServiceDatabase extends AsyncDisposable {
   readonly url: string;
@@ -43,12 +45,14 @@ export async function openServiceDatabase(config: Config, log: Logger): Promise<
   };
 }
 
-/** Brings the schema up to what this program needs. */
-export async function migrateDatabase(database: ServiceDatabase, log: Logger): Promise<{ from: number; to: number }> {
+/** Brings the schema up to what this program needs, and makes sure that the secret is the database's. */
+export async function prepareDatabase(database: ServiceDatabase, log: Logger): Promise<{ from: number; to: number }> {
   await using db = openDatabase({
     url: database.url,
     poolSize: database.poolSize,
     onError: (error) => log.warn({ err: error }, "a database connection broke and is replaced"),
   });
-  return await migrate(db);
+  const versions = await migrate(db);
+  await checkCanary(db, createSecrets(database.secret));
+  return versions;
 }

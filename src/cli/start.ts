@@ -7,7 +7,7 @@ import { createLogger, type Logger } from "../logging/logger.ts";
 import { mergeMetrics } from "../metrics/merge.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { IntakeSupervisor } from "./intake-supervisor.ts";
-import { migrateDatabase, openServiceDatabase, type ServiceDatabase } from "./service-database.ts";
+import { openServiceDatabase, prepareDatabase, type ServiceDatabase } from "./service-database.ts";
 
 /** Runs the service until `stop` aborts. */
 export async function start(config: Config, role: Role, version: string, stop: AbortSignal): Promise<void> {
@@ -16,7 +16,7 @@ export async function start(config: Config, role: Role, version: string, stop: A
   const metrics = createMetrics(registry);
   await using stack = new AsyncDisposableStack();
   const database = stack.use(await openServiceDatabase(config, log));
-  const { from, to } = await migrateDatabase(database, log);
+  const { from, to } = await prepareDatabase(database, log);
   if (from !== to) log.info({ count: to - from }, "schema migrations were applied");
   const ended = database.lost === undefined ? stop : AbortSignal.any([stop, database.lost]);
   if (role === "intake") {

@@ -28,7 +28,9 @@ test.each(documents)("every path that %s names exists", (document) => {
 });
 
 test("the architecture names at least the files of one event and one request", () => {
-  expect(pathsIn(readFileSync("ARCHITECTURE.md", "utf8")).filter((path) => path.endsWith(".ts")).length).toBeGreaterThan(25);
+  expect(
+    pathsIn(readFileSync("ARCHITECTURE.md", "utf8")).filter((path) => path.endsWith(".ts")).length,
+  ).toBeGreaterThan(25);
 });
 
 test("every npm script that a document names exists", () => {

@@ -119,6 +119,11 @@ describe("unused exports", () => {
     expect(check(unusedExports, files)).toEqual([]);
   });
 
+  test("a type that another export of its file takes or gives is used", () => {
+    const files = { "src/lib/a.ts": "export interface Given {}\nexport const a: Given = {};", "src/lib/b.ts": "a;" };
+    expect(check(unusedExports, files)).toEqual([]);
+  });
+
   test("an export that only its own file, a comment or a string names is unused", () => {
     const files = { "src/lib/a.ts": "\nexport const a = 1;\nuse(a);", "src/lib/b.ts": '// a\nconst b = "a";' };
     expect(check(unusedExports, files)).toEqual(["src/lib/a.ts:2 nobody else uses the exported a"]);

@@ -1,0 +1,85 @@
+import { expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { Candidates } from "../../../src/engine/lists/candidates.ts";
+import { passesFilters } from "../../../src/engine/lists/filter.ts";
+import { newest } from "../../../src/engine/lists/window.ts";
+import type { ListFilters } from "../../../src/engine/request.ts";
+import { Membership } from "../../../src/model/membership.ts";
+import { bob, NO_FILTERS, TestWorld } from "../../support/engine.ts";
+
+test("the newest candidates are those that a full sort puts first", () => {
+  const activities = fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 60 });
+  fc.assert(
+    fc.property(activities, fc.nat(70), (activity, count) => {
+      const candidates = new Candidates();
+      candidates.reset(activity.length);
+      for (const [index, value] of activity.entries()) candidates.add(index, 100 - index, value);
+      const sorted = activity.map((value, index) => ({ value, index }));
+      sorted.sort((a, b) => b.value - a.value || b.index - a.index);
+      const expected = sorted.slice(0, count).map(({ index }) => index);
+      expect([...newest(candidates, count, true)]).toEqual(expected);
+      const byNumber = (a: number, b: number) => a - b;
+      expect([...newest(candidates, count, false)].sort(byNumber)).toEqual([...expected].sort(byNumber));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+const stripped = (...events: readonly object[]) => Buffer.from(JSON.stringify(events));
+
+/** Rooms by what filters look at. */
+function rooms() {
+  const world = new TestWorld();
+  const joined = world.joinedRoom();
+  const encryptedSpace = world.emptyRoom();
+  encryptedSpace.setState("m.room.create", "", { type: "m.space" });
+  encryptedSpace.setState("m.room.encryption");
+  const invite = world.emptyRoom();
+  invite.setReader(Membership.invite, { sender: bob });
+  const spaceInvite = world.emptyRoom();
+  spaceInvite.setReader(Membership.invite, { sender: bob });
+  spaceInvite.strippedState = stripped(
+    { type: "m.room.create", content: { type: "m.space" } },
+    { type: "m.room.encryption", content: {} },
+  );
+  const bareInvite = world.emptyRoom();
+  bareInvite.setReader(Membership.invite, { sender: bob });
+  bareInvite.strippedState = undefined;
+  const neverSeen = world.emptyRoom();
+  neverSeen.setReader(Membership.ban, { sender: bob });
+  neverSeen.isComplete = false;
+  return { world, all: { joined, encryptedSpace, invite, spaceInvite, bareInvite, neverSeen } };
+}
+
+test.each<readonly [Partial<ListFilters>, readonly string[]]>([
+  [{}, ["joined", "encryptedSpace", "invite", "spaceInvite", "bareInvite", "neverSeen"]],
+  [{ isInvite: true }, ["invite", "spaceInvite", "bareInvite"]],
+  [{ isInvite: false }, ["joined", "encryptedSpace", "neverSeen"]],
+  [{ isEncrypted: true }, ["encryptedSpace", "spaceInvite"]],
+  [{ isEncrypted: false }, ["joined", "invite"]],
+  [{ roomTypes: ["m.space"] }, ["encryptedSpace", "spaceInvite"]],
+  [{ roomTypes: [null] }, ["joined"]],
+  [{ roomTypes: [] }, []],
+  [{ notRoomTypes: ["m.space"] }, ["joined"]],
+  [{ notRoomTypes: [null] }, ["encryptedSpace", "spaceInvite"]],
+  [{ notRoomTypes: [] }, ["joined", "encryptedSpace", "spaceInvite"]],
+  [{ roomTypes: ["m.space", null], notRoomTypes: [null] }, ["encryptedSpace", "spaceInvite"]],
+  [{ isInvite: true, isEncrypted: true }, ["spaceInvite"]],
+])("filters %j let %j pass", (filters, expected) => {
+  const { world, all } = rooms();
+  const passing = Object.keys(all).filter((_name, index) =>
+    passesFilters({ ...NO_FILTERS, ...filters }, world.view(), index),
+  );
+  expect(passing).toEqual(expected);
+});
+
+test("stripped state that cannot be read says nothing of the room", () => {
+  const world = new TestWorld();
+  const room = world.emptyRoom();
+  room.setReader(Membership.knock);
+  for (const text of ["", "{}", "[null, 1]", '[{"type":"m.room.create"}'] as const) {
+    room.strippedState = Buffer.from(text);
+    expect(passesFilters({ ...NO_FILTERS, isEncrypted: true }, world.view(), 0)).toBe(false);
+    expect(passesFilters({ ...NO_FILTERS, roomTypes: ["m.space"] }, world.view(), 0)).toBe(false);
+  }
+});
