@@ -1,0 +1,128 @@
+import type { AuthedCall, Reply } from "../http/reply.ts";
+import type { Router } from "../http/router.ts";
+import { MatrixError } from "../matrix-error.ts";
+import type { Polls } from "../polls.ts";
+import { encodeSync } from "../sync/encode.ts";
+import { checkFilter, SyncFilter } from "../sync/filter.ts";
+import type { SyncAnswer, SyncRequest } from "../sync/model.ts";
+import type { SyncResponder } from "../sync/respond.ts";
+import { formatToken, parseToken, type StreamToken } from "../tokens.ts";
+import type { User } from "../user.ts";
+import type { World } from "../world.ts";
+
+export interface SyncRouteParts {
+  readonly world: World;
+  readonly responder: SyncResponder;
+  readonly polls: Polls;
+}
+
+const STATE_AFTER = "org.matrix.msc4222.use_state_after";
+
+export function addSyncRoute(router: Router, parts: SyncRouteParts): void {
+  router.authed("GET", "/client/sync", async (call) => {
+    const request = parseRequest(parts.world, call);
+    const poll = parts.polls.begin(call.device);
+    const cancel = () => poll.end();
+    call.signal.addEventListener("abort", cancel);
+    try {
+      return replyTo(parts.world, call, request, await parts.responder.respond(request));
+    } finally {
+      poll.end();
+      call.signal.removeEventListener("abort", cancel);
+    }
+  });
+}
+
+function parseRequest(world: World, { device, query }: AuthedCall): SyncRequest {
+  if (query.has("from")) {
+    throw new MatrixError(400, "M_UNKNOWN", "'from' is not a valid query parameter. Did you mean 'since'?");
+  }
+  const timeoutMs = integerOf(query, "timeout");
+  const since = query.get("since");
+  const filterText = query.get("filter");
+  const fullState = booleanOf(query, "full_state");
+  const presence = query.get("set_presence") ?? "online";
+  if (!["online", "offline", "unavailable"].includes(presence)) {
+    throw new MatrixError(
+      400,
+      "M_INVALID_PARAM",
+      "Query parameter 'set_presence' must be one of ['offline', 'online', 'unavailable']",
+    );
+  }
+  const useStateAfter = world.settings.msc4222 && booleanOf(query, STATE_AFTER);
+  // An initial answer is invalid once the ignore list changed, hence its position is part of the question.
+  const ignorePosition = since === null ? device.user.ignoredPosition : undefined;
+  const question = [
+    device.user.userId,
+    timeoutMs,
+    since,
+    filterText,
+    fullState,
+    device.deviceId,
+    ignorePosition,
+    useStateAfter,
+  ];
+  return {
+    device,
+    timeoutMs,
+    fullState,
+    useStateAfter,
+    since: since === null ? undefined : parseToken(since),
+    filter: filterOf(world, device.user, filterText),
+    cacheKey: JSON.stringify(question),
+  };
+}
+
+function filterOf(world: World, user: User, text: string | null): SyncFilter {
+  const limits = { default: world.profile.defaultTimelineLimit, max: world.profile.maxTimelineLimit };
+  if (text === null) return new SyncFilter({}, limits);
+  if (!text.startsWith("{")) {
+    if (!/^\d+$/.test(text)) throw new MatrixError(400, "M_INVALID_PARAM", "Invalid filter ID");
+    const stored = user.filters[Number(text)];
+    if (stored === undefined) throw new MatrixError(400, "M_INVALID_PARAM", "No such filter");
+    return new SyncFilter(stored, limits);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new MatrixError(400, "M_NOT_JSON", "Invalid filter JSON");
+  }
+  checkFilter(json);
+  return new SyncFilter(json, limits);
+}
+
+function replyTo(world: World, call: AuthedCall, request: SyncRequest, answer: SyncAnswer): Reply {
+  const body = encodeSync(answer, {
+    world,
+    device: call.device,
+    useStateAfter: request.useStateAfter,
+    withThreads: request.filter.timeline.unreadThreadNotifications,
+    nextBatch: nextBatchOf(call, answer.nextBatch),
+    splices: call.effects.flatMap(({ splice }) => (splice === undefined ? [] : [splice])),
+  });
+  return { status: 200, contentType: "application/json", body };
+}
+
+function nextBatchOf({ effects }: AuthedCall, token: StreamToken): string {
+  const given = effects.find(({ nextBatch }) => nextBatch !== undefined)?.nextBatch;
+  const backBy = effects.find(({ nextBatchBackBy }) => nextBatchBackBy !== undefined)?.nextBatchBackBy ?? 0;
+  const stream = Math.max(0, token.room.stream - backBy);
+  return given ?? formatToken({ ...token, room: { depth: undefined, stream } });
+}
+
+function integerOf(query: URLSearchParams, name: string): number {
+  const text = query.get(name) ?? "0";
+  if (!/^-?\d+$/.test(text)) {
+    throw new MatrixError(400, "M_INVALID_PARAM", `Query parameter ${name} must be an integer`);
+  }
+  return Number(text);
+}
+
+function booleanOf(query: URLSearchParams, name: string): boolean {
+  const text = query.get(name) ?? "false";
+  if (text !== "true" && text !== "false") {
+    throw new MatrixError(400, "M_INVALID_PARAM", `Boolean query parameter '${name}' must be one of ['true', 'false']`);
+  }
+  return text === "true";
+}

@@ -1,0 +1,171 @@
+import type { Clock } from "./clock.ts";
+import { type EventDraft, type Membership, membershipOf, type StoredEvent } from "./event.ts";
+import type { Ids } from "./ids.ts";
+import { stringOr } from "./json.ts";
+import { notFound } from "./matrix-error.ts";
+import { powerLevels } from "./power.ts";
+import type { Profile } from "./profile.ts";
+import { createUnreadCounter } from "./push/unread.ts";
+import { prunedContent } from "./redaction.ts";
+import { Room } from "./room.ts";
+import type { StreamToken } from "./tokens.ts";
+import type { Device, User } from "./user.ts";
+import type { WakeUp } from "./wake.ts";
+
+export interface WorldOptions {
+  readonly serverName: string;
+  readonly profile: Profile;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly wakeUp: WakeUp;
+}
+
+/** What a test may switch while the server runs. */
+export interface Settings {
+  /** Time that an initial sync computes before its first byte. */
+  initialDelayMs: number;
+  responseCache: boolean;
+  msc4222: boolean;
+}
+
+export interface Access {
+  readonly device: Device;
+  /** Set once the token is refused: what the 401 says of it. */
+  softLogout?: boolean;
+}
+
+/** The whole homeserver's memory. Everything that happens goes through {@link append} or one of the stream counters. */
+export class World {
+  readonly serverName: string;
+  readonly profile: Profile;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly wakeUp: WakeUp;
+  readonly unread = createUnreadCounter();
+  readonly settings: Settings = { initialDelayMs: 0, responseCache: true, msc4222: false };
+  readonly users = new Map<string, User>();
+  readonly rooms = new Map<string, Room>();
+  readonly events = new Map<string, StoredEvent>();
+  /** All events in the order of their stream. */
+  readonly stream: StoredEvent[] = [];
+  readonly access = new Map<string, Access>();
+  readonly aliases = new Map<string, string>();
+  /** Receipts of all rooms in the order of their stream, so that news since a position is found from the end. */
+  readonly receiptLog: { readonly position: number; readonly roomId: string }[] = [];
+  readonly typingLog: { readonly position: number; readonly roomId: string }[] = [];
+  /** Events related to an event, by its id. */
+  readonly relations = new Map<string, StoredEvent[]>();
+  /** Synapse's counters on an empty database. */
+  readonly streams = { room: 1, typing: 0, receipt: 1, accountData: 1, pushRules: 1, toDevice: 1, deviceList: 1 };
+
+  constructor(options: WorldOptions) {
+    this.serverName = options.serverName;
+    this.profile = options.profile;
+    this.clock = options.clock;
+    this.ids = options.ids;
+    this.wakeUp = options.wakeUp;
+  }
+
+  now(): StreamToken {
+    const { room, ...streams } = this.streams;
+    return {
+      ...streams,
+      room: { depth: undefined, stream: room },
+      presence: 1,
+      groups: 0,
+      unPartialStated: 1,
+      threadSubscriptions: 1,
+      sticky: 1,
+      quarantinedMedia: 1,
+    };
+  }
+
+  room(roomId: string): Room {
+    const room = this.rooms.get(roomId);
+    if (room === undefined) throw notFound("Unknown room");
+    return room;
+  }
+
+  addRoom(roomId: string, version: string): Room {
+    const room = new Room(roomId, version);
+    this.rooms.set(roomId, room);
+    return room;
+  }
+
+  /** Puts an event at the end of the stream, with all that follows from it, and wakes whom it concerns. */
+  append(room: Room, draft: EventDraft): StoredEvent {
+    const event = this.#store(room, draft);
+    if (draft.oddity?.outlier !== true) room.append(event);
+    if (event.type === "m.room.member" && event.stateKey !== undefined && draft.oddity?.loses !== true) {
+      this.noteMembership(event.stateKey, event);
+    }
+    if (event.type === "m.room.redaction") this.#redact(room, event);
+    this.#relate(event);
+    this.wakeRoom(room);
+    return event;
+  }
+
+  #store(room: Room, draft: EventDraft): StoredEvent {
+    this.streams.room += 1;
+    const event: StoredEvent = {
+      eventId: draft.eventId ?? this.ids.event(),
+      roomId: room.id,
+      type: draft.type,
+      stateKey: draft.stateKey,
+      sender: draft.sender,
+      content: draft.content,
+      originServerTs: draft.originServerTs ?? this.clock.nowMs(),
+      stream: this.streams.room,
+      depth: draft.depth ?? room.depth + 1,
+      redacts: draft.redacts,
+      replaces: draft.stateKey === undefined ? undefined : room.state(draft.type, draft.stateKey),
+      redactedBecause: undefined,
+      knowsPrevious: false,
+      sentBy: draft.sentBy,
+      oddity: draft.oddity,
+    };
+    this.events.set(event.eventId, event);
+    this.stream.push(event);
+    return event;
+  }
+
+  noteMembership(userId: string, event: StoredEvent): void {
+    const user = this.users.get(userId);
+    if (user === undefined) return;
+    user.memberships.set(event.roomId, { membership: membershipOf(event), event, forgotten: false });
+    user.membershipEvents.push(event);
+    this.wakeUp.wake(userId);
+  }
+
+  /** The current own membership of a local user; `undefined` when there never was one. */
+  membership(userId: string, roomId: string): Membership | undefined {
+    return this.users.get(userId)?.memberships.get(roomId)?.membership;
+  }
+
+  wakeRoom(room: Room): void {
+    if (this.wakeUp.isIdle()) return;
+    for (const [userId, member] of room.members) if (membershipOf(member) === "join") this.wakeUp.wake(userId);
+  }
+
+  localUsersIn(room: Room): User[] {
+    return room.joinedMembers().flatMap((userId) => this.users.get(userId) ?? []);
+  }
+
+  #redact(room: Room, redaction: StoredEvent): void {
+    const target = this.events.get(redaction.redacts ?? stringOr(redaction.content.redacts, ""));
+    if (target === undefined || target.roomId !== room.id) return;
+    const levels = powerLevels(room);
+    if (target.sender !== redaction.sender && levels.of(redaction.sender) < levels.redact) return;
+    target.content = prunedContent(target, room.versionNumber);
+    target.redactedBecause = redaction;
+  }
+
+  #relate(event: StoredEvent): void {
+    const relation = event.content["m.relates_to"];
+    if (typeof relation !== "object" || relation === null || !("event_id" in relation)) return;
+    if (typeof relation.event_id !== "string") return;
+    const related = this.relations.get(relation.event_id);
+    if (related === undefined) this.relations.set(relation.event_id, [event]);
+    else related.push(event);
+  }
+}
