@@ -1,23 +1,8 @@
 import type { StoredEvent } from "./event.ts";
-import { isObject } from "./json.ts";
+import { relationTypeOf } from "./relation.ts";
 import { type Bundle, type Shown, shownAs } from "./shown.ts";
 import type { User } from "./user.ts";
 import type { World } from "./world.ts";
-
-export function relationTypeOf(event: StoredEvent): string | undefined {
-  const relation = event.content["m.relates_to"];
-  return isObject(relation) && typeof relation.rel_type === "string" ? relation.rel_type : undefined;
-}
-
-export function relatedTo(event: StoredEvent): string | undefined {
-  const relation = event.content["m.relates_to"];
-  return isObject(relation) && typeof relation.event_id === "string" ? relation.event_id : undefined;
-}
-
-/** The thread that an event belongs to: its root's id. */
-export function threadOf(event: StoredEvent): string | undefined {
-  return relationTypeOf(event) === "m.thread" ? relatedTo(event) : undefined;
-}
 
 /** Adds what relates to each event, as one reader may know it: ignored users are left out, participation is personal. */
 export function withBundles(world: World, events: readonly Shown[], reader: User): Shown[] {

@@ -1,5 +1,5 @@
 import { membershipOf, type StoredEvent } from "../event.ts";
-import { threadOf } from "../relations.ts";
+import { threadOf } from "../relation.ts";
 import type { Room } from "../room.ts";
 import type { User } from "../user.ts";
 import { type Evaluate, evaluatorFor } from "./evaluate.ts";
