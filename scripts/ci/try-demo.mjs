@@ -2,8 +2,9 @@
 // left. Plain JavaScript: it runs on the Node of the machine.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const START_LIMIT_MS = 180_000;
@@ -35,7 +36,7 @@ function processes() {
     if (!/^\d+$/.test(entry) || entry === String(process.pid)) return false;
     try {
       const isOurs = readFileSync(`/proc/${entry}/environ`, "utf8").includes(`SLIDECAR_TRIAL=${process.pid}\0`);
-      return isOurs || readFileSync(`/proc/${entry}/cmdline`, "utf8").includes("/slidecar-demo-");
+      return isOurs || readFileSync(`/proc/${entry}/cmdline`, "utf8").includes(temporary);
     } catch {
       return false;
     }
@@ -52,11 +53,13 @@ async function sync(url, token, query = "") {
   return await response.json();
 }
 
+// The embedded Postgres of root runs as another user.
+chmodSync(temporary, 0o755);
 const filesBefore = files();
 const demo = spawn("npm", ["run", "demo"], {
   stdio: ["ignore", "pipe", "inherit"],
   detached: true,
-  env: { ...process.env, SLIDECAR_TRIAL: String(process.pid) },
+  env: { ...process.env, SLIDECAR_TRIAL: String(process.pid), TMPDIR: temporary },
 });
 const gone = once(demo, "exit");
 let output = "";
@@ -84,3 +87,4 @@ await Promise.race([gone, sleep(STOP_LIMIT_MS)]);
 await until(() => processes().length === 0, STOP_LIMIT_MS, `no process is left (${processes()})`);
 console.log("ok: Ctrl-C leaves no process");
 check(JSON.stringify(files()) === JSON.stringify(filesBefore), "Ctrl-C leaves no file");
+rmSync(temporary, { recursive: true });
