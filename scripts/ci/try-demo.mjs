@@ -26,9 +26,11 @@ async function until(condition, limitMs, what) {
   }
 }
 
-/** Files that the demo may leave: its own in the folder for temporary files, and anything here. */
-const files = () =>
-  [...readdirSync(tmpdir()).filter((name) => name.startsWith("slidecar-")), ...readdirSync(".")].sort();
+/** The demo's folder for temporary files, which nobody else uses. */
+const temporary = mkdtempSync(join(tmpdir(), "slidecar-trial-"));
+
+/** Files that the demo may leave. */
+const files = () => [...readdirSync(temporary), ...readdirSync(".")].sort();
 
 /** Processes of this user's demo, by what they were started with. */
 function processes() {
