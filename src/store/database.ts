@@ -20,11 +20,14 @@ export interface Tx extends Queryable {
   readonly [inTransaction]: true;
 }
 
-export interface TransactionOptions extends TransactionMode {
-  /** Which connections it may use: live traffic has its own, so that bulk cannot hold it up. Default `bulk`, `read` with `snapshot`. */
+interface TransactionOptions extends TransactionMode {
+  /**
+   * Which connections it may use: live traffic has its own, so that bulk cannot hold it up. Default `bulk`; with
+   * `snapshot`, `read`.
+   */
   readonly lane?: Lane;
 }
-export type Lane = "live" | "bulk" | "read";
+type Lane = "live" | "bulk" | "read";
 
 export interface Database extends Queryable, AsyncDisposable {
   /**
@@ -42,7 +45,7 @@ export interface Database extends Queryable, AsyncDisposable {
   holdSessionLock(key: number): Promise<SessionLock>;
 }
 
-export interface DatabaseOptions {
+interface DatabaseOptions {
   /** `postgresql://user:password@host/name`, or `postgresql://user@/name?host=/socket/folder`. */
   readonly url: string;
   /** Connections for transactions and queries; listeners and session locks come on top. */

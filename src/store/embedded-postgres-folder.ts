@@ -54,11 +54,17 @@ export async function createCluster(
     await run(command, args, options);
     await rename(draft, folder);
   } catch (cause) {
-    await rm(draft, { recursive: true, force: true });
-    // Another program that started at the same time was first: its cluster is used.
-    if (hasCode(cause, "ENOTEMPTY", "EEXIST")) return;
-    throw new EmbeddedPostgresError(`no PostgreSQL cluster could be made in ${folder}: ${String(cause)}`, { cause });
+    await removeDraft(draft);
+    // Another program that started at the same time was first, and may have removed our draft: its cluster is used.
+    if ((await clusterMajor(folder)) !== undefined) return;
+    throw new EmbeddedPostgresError(`no PostgreSQL cluster could be made in ${folder}: ${inOneLine(cause)}`, { cause });
   }
+}
+
+/** What a program said on standard error, or why it did not run. */
+function inOneLine(error: unknown): string {
+  const said = typeof error === "object" && error !== null && "stderr" in error ? String(error.stderr) : "";
+  return (said.trim() || String(error)).replaceAll(/\s*\n\s*/g, " ");
 }
 
 /** Removes clusters that killed programs left half made beside the folder. Only for the owner of the cluster. */
@@ -66,12 +72,18 @@ export async function removeDrafts(folder: string): Promise<void> {
   const prefix = `${basename(folder)}.new-`;
   const names = await readdir(dirname(folder));
   const drafts = names.filter((name) => name.startsWith(prefix));
-  await Promise.all(drafts.map((name) => rm(join(dirname(folder), name), { recursive: true, force: true })));
+  await Promise.all(drafts.map((name) => removeDraft(join(dirname(folder), name))));
+}
+
+/** Fails without harm while somebody still writes into it: the next start removes it. */
+async function removeDraft(draft: string): Promise<void> {
+  await rm(draft, { recursive: true, force: true }).catch(() => {});
 }
 
 /** What `postmaster.pid` says of the server that runs, or ran, in the folder. */
-export interface Postmaster {
+interface Postmaster {
   readonly pid: number;
+  /** Empty: the server has just begun to start. */
   readonly socketFolder: string;
 }
 
@@ -96,7 +108,9 @@ export async function isServing(folder: string, pid: number): Promise<boolean> {
 }
 
 /** Clears the way after a server that is gone: it would refuse to start for any process that has its number now. */
-export async function forgetPostmaster(folder: string, { socketFolder }: Postmaster): Promise<void> {
+export async function forgetPostmaster(folder: string, { pid, socketFolder }: Postmaster): Promise<void> {
+  // Another program may have started a server meanwhile.
+  if ((await readPostmaster(folder))?.pid !== pid) return;
   await rm(join(folder, PID_FILE), { force: true });
   await removeSocketFolder(socketFolder);
 }

@@ -27,9 +27,12 @@ const OWNER_LOCK = [7304983, 0];
 const TAIL_LINES = 5;
 const NOBODY_THERE: readonly string[] = ["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"];
 
-/** A host name is there because URL parsers want one; `host` in the query wins. */
+/**
+ * A host name is there because URL parsers want one; `host` in the query wins. Port and encryption are named so that
+ * variables of the environment (PGPORT, PGSSLMODE), which are for other databases, do not count.
+ */
 export const urlOf = ({ socketFolder }: Server) =>
-  `postgresql://${SUPERUSER}@localhost/postgres?host=${encodeURIComponent(socketFolder)}`;
+  `postgresql://${SUPERUSER}@localhost:5432/postgres?host=${encodeURIComponent(socketFolder)}&sslmode=disable`;
 
 /** Starts a process that outlives this one; hands on its log and keeps the last lines. */
 export function spawnServer(

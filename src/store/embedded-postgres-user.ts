@@ -31,7 +31,8 @@ export async function serverUser(folder: string): Promise<ServerUser> {
   const { chown, setgid, setuid } = CAPABILITY_BITS;
   if ([chown, setgid, setuid].some((bit) => (held & bit) === 0n)) {
     throw new EmbeddedPostgresError(
-      "PostgreSQL does not run as root, and this root may not become another user; start Slidecar as another user or set database.url",
+      "PostgreSQL does not run as root, and this root may not become another user; start Slidecar as another user or " +
+        "set database.url",
     );
   }
   const { uid, gid } = await ownerOf(folder);
@@ -41,7 +42,8 @@ export async function serverUser(folder: string): Promise<ServerUser> {
   const capability = openers.find((name) => (held & CAPABILITY_BITS[name]) !== 0n);
   if (capability === undefined) {
     throw new EmbeddedPostgresError(
-      `PostgreSQL does not run as root, and ${closed} keeps other users out; start Slidecar as another user or set another data_dir`,
+      `PostgreSQL does not run as root, and ${closed} keeps other users out; start Slidecar as another user or ` +
+        "set another data_dir",
     );
   }
   return { kind: "other", uid, gid, capability };

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "pg";
 import { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
 import {
@@ -27,7 +28,7 @@ export interface EmbeddedPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-export interface EmbeddedPostgres extends AsyncDisposable {
+interface EmbeddedPostgres extends AsyncDisposable {
   readonly url: string;
   /** Aborts when the server has ended without being told to, or another program took the folder. */
   readonly lost: AbortSignal;
@@ -51,6 +52,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
   log_line_prefix: "",
 };
 
+/** How often a server that has just begun to start is looked at. */
+const BEGINNING_PAUSE_MS = 10;
+
 /**
  * Runs a PostgreSQL of our own for one data folder; only this program uses it. A server that lives on after its program was
  * killed is taken over. Disposing ends it. Throws {@link EmbeddedPostgresError}.
@@ -64,8 +68,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     url: urlOf(owned.server),
     lost: ownership.lost,
     async [Symbol.asyncDispose]() {
-      const isOwner = await ownership.end();
+      // The lock is held to the end, so that nobody takes over a server that is about to stop.
+      const isOwner = ownership.endWatch();
       if (isOwner) await stopServer(owned.server);
+      await ownership.release();
     },
   };
 }
@@ -92,20 +98,30 @@ function keepOwnership({ server, owner: first }: OwnedServer) {
     }
   };
   owner.once("end", retake);
-  const end = async (): Promise<boolean> => {
-    isWanted = false;
-    await owner.end().catch(() => {});
-    return !lost.signal.aborted;
+  return {
+    lost: lost.signal,
+    /** From now on a loss is no news. Whether this program is the owner. */
+    endWatch(): boolean {
+      isWanted = false;
+      return !lost.signal.aborted;
+    },
+    async release(): Promise<void> {
+      await owner.end().catch(() => {});
+    },
   };
-  return { lost: lost.signal, end };
 }
 
 /** The server that serves the folder already, once it answers. */
 async function livingServer(folder: string): Promise<OwnedServer | undefined> {
   const found = await readPostmaster(folder);
   if (found === undefined) return undefined;
+  const isAlive = () => isServing(folder, found.pid);
+  if (found.socketFolder === "" && (await isAlive())) {
+    await pause(BEGINNING_PAUSE_MS);
+    return await livingServer(folder);
+  }
   const server = { ...found, folder };
-  const owner = await takeOwnership(server, () => isServing(folder, found.pid));
+  const owner = found.socketFolder === "" ? undefined : await takeOwnership(server, isAlive);
   if (owner !== undefined) return { server, owner };
   await forgetPostmaster(folder, found);
   return undefined;
@@ -121,7 +137,8 @@ async function startServer(folder: string, options: EmbeddedPostgresOptions): Pr
   const major = await clusterMajor(folder);
   if (major !== programs.major) {
     throw new EmbeddedPostgresError(
-      `${folder} was made by PostgreSQL ${major}, installed is ${programs.major}; install the release of Slidecar that made it, or set another data_dir`,
+      `${folder} was made by PostgreSQL ${major}, installed is ${programs.major}; install the release of Slidecar ` +
+        "that made it, or set another data_dir",
     );
   }
   const socketFolder = await socketFolderFor(folder, user);

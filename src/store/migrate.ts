@@ -126,14 +126,16 @@ function checkHistory(applied: readonly AppliedMigration[], known: readonly Migr
   const newest = versionOf(applied);
   if (newest > versionOf(known)) {
     throw new SchemaError(
-      `the database has schema ${newest}, this program knows ${versionOf(known)}; start the newer program that was here before`,
+      `the database has schema ${newest}, this program knows ${versionOf(known)}; ` +
+        "start the newer program that was here before",
     );
   }
   for (const [index, { version, name, checksum }] of applied.entries()) {
     const migration = known[index];
     if (migration?.version !== version || checksumOf(migration) !== checksum) {
       throw new SchemaError(
-        `the schema of the database was made by another ${name} than this program has; use a released program, or an empty database`,
+        `the schema of the database was made by another ${name} than this program has; ` +
+          "use a released program, or an empty database",
       );
     }
   }

@@ -2,7 +2,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 
 /** Runs `work` once after `ms`; the result takes that back. */
-export type After = (ms: number, work: () => void) => () => void;
+type After = (ms: number, work: () => void) => () => void;
 
 export interface NotifyCoalescer extends Disposable {
   /** Everything up to `position` is committed. */

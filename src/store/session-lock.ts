@@ -6,7 +6,7 @@ export const SESSION_LOCK_CLASS = 7304982;
 
 /** An advisory lock that lasts as long as its connection. */
 export interface SessionLock extends AsyncDisposable {
-  /** Aborts when the connection is lost, and the lock with it, or when it was given back. To take it again is up to the caller. */
+  /** Aborts when the connection is lost, and the lock with it, or when it was given back. Nobody takes it again. */
   readonly lost: AbortSignal;
 }
 

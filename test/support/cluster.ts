@@ -30,6 +30,8 @@ export async function startKeeper(): Promise<Keeper> {
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   for await (const line of createInterface({ input: child.stdout })) {
     const end = async () => {
+      // Only now may it keep this process alive.
+      child.ref();
       child.stdin.end();
       await exited;
     };
