@@ -5,7 +5,7 @@
  */
 
 /** States. The two string states come first, so that one comparison finds both. */
-export const IN_STRING = 0;
+const IN_STRING = 0;
 export const IN_KEY = 1;
 /** A value must follow. */
 export const BEFORE_VALUE = 2;
@@ -33,7 +33,7 @@ const STATES = 64;
 
 /** Actions. A step without one only changes the state. */
 export const NONE = 0;
-export const FAIL = 1;
+const FAIL = 1;
 /** A string, number or literal begins with this byte. */
 export const BEGIN_SCALAR = 2;
 /** A string or literal ends with this byte. */

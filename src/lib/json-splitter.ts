@@ -32,10 +32,10 @@ import { JsonTrail } from "./json-trail.ts";
 export const DEFAULT_MAX_DEPTH = 10_000;
 
 /** Bytes of one key, of those that patterns look at. Larger: a hostile body fills memory. Smaller: real keys are refused. */
-export const DEFAULT_MAX_KEY_BYTES = 65_536;
+const DEFAULT_MAX_KEY_BYTES = 65_536;
 
 /** Bytes of one handed-out value. Larger: a hostile body fills memory. Smaller: a body with one large value is refused whole. */
-export const DEFAULT_MAX_VALUE_BYTES = 64 * 1024 * 1024;
+const DEFAULT_MAX_VALUE_BYTES = 64 * 1024 * 1024;
 
 export interface SplitterOptions {
   /** Paths whose values, of any kind, are handed out raw. Nothing else may match at or below such a path. */
