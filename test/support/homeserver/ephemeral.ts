@@ -39,12 +39,6 @@ export interface TypingClock {
 
 export function createTypingClock(world: World): TypingClock {
   const timers = new Map<string, NodeJS.Timeout>();
-  const moved = (room: Room) => {
-    world.streams.typing += 1;
-    room.typingSerial = world.streams.typing;
-    world.typingLog.push({ position: room.typingSerial, roomId: room.id });
-    world.wakeRoom(room);
-  };
   return {
     set: (room, userId, isTyping, timeoutMs) => {
       const key = `${room.id} ${userId}`;
@@ -54,12 +48,12 @@ export function createTypingClock(world: World): TypingClock {
       if (isTyping) {
         room.typing.set(userId, world.clock.nowMs() + timeoutMs);
         const expire = () => {
-          if (room.typing.delete(userId)) moved(room);
+          if (room.typing.delete(userId)) world.noteTyping(room);
         };
         timers.set(key, setTimeout(expire, timeoutMs).unref());
       } else room.typing.delete(userId);
       // Typing on, which only moves the time out, is no news.
-      if (wasTyping !== isTyping) moved(room);
+      if (wasTyping !== isTyping) world.noteTyping(room);
     },
   };
 }

@@ -98,6 +98,8 @@ export class World {
     if (draft.oddity?.outlier !== true) room.append(event);
     if (event.type === "m.room.member" && event.stateKey !== undefined && draft.oddity?.loses !== true) {
       this.noteMembership(event.stateKey, event);
+      // Whoever leaves stops typing.
+      if (membershipOf(event) !== "join" && room.typing.delete(event.stateKey)) this.noteTyping(room);
     }
     if (event.type === "m.room.redaction") this.#redact(room, event);
     this.#relate(event);
@@ -127,6 +129,14 @@ export class World {
     this.events.set(event.eventId, event);
     this.stream.push(event);
     return event;
+  }
+
+  /** Who types in the room is another. */
+  noteTyping(room: Room): void {
+    this.streams.typing += 1;
+    room.typingSerial = this.streams.typing;
+    this.typingLog.push({ position: room.typingSerial, roomId: room.id });
+    this.wakeRoom(room);
   }
 
   noteMembership(userId: string, event: StoredEvent): void {

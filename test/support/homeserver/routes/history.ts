@@ -10,7 +10,7 @@ import { EventFilter } from "../sync/filter.ts";
 import { formatToken, parseToken, type RoomKey, type StreamToken, ZERO_TOKEN } from "../tokens.ts";
 import { shownTo } from "../visibility.ts";
 import type { World } from "../world.ts";
-import { readable, stateJson, timelineJson } from "./read.ts";
+import { readable, readerOfEvent, stateJson, timelineJson } from "./read.ts";
 
 const DEFAULT_PAGE = 10;
 
@@ -80,9 +80,10 @@ function sendersOf(room: Room, shown: readonly Shown[]): StoredEvent[] {
 }
 
 function context(world: World, call: AuthedCall): JsonObject {
-  const { room, reader } = readable(world, call);
   const event = world.events.get(call.params.event ?? "");
-  if (event === undefined || event.roomId !== room.id) throw notFound("Event not found.");
+  if (event === undefined || event.roomId !== call.params.room) throw notFound("Event not found.");
+  const room = world.room(event.roomId);
+  const reader = readerOfEvent(room, call);
   event.knowsPrevious = true;
   const [shown] = shownTo(room, [event], reader);
   if (shown === undefined) throw forbidden("You don't have permission to access that event.");

@@ -49,7 +49,7 @@ function sendEvent(world: World, call: AuthedCall, draft: Draft, txnId: string |
   const room = joinedRoom(world, call);
   checkContent(draft);
   const needed = powerLevels(room).toSend(draft.type, draft.stateKey !== undefined);
-  if (powerLevels(room).of(user.userId) < needed) {
+  if (!isOwnJoin(draft, user.userId) && powerLevels(room).of(user.userId) < needed) {
     throw forbidden(
       `You don't have permission to post that to the room. user_level (${powerLevels(room).of(user.userId)}) < send_level (${needed})`,
     );
@@ -59,6 +59,11 @@ function sendEvent(world: World, call: AuthedCall, draft: Draft, txnId: string |
   }
   const sentBy = txnId === undefined ? undefined : { userId: user.userId, deviceId, txnId };
   return world.append(room, { ...draft, sender: user.userId, sentBy });
+}
+
+/** How a user shows themselves in a room asks for no power. */
+function isOwnJoin({ type, stateKey, content }: Draft, userId: string): boolean {
+  return type === "m.room.member" && stateKey === userId && content.membership === "join";
 }
 
 /** Texts without which Synapse takes no event of the type. */

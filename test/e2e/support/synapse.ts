@@ -1,0 +1,148 @@
+// A real Synapse for a test: its own temporary folder and SQLite file, its defaults but for registration and rate limits.
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort, type ServerProcess, startServerProcess } from "./server-process.ts";
+import { installSynapse, run, type SynapseInstallation } from "./synapse-install.ts";
+
+/** The first start writes the schema, which takes several seconds and more on a busy machine. */
+const READY_WITHIN_MS = 90_000;
+const STOP_WITHIN_MS = 20_000;
+
+export type SynapseOptions = {
+  /** Native sliding sync on or off. */
+  native: boolean;
+  /** MSC4222, `state_after` in `/sync`; off by default, as in Synapse. */
+  msc4222?: boolean;
+  port?: number;
+  /** Path of an appservice registration file. */
+  registration?: string;
+  /** How long an answer to `/sync` is kept, for example `"0s"`; Synapse's own default is two minutes. */
+  responseCache?: string;
+};
+
+export type Synapse = {
+  readonly url: string;
+  readonly version: string;
+  readonly serverName: "hs1";
+  logTail(): string;
+  stop(): Promise<void>;
+};
+
+/** Starts Synapse on 127.0.0.1 and resolves when it answers. `stop`, also by disposal, ends it and removes its folder. */
+export async function startSynapse(options: SynapseOptions): Promise<Synapse & AsyncDisposable> {
+  const installation = await installSynapse();
+  const folder = await mkdtemp(join(tmpdir(), "synapse-"));
+  try {
+    const port = options.port ?? (await freePort());
+    const server = await start(installation, folder, port, options);
+    const stop = async () => {
+      try {
+        await server.stop(STOP_WITHIN_MS);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    };
+    return {
+      url: `http://127.0.0.1:${port}`,
+      version: installation.version,
+      serverName: "hs1",
+      logTail: () => server.logTail(),
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function start(
+  { python }: SynapseInstallation,
+  folder: string,
+  port: number,
+  options: SynapseOptions,
+): Promise<ServerProcess> {
+  // JSON is YAML.
+  const configFile = join(folder, "homeserver.yaml");
+  await writeFile(configFile, JSON.stringify(config(folder, port, options), null, 2));
+  await writeFile(join(folder, "log.yaml"), JSON.stringify(LOG_CONFIG));
+  const main = ["-m", "synapse.app.homeserver", "-c", configFile];
+  const keys = await run(python, [...main, "--generate-keys"]);
+  if (keys.code !== 0) throw new Error(`Synapse does not accept its configuration:\n${keys.stdout}${keys.stderr}`);
+  return startServerProcess({
+    name: "Synapse",
+    command: python,
+    args: main,
+    cwd: folder,
+    logFile: join(folder, "homeserver.log"),
+    readyUrl: `http://127.0.0.1:${port}/health`,
+    readyWithinMs: READY_WITHIN_MS,
+  });
+}
+
+const LOG_CONFIG = {
+  version: 1,
+  formatters: { plain: { format: "%(asctime)s %(levelname)s %(name)s: %(message)s" } },
+  handlers: { console: { class: "logging.StreamHandler", formatter: "plain", stream: "ext://sys.stdout" } },
+  root: { level: "WARNING", handlers: ["console"] },
+  disable_existing_loggers: false,
+};
+
+function config(folder: string, port: number, options: SynapseOptions): Record<string, unknown> {
+  return {
+    server_name: "hs1",
+    public_baseurl: `http://127.0.0.1:${port}/`,
+    report_stats: false,
+    pid_file: join(folder, "homeserver.pid"),
+    log_config: join(folder, "log.yaml"),
+    signing_key_path: join(folder, "hs1.signing.key"),
+    media_store_path: join(folder, "media"),
+    macaroon_secret_key: randomBytes(24).toString("hex"),
+    form_secret: randomBytes(24).toString("hex"),
+    trusted_key_servers: [],
+    suppress_key_server_warning: true,
+    listeners: [
+      {
+        port,
+        type: "http",
+        tls: false,
+        x_forwarded: true,
+        bind_addresses: ["127.0.0.1"],
+        resources: [{ names: ["client"], compress: false }],
+      },
+    ],
+    database: { name: "sqlite3", args: { database: join(folder, "homeserver.db") } },
+    enable_registration: true,
+    enable_registration_without_verification: true,
+    bcrypt_rounds: 4,
+    ...(options.registration === undefined ? {} : { app_service_config_files: [options.registration] }),
+    ...(options.responseCache === undefined ? {} : { caches: { sync_response_cache_duration: options.responseCache } }),
+    experimental_features: { msc3575_enabled: options.native, msc4222_enabled: options.msc4222 ?? false },
+    ...unlimitedRates(),
+  };
+}
+
+function unlimitedRates(): Record<string, unknown> {
+  const unlimited = { per_second: 1_000_000, burst_count: 1_000_000 };
+  return {
+    rc_message: unlimited,
+    rc_registration: unlimited,
+    rc_registration_token_validity: unlimited,
+    rc_login: { address: unlimited, account: unlimited, failed_attempts: unlimited },
+    rc_admin_redaction: unlimited,
+    rc_joins: { local: unlimited, remote: unlimited },
+    rc_joins_per_room: unlimited,
+    rc_key_requests: unlimited,
+    rc_3pid_validation: unlimited,
+    rc_invites: { per_room: unlimited, per_user: unlimited, per_issuer: unlimited },
+    rc_third_party_invite: unlimited,
+    rc_media_create: unlimited,
+    rc_presence: { per_user: unlimited },
+    rc_delayed_event_mgmt: unlimited,
+    rc_room_creation: unlimited,
+    rc_reports: unlimited,
+    rc_user_directory: unlimited,
+  };
+}
