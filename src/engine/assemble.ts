@@ -1,17 +1,17 @@
 import { invariant } from "../lib/invariant.ts";
 import type { RoomId, RoomNid, UserId } from "../model/ids.ts";
+import type { RoomData } from "../model/room-reads.ts";
 import type { StateEvent } from "../model/stored-event.ts";
 import { BEFORE_ALL } from "../model/stream-position.ts";
 import type { ConnectionDelta, Told } from "./connection/state.ts";
 import { toldAfterAnswer, toldAfterFailure } from "./connection/told-after.ts";
 import type { SyncPlan } from "./plan.ts";
-import type { RoomData } from "./reads.ts";
 import type { RoomAnswer, SyncResponse } from "./response.ts";
 import { type AssembledRoom, assembleRoom, bareAnswer } from "./rooms/room-answer.ts";
 import type { RoomPlan } from "./rooms/room-plan.ts";
 
 /** A room that could not be assembled: it is left out of the answer and stays owed. */
-export interface FailedRoom {
+interface FailedRoom {
   readonly room: RoomId;
   readonly error: unknown;
 }
@@ -26,7 +26,7 @@ export interface SyncOutcome {
 }
 
 /** What the shell read: `data` for the plan's reads, `members` for `memberReads`. */
-export interface SyncData {
+interface SyncData {
   readonly data: ReadonlyMap<RoomNid, RoomData>;
   readonly members: ReadonlyMap<RoomNid, ReadonlyMap<UserId, StateEvent>>;
 }

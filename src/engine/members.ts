@@ -1,7 +1,7 @@
 import type { RoomNid, UserId } from "../model/ids.ts";
+import type { RoomData } from "../model/room-reads.ts";
 import { MEMBER } from "./event-types.ts";
 import type { SyncPlan } from "./plan.ts";
-import type { RoomData } from "./reads.ts";
 import { neededHeroes } from "./rooms/heroes.ts";
 import { neededMembers } from "./rooms/lazy-members.ts";
 import { cutOf, showsGap } from "./rooms/room-cut.ts";
@@ -16,10 +16,19 @@ export function memberReads(
   for (const room of plan.rooms) {
     const roomData = data.get(room.room);
     if (roomData === undefined || room.as !== "joined") continue;
-    const users = membersToRead(plan, room, roomData);
+    const users = membersOrNone(plan, room, roomData);
     if (users.length > 0) reads.set(room.room, users);
   }
   return reads;
+}
+
+/** A room that fails here fails in assembling too, where it is named; it must not fail the others. */
+function membersOrNone(plan: SyncPlan, room: RoomPlan, data: RoomData): readonly UserId[] {
+  try {
+    return membersToRead(plan, room, data);
+  } catch {
+    return [];
+  }
 }
 
 function membersToRead(plan: SyncPlan, room: RoomPlan, data: RoomData): readonly UserId[] {

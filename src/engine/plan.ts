@@ -1,19 +1,19 @@
 import { invariant } from "../lib/invariant.ts";
 import type { RoomId, RoomNid } from "../model/ids.ts";
 import { isDeparted, isStripped } from "../model/membership.ts";
+import type { RoomReads } from "../model/room-reads.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { ConnectionState, Told } from "./connection/state.ts";
 import { keptSubscriptions, subscriptionsDelta } from "./connection/subscriptions.ts";
 import { Coverage } from "./lists/coverage.ts";
 import { answerLists } from "./lists/list-answers.ts";
-import type { RoomReads } from "./reads.ts";
 import type { RoomConfig, SyncRequest } from "./request.ts";
 import type { ListAnswer } from "./response.ts";
 import { ConfigComparison } from "./rooms/room-config.ts";
 import { type Answering, hasChanged, planRoom, type RoomPlan, type RoomsToPlan } from "./rooms/room-plan.ts";
 import type { ReaderView } from "./view.ts";
 
-export interface PlanInput {
+interface PlanInput {
   readonly request: SyncRequest;
   readonly connection: ConnectionState;
   /** What the client has been told up to; undefined on a first request. */

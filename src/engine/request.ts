@@ -1,10 +1,5 @@
 import type { RoomId } from "../model/ids.ts";
-
-/** Selects state events. A missing part matches anything. Sentinels of a dialect (`$ME`) are resolved by its codec. */
-export interface StateSelector {
-  readonly type: string | undefined;
-  readonly stateKey: string | undefined;
-}
+import type { StateSelector } from "../model/room-reads.ts";
 
 /** Which current state a room is sent with. */
 export interface RequiredState {

@@ -1,5 +1,6 @@
+import type { StateSelector } from "../model/room-reads.ts";
 import { MEMBER } from "./event-types.ts";
-import type { RequiredState, StateSelector } from "./request.ts";
+import type { RequiredState } from "./request.ts";
 
 /** Whether one selector, taken alone, selects the state event. */
 export const selects = (selector: StateSelector, type: string, stateKey: string): boolean =>

@@ -5,7 +5,11 @@ export function callHeaders(authorization: string | undefined, forwarded: Forwar
   return {
     accept: "application/json",
     ...(authorization !== undefined && { authorization }),
-    ...(forwarded.xForwardedFor !== undefined && { "x-forwarded-for": forwarded.xForwardedFor }),
+    // Homeserver and clients speak HTTPS to each other as far as anybody outside knows; without a scheme Synapse warns.
+    ...(forwarded.xForwardedFor !== undefined && {
+      "x-forwarded-for": forwarded.xForwardedFor,
+      "x-forwarded-proto": "https",
+    }),
     ...(forwarded.userAgent !== undefined && { "user-agent": forwarded.userAgent }),
   };
 }

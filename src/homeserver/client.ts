@@ -1,4 +1,5 @@
 import { Agent } from "undici";
+import { isJsonObject, parseJson } from "../lib/json-value.ts";
 import type { ClientUpstream, VersionsAnswer, Whoami } from "../model/client-upstream.ts";
 import type { DeviceId } from "../model/ids.ts";
 import { isUserId } from "../model/ids.ts";
@@ -7,8 +8,8 @@ import { UpstreamError } from "../model/upstream-error.ts";
 import { type BaseUrl, parseBaseUrl } from "./base-url.ts";
 import { callHeaders } from "./call-headers.ts";
 import { errcodeOf, statusError, toUpstreamError } from "./fault.ts";
-import { isJsonObject, parseJson, readBounded } from "./json-body.ts";
 import { passRequest } from "./pass.ts";
+import { readBounded } from "./read-bounded.ts";
 import { type PollLimits, type PollOptions, pollSyncV2 } from "./sync-v2.ts";
 
 export interface HomeserverOptions {

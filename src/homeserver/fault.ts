@@ -1,7 +1,7 @@
 import { errors } from "undici";
+import { isJsonObject, parseJson } from "../lib/json-value.ts";
 import type { UpstreamHeaders } from "../model/client-upstream.ts";
 import { UpstreamError } from "../model/upstream-error.ts";
-import { isJsonObject, parseJson } from "./json-body.ts";
 
 /**
  * What a failed call threw, as an {@link UpstreamError}. An abort by `signal` and a call that was wrong in itself stay what

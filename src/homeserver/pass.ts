@@ -38,6 +38,8 @@ export async function passRequest(
  */
 function sharedBody(source: Readable): Readable {
   const shared = new PassThrough();
+  // Whoever reads it has a listener of its own; one that is gone must not leave an error to the process.
+  shared.on("error", () => undefined);
   source.pipe(shared);
   source.once("error", (error) => shared.destroy(error));
   source.once("close", () => {

@@ -5,7 +5,7 @@ import { UpstreamError } from "../model/upstream-error.ts";
 import type { BaseUrl } from "./base-url.ts";
 import { callHeaders } from "./call-headers.ts";
 import { statusError, toUpstreamError } from "./fault.ts";
-import { readBounded } from "./json-body.ts";
+import { discard, readBounded } from "./read-bounded.ts";
 
 /** One poll of `GET /_matrix/client/v3/sync`. */
 export interface PollOptions {
@@ -62,7 +62,7 @@ export async function pollSyncV2(
       throw statusError(WHAT, { status, headers, body: await readBounded(body, MAX_ERROR_BYTES) });
     }
     if (!isJson(headers)) {
-      body.destroy();
+      discard(body);
       throw new UpstreamError(`${WHAT}: not JSON but ${String(headers["content-type"])}`, { kind: "malformed" });
     }
     return piecesOf(body, signal);

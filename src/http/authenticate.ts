@@ -20,7 +20,7 @@ export interface AuthenticateDeps extends Pick<HttpDeps, "upstream" | "clock" | 
 }
 
 /** Whom a token stands for. */
-export interface Identity {
+interface Identity {
   readonly userId: UserId;
   /** `""`: the token has no device. */
   readonly deviceId: DeviceId;
@@ -48,8 +48,6 @@ export function createAuthenticate({ upstream, clock, metrics, hashToken }: Auth
     } catch (error) {
       metrics.whoami.inc({ outcome: "failed" });
       throw error;
-    } finally {
-      asked.delete(key);
     }
   }
 
@@ -60,7 +58,9 @@ export function createAuthenticate({ upstream, clock, metrics, hashToken }: Auth
       metrics.whoami.inc({ outcome: "cached" });
       return known;
     }
-    const call = asked.get(key) ?? ask(key, token, forwarded);
+    const running = asked.get(key);
+    if (running !== undefined) return running;
+    const call = ask(key, token, forwarded).finally(() => asked.delete(key));
     asked.set(key, call);
     return call;
   }

@@ -50,7 +50,7 @@ export function createClientApp(deps: ClientAppDeps, { passthrough, bodyLimitByt
   app.get(VERSIONS_PATH, route(VERSIONS_PATH), cors, versionsRoute(deps));
   if (passthrough) {
     app.get(V2_SYNC_PATHS, route("/_matrix/client/v3/sync"), v2SyncGuard({ ...deps, authenticate }));
-    app.use(passRoute(deps));
+    app.use(route("*"), passRoute(deps));
   } else {
     app.use(cors, () => {
       throw new ClientError("M_UNRECOGNIZED", "Unrecognized request");

@@ -7,7 +7,7 @@ import { LimitExceededError, WrongMethodError } from "./client-errors.ts";
 import { TokenRefusedError } from "./token-refused-error.ts";
 
 /** An error as the client gets it. */
-export interface ErrorAnswer {
+interface ErrorAnswer {
   readonly status: number;
   readonly errcode: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -6,7 +6,7 @@ import type { HttpDeps } from "./ports.ts";
 import { sendJson } from "./send.ts";
 import { traced } from "./trace.ts";
 
-export interface InternalAppDeps extends Pick<HttpDeps, "clock" | "log"> {
+interface InternalAppDeps extends Pick<HttpDeps, "clock" | "log"> {
   readonly newRequestId: () => string;
   readonly readiness: () => Readiness | Promise<Readiness>;
   /** All metrics as Prometheus reads them; undefined: none are served. */

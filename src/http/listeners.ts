@@ -28,7 +28,7 @@ export interface Listeners extends AsyncDisposable {
   readonly addresses: readonly ListeningAddress[];
 }
 
-export interface ListenersOptions {
+interface ListenersOptions {
   /**
    * Aborted first when the listeners are disposed of, so that requests which wait for news are answered; the apps have
    * its signal.
@@ -40,6 +40,9 @@ export interface ListenersOptions {
 
 /** Longer than load balancers keep idle connections (75 s at most), lest one sends a request while this side closes. */
 const KEEP_ALIVE_MS = 80_000;
+
+/** Longer: a client can keep a half-sent request open for longer. Shorter: slow networks are cut off. */
+const HEADERS_TIMEOUT_MS = 60_000;
 
 /** Longer: a shutdown waits for uploads and downloads on their way. Shorter: they are cut. */
 const SHUTDOWN_GRACE_MS = 10_000;
@@ -88,7 +91,8 @@ interface OpenServer {
 }
 
 async function openServer(listener: Listener, app: RequestListener, key: string): Promise<OpenServer> {
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, app);
+  const limits = { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0 };
+  const server = createServer(limits, app);
   const open = new Set<ServerResponse>();
   server.prependListener("request", (_request, response) => {
     open.add(response);

@@ -39,18 +39,20 @@ function passedRequest(request: Request, signal: AbortSignal): PassedRequest {
 /** Throws `UpstreamError` when the homeserver breaks off. */
 async function sendOn({ status, headers, body }: PassedAnswer, response: Response, signal: AbortSignal): Promise<void> {
   let isBroken = false;
-  body.once("error", () => {
+  body.on("error", () => {
     // Whichever side breaks off first, the other is ended because of it.
-    isBroken = !signal.aborted;
+    isBroken ||= !signal.aborted;
   });
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) response.setHeader(name, value);
-  }
-  response.writeHead(status);
   try {
+    for (const [name, value] of Object.entries(headers)) {
+      if (value !== undefined) response.setHeader(name, value);
+    }
+    response.writeHead(status);
     await pipeline(body, response);
   } catch (error) {
     if (!isBroken) throw error;
     throw new UpstreamError("The homeserver's answer broke off", { kind: "unreachable" }, { cause: error });
+  } finally {
+    body.destroy();
   }
 }

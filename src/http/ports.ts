@@ -28,7 +28,7 @@ interface Counted<Labels> {
   inc(labels: Labels): void;
 }
 
-export interface HttpMetrics {
+interface HttpMetrics {
   readonly whoami: Counted<{ readonly outcome: "cached" | "valid" | "invalid" | "failed" }>;
   readonly passthroughRequests: Counted<{ readonly outcome: "answered" | "failed" | "gone" | "refused" }>;
   /** Requests that end with an error. What kind of answer the others had is known, and counted, where it is computed. */

@@ -16,7 +16,7 @@ import { forwardedOf, queryOf, tokenOf } from "./request-facts.ts";
 import { sendJson } from "./send.ts";
 import { traceOf } from "./trace.ts";
 
-export interface SyncRouteDeps extends Pick<HttpDeps, "metrics"> {
+interface SyncRouteDeps extends Pick<HttpDeps, "metrics"> {
   readonly authenticate: Authenticate;
   readonly rateLimit: RateLimit;
   readonly badRequests: BadRequestDelay;

@@ -3,7 +3,7 @@ import type { DeviceName } from "../model/calling-device.ts";
 import type { HttpDeps } from "./ports.ts";
 
 /** What is known of a request when its log line is written. */
-export interface Trace {
+interface Trace {
   readonly requestId: string;
   route: string | undefined;
   device: DeviceName | undefined;
@@ -44,17 +44,16 @@ export function traced({
         user: device?.userId,
         device: device?.deviceId,
       };
-      if (isAnswered && status >= 500) log.warn(line, "request failed");
-      else log.debug(line, "request");
+      log.debug(line, "request");
     });
     next();
   };
 }
 
-/** Names the route for the log line. */
+/** Names the route for the log line; the first of several names stays. */
 export function route(name: string): RequestHandler {
   return (_request, response, next) => {
-    traceOf(response).route = name;
+    traceOf(response).route ??= name;
     next();
   };
 }

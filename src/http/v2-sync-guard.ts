@@ -13,7 +13,7 @@ const REFUSAL =
   "This device uses sliding sync, which reads its to-device messages from the homeserver. /sync of the same device would " +
   "take some of them, and encryption keys would be lost. Log in as another device to use /sync.";
 
-export interface V2SyncGuardDeps extends Pick<HttpDeps, "metrics"> {
+interface V2SyncGuardDeps extends Pick<HttpDeps, "metrics"> {
   readonly authenticate: Authenticate;
   readonly isPolled: IsPolled;
 }

@@ -21,7 +21,7 @@ export type EventNid = Brand<number, "EventNid">;
 export type ChunkNid = Brand<number, "ChunkNid">;
 
 /** The longest identifier that the Matrix specification allows, in bytes ("Common identifier format"). */
-const MAX_ID_BYTES = 255;
+export const MAX_ID_BYTES = 255;
 
 const isBounded = (text: string) => Buffer.byteLength(text) <= MAX_ID_BYTES && !text.includes("\0");
 

@@ -1,15 +1,24 @@
 import type { ChunkNid, EventId, EventNid, RoomNid, UserId, UserNid } from "./ids.ts";
 import type { Membership } from "./membership.ts";
 import type { RoomRow } from "./room-row.ts";
+import type { StreamPosition } from "./stream-position.ts";
 import type { Visibility } from "./visibility.ts";
 
-/** Where an event that is already stored stands. */
-export interface Landmark {
+/** An event beside another one in a room's timeline. */
+export interface Neighbour {
   readonly orderKey: number;
   readonly chunk: ChunkNid;
-  /** Order keys of the stored neighbours; undefined: none on that side. */
-  readonly previous: number | undefined;
-  readonly next: number | undefined;
+}
+
+/** Where an event that is already stored stands. */
+export interface Landmark extends Neighbour {
+  /** For whom its chunk is attested; undefined: everybody. */
+  readonly attestedFor: UserNid | undefined;
+  /** Nothing is missing between its chunk and the one before. */
+  readonly continues: boolean;
+  /** undefined: there is none on that side. */
+  readonly previous: Neighbour | undefined;
+  readonly next: Neighbour | undefined;
 }
 
 /** An event that is already stored. */
@@ -25,20 +34,38 @@ export interface MembershipRow {
   readonly userId: UserId;
   readonly room: RoomNid;
   readonly membership: Membership;
+  /** Position of the change to this membership; undefined: it is not stored yet. */
+  readonly since: StreamPosition | undefined;
   readonly nid: EventNid | undefined;
+  readonly stripped: Buffer | undefined;
   readonly heroes: readonly string[];
   readonly notifications: number;
   readonly highlights: number;
 }
 
-/** Everything stored that one section of a response may touch, read under the room's lock. */
+/** The event that is current for a state key. */
+export interface StateValue {
+  readonly nid: EventNid;
+  /** When it became current; undefined: that is not stored yet. */
+  readonly position: StreamPosition | undefined;
+}
+
+/** What the end of a room's timeline says. */
+export interface RoomEnd {
+  /** For whom the last chunk is attested; undefined: everybody. */
+  readonly attestedFor: UserNid | undefined;
+  /** What orders the room in lists, and its bump stamp: positions, or times in microseconds. */
+  readonly activity: number;
+  readonly bump: number;
+}
+
+/** Everything stored that the sections of one room may touch, read under the room's lock. */
 export interface RoomBefore {
   readonly row: RoomRow;
-  /** For whom the last chunk is attested; undefined: everybody. */
-  readonly lastChunkAttestedFor: UserNid | undefined;
+  readonly end: RoomEnd;
   readonly known: ReadonlyMap<EventId, KnownEvent>;
   /** Current state of the keys that the sections name, by {@link stateKeyOf}. */
-  readonly state: ReadonlyMap<string, EventNid>;
+  readonly state: ReadonlyMap<string, StateValue>;
   /** Memberships of the polled user and of other known users that the sections name. */
   readonly memberships: ReadonlyMap<UserId, MembershipRow>;
 }
@@ -128,6 +155,8 @@ export interface RoomWrites {
   readonly events: NewEvent[];
   readonly placed: PlacedEvent[];
   readonly chunks: NewChunk[];
+  /** Chunks of which it turned out that nothing is missing before them. */
+  readonly joined: ChunkNid[];
   readonly tokens: { readonly orderKey: number; readonly token: string }[];
   readonly state: StateChange[];
   readonly memberships: MembershipChange[];

@@ -14,7 +14,7 @@ export class DatabaseUnavailableError extends Error {
   }
 }
 
-/** The database refuses the values themselves (SQLSTATE class 22 or 23): a retry with the same values cannot help. */
+/** The database refuses the values themselves (SQLSTATE class 22, 23 or 54): a retry with the same values cannot help. */
 export class DataError extends Error {
   override readonly name = "DataError";
   /** SQLSTATE */
@@ -28,8 +28,8 @@ export class DataError extends Error {
   }
 }
 
-// SQLSTATE classes, PostgreSQL manual appendix A.
-const DATA_CLASSES: ReadonlySet<string> = new Set(["22", "23"]);
+// SQLSTATE classes, PostgreSQL manual appendix A. 54 is a value that is larger than a page of an index, or the like.
+const DATA_CLASSES: ReadonlySet<string> = new Set(["22", "23", "54"]);
 /** Connection exception, insufficient resources, operator intervention, system error. */
 const TRANSIENT_CLASSES: ReadonlySet<string> = new Set(["08", "53", "57", "58"]);
 const QUERY_CANCELED = "57014";

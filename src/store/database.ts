@@ -15,7 +15,10 @@ export interface Queryable {
 }
 
 declare const inTransaction: unique symbol;
-/** A running transaction. Unusable once its work has settled. */
+/**
+ * A running transaction. Unusable once its work has settled. Statements run in the order in which they were given, also
+ * when one is given before the one before it has ended.
+ */
 export interface Tx extends Queryable {
   readonly [inTransaction]: true;
 }
@@ -88,7 +91,13 @@ function openPools({ url, poolSize, onError }: DatabaseOptions): Readonly<Record
   const size = Math.max(MIN_POOL_SIZE, poolSize);
   const writers = Math.max(1, Math.floor(size / 4));
   const open = (lane: Lane, max: number) => {
-    const pool = new Pool({ ...connectionSettings(url), max, connectionTimeoutMillis: WAIT_FOR_CONNECTION_MS[lane] });
+    const pool = new Pool({
+      ...connectionSettings(url),
+      max,
+      connectionTimeoutMillis: WAIT_FOR_CONNECTION_MS[lane],
+      // Statements of one transaction that do not wait for each other share a round trip.
+      pipeline: lane !== "read",
+    });
     pool.on("error", (error) => onError(typedError(error)));
     return pool;
   };

@@ -1,4 +1,5 @@
 import type { DeviceId, DeviceNid, UserId, UserNid } from "../model/ids.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
 import type { DeviceClaim } from "./device-stream.ts";
 import { SESSION_LOCK_CLASS } from "./session-lock.ts";
@@ -93,6 +94,8 @@ export interface ClaimedDevice extends DeviceClaim {
   readonly userAgent: string | undefined;
   /** The user's stored `m.ignored_user_list` event; undefined: none. */
   readonly ignoredUserList: Buffer | undefined;
+  /** Everything at or below it was stored before the claim. */
+  readonly head: StreamPosition;
 }
 
 const CLAIM_DEVICES = `
@@ -112,7 +115,7 @@ const CLAIM_DEVICES = `
     LEFT JOIN account_data AS a ON a.user_nid = f.user_nid AND a.room = 0 AND a.type = 'm.ignored_user_list'
    WHERE c.device_nid = free.device_nid
   RETURNING c.device_nid, c.epoch, c.user_nid, u.user_id, c.device_id, c.token, c.token_hash, c.since, c.forwarded_for,
-            c.user_agent, a.body AS ignored`;
+            c.user_agent, a.body AS ignored, (SELECT position FROM stream_head) AS head`;
 
 interface ClaimRow {
   readonly device_nid: number;
@@ -126,6 +129,7 @@ interface ClaimRow {
   readonly forwarded_for: string | null;
   readonly user_agent: string | null;
   readonly ignored: Buffer | null;
+  readonly head: number;
 }
 
 /** Takes over devices that are wanted and that no living process polls; the most recently wanted first. */
@@ -148,13 +152,21 @@ export async function claimDevices(
     forwardedFor: row.forwarded_for ?? undefined,
     userAgent: row.user_agent ?? undefined,
     ignoredUserList: row.ignored ?? undefined,
+    head: row.head as StreamPosition,
   }));
 }
 
+// Rows are locked in the order in which transactions that store responses lock them, lest they wait in a circle.
+const OWN_DEVICES = `
+  SELECT device_nid FROM devices WHERE owner = $1 AND ($2::int IS NULL OR device_nid = $2)
+   ORDER BY device_nid FOR NO KEY UPDATE`;
+
 const RENEW_LEASES = `
-  UPDATE devices SET lease_until = now() + ${LEASE_SECONDS} * interval '1 second'
-   WHERE owner = $1
-  RETURNING device_nid, epoch, token, token_hash, wanted_at < now() - $2 * interval '1 millisecond' AS is_idle`;
+  WITH own AS MATERIALIZED (${OWN_DEVICES})
+  UPDATE devices AS d SET lease_until = now() + ${LEASE_SECONDS} * interval '1 second'
+    FROM own
+   WHERE d.device_nid = own.device_nid
+  RETURNING d.device_nid, d.epoch, d.token, d.token_hash, d.wanted_at < now() - $3 * interval '1 millisecond' AS is_idle`;
 
 /** What a renewal found out about a device of ours. */
 export interface RenewedLease extends DeviceClaim {
@@ -165,15 +177,19 @@ export interface RenewedLease extends DeviceClaim {
   readonly isIdle: boolean;
 }
 
-/** Renews all leases of a process in one statement. A device that is missing was lost to another owner. */
-export async function renewLeases(db: Queryable, owner: number, idleAfterMs: number): Promise<readonly RenewedLease[]> {
+/** Renews leases of a process: of one device, or of all. A device that is missing was lost to another owner. */
+export async function renewLeases(
+  db: Queryable,
+  owner: number,
+  options: { readonly idleAfterMs: number; readonly device: DeviceNid | undefined },
+): Promise<readonly RenewedLease[]> {
   const rows = await db.query<{
     device_nid: number;
     epoch: number;
     token: Buffer | null;
     token_hash: Buffer | null;
     is_idle: boolean;
-  }>({ name: "renew-leases", text: RENEW_LEASES, values: [owner, idleAfterMs] });
+  }>({ name: "renew-leases", text: RENEW_LEASES, values: [owner, options.device, options.idleAfterMs] });
   return rows.map((row) => ({
     deviceNid: row.device_nid as DeviceNid,
     epoch: row.epoch,
@@ -197,9 +213,11 @@ export async function refuseToken(db: Queryable, deviceNid: DeviceNid, tokenHash
   await db.query({ name: "refuse-token", text: REFUSE_TOKEN, values: [deviceNid, tokenHash] });
 }
 
-const RELEASE_ALL = `UPDATE devices SET owner = NULL, lease_until = NULL WHERE owner = $1`;
+const RELEASE_ALL = `
+  WITH own AS MATERIALIZED (${OWN_DEVICES})
+  UPDATE devices AS d SET owner = NULL, lease_until = NULL FROM own WHERE d.device_nid = own.device_nid`;
 
 /** Gives everything back that a process owns. */
 export async function releaseAll(db: Queryable, owner: number): Promise<void> {
-  await db.query({ name: "release-all-devices", text: RELEASE_ALL, values: [owner] });
+  await db.query({ name: "release-all-devices", text: RELEASE_ALL, values: [owner, null] });
 }

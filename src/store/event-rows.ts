@@ -1,6 +1,6 @@
 import type { ChunkNid, EventId, EventNid, UserId } from "../model/ids.ts";
 import type { ReadEvent } from "../model/room-reads.ts";
-import type { StateEvent } from "../model/stored-event.ts";
+import type { Chunk, StateEvent } from "../model/stored-event.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Visibility } from "../model/visibility.ts";
 
@@ -25,6 +25,9 @@ export interface EventRow {
 export interface TimelineRow extends EventRow {
   readonly order_key: number;
   readonly chunk: number;
+  readonly attested_for: number | null;
+  readonly continues: boolean;
+  readonly is_start: boolean;
   readonly token_before: string | null;
   readonly token_after: string | null;
 }
@@ -49,5 +52,14 @@ export const toReadEvent = (row: TimelineRow): ReadEvent => ({
   tokenBefore: row.token_before ?? undefined,
   tokenAfter: row.token_after ?? undefined,
 });
+
+/** The chunks of timeline rows. */
+export const chunksOf = (rows: readonly TimelineRow[]): ReadonlyMap<ChunkNid, Chunk> =>
+  new Map(
+    rows.map((row) => [
+      row.chunk as ChunkNid,
+      { attestedFor: row.attested_for ?? undefined, continues: row.continues, isStart: row.is_start },
+    ]),
+  );
 
 export const toStateEvent = (row: EventRow): StateEvent => ({ ...storedEvent(row), stateKey: row.state_key ?? "" });

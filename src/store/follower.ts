@@ -1,3 +1,5 @@
+import type { Clock } from "../lib/clock.ts";
+import { pause } from "../lib/pause.ts";
 import type { Change } from "../model/change.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { selectChanges, selectHead } from "./changes.ts";
@@ -11,9 +13,14 @@ const TURN_CHANGES = 5_000;
 /** A notification that is lost without a reconnect is made up for after so long. */
 const SAFETY_TURN_MS = 5_000;
 
+/** Wait after a turn that failed: doubles from the first to the second. Larger: news are late after an outage. */
+const FIRST_RETRY_MS = 50;
+const MAX_RETRY_MS = 2_000;
+
 export interface FollowerDeps {
   readonly db: Database;
   readonly memory: Memory;
+  readonly clock: Clock;
   /** Memory is at `position` now; `changes` led there. */
   readonly onAdvance: (position: StreamPosition, changes: readonly Change[]) => void;
   /** A turn failed; the next one repeats it. */
@@ -22,19 +29,22 @@ export interface FollowerDeps {
 
 /**
  * Brings the memory of this process up to what is published. A notification carries no data: every turn reads `changes`
- * after the own position, so that one that is lost costs time only.
+ * after the own position, so that one that is lost costs time only. A turn that fails is repeated.
  */
 export class Follower implements AsyncDisposable {
   readonly #deps: FollowerDeps;
   #position: StreamPosition = BEFORE_ALL;
-  #turn: Promise<void> | undefined;
+  /** When all that was published then had been applied. */
+  #caughtUpMs: number;
+  #turns: Promise<void> | undefined;
   #isWanted = false;
-  #isStopped = false;
+  readonly #stopped = new AbortController();
   #listening: AsyncDisposable | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: FollowerDeps) {
     this.#deps = deps;
+    this.#caughtUpMs = deps.clock.nowMs();
   }
 
   /** Memory holds every fact at or below it. */
@@ -42,57 +52,74 @@ export class Follower implements AsyncDisposable {
     return this.#position;
   }
 
+  /** How long ago everything published had been applied; a few seconds on a quiet server. */
+  get behindMs(): number {
+    return this.#deps.clock.nowMs() - this.#caughtUpMs;
+  }
+
   /** Loads the rooms' columns and begins to follow. */
   async start(): Promise<void> {
-    const { db, memory, onAdvance } = this.#deps;
+    const { db, memory, clock, onAdvance } = this.#deps;
     // Taken before the load: what is published meanwhile is applied again, which changes nothing.
     this.#position = await selectHead(db);
     await memory.columns.load(db);
+    this.#caughtUpMs = clock.nowMs();
     onAdvance(this.#position, []);
-    this.#listening = await db.listen(
-      STREAM_CHANNEL,
-      () => this.wake(),
-      () => this.wake(),
-    );
-    this.#timer = setInterval(() => this.wake(), SAFETY_TURN_MS);
+    const wake = () => this.wake();
+    this.#listening = await db.listen(STREAM_CHANNEL, wake, wake);
+    this.#timer = setInterval(wake, SAFETY_TURN_MS);
   }
 
   /** Something may have been published. */
   wake(): void {
     this.#isWanted = true;
-    this.#turn ??= this.#run();
+    if (this.#turns !== undefined || this.#stopped.signal.aborted) return;
+    this.#turns = this.#run();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isStopped = true;
+    this.#stopped.abort();
     clearInterval(this.#timer);
     await this.#listening?.[Symbol.asyncDispose]();
-    await this.#turn;
+    await this.#turns;
   }
 
+  /** Ends in the same step in which nothing more is wanted, so that no call of {@link wake} falls between. */
   async #run(): Promise<void> {
-    try {
-      while (this.#isWanted && !this.#isStopped) {
-        this.#isWanted = false;
-        await this.#catchUp();
+    const { signal } = this.#stopped;
+    let retryMs = FIRST_RETRY_MS;
+    while (this.#isWanted && !signal.aborted) {
+      this.#isWanted = false;
+      try {
+        await this.#catchUp(signal);
+        retryMs = FIRST_RETRY_MS;
+      } catch (error) {
+        this.#isWanted = true;
+        this.#deps.onError(error as Error);
+        await pause(retryMs, signal);
+        retryMs = Math.min(MAX_RETRY_MS, 2 * retryMs);
       }
-    } catch (error) {
-      this.#deps.onError(error as Error);
-    } finally {
-      this.#turn = undefined;
     }
+    this.#turns = undefined;
   }
 
-  async #catchUp(): Promise<void> {
-    const { db, memory, onAdvance } = this.#deps;
-    for (;;) {
+  async #catchUp(signal: AbortSignal): Promise<void> {
+    const { db, memory, clock, onAdvance } = this.#deps;
+    while (!signal.aborted) {
+      const startedMs = clock.nowMs();
       const changes = await selectChanges(db, this.#position, TURN_CHANGES);
       const last = changes.at(-1);
-      if (last === undefined) return;
-      await memory.apply(changes);
-      this.#position = last.position;
-      onAdvance(last.position, changes);
-      if (changes.length < TURN_CHANGES) return;
+      if (last !== undefined) {
+        const apply = await memory.prepare(changes, last.position);
+        // In one step, so that nobody sees memory ahead of its position.
+        apply();
+        this.#position = last.position;
+        onAdvance(last.position, changes);
+      }
+      if (changes.length < TURN_CHANGES) {
+        this.#caughtUpMs = startedMs;
+        return;
+      }
     }
   }
 }

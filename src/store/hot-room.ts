@@ -6,14 +6,16 @@ import type { StreamPosition } from "../model/stream-position.ts";
 /** What one event weighs in memory beside its bytes: objects, ids, map entries. An estimate that errs upwards. */
 const EVENT_OVERHEAD_BYTES = 600;
 const ROOM_OVERHEAD_BYTES = 2_000;
+/** A user of whom it is known that there is no member event. */
+const NO_MEMBER_BYTES = 100;
 
 /** State changes that a hot room remembers; older ones are read from the log. */
 const MAX_DELTAS = 200;
 /** Events at the end of a hot room; when more came, the oldest are forgotten. */
-const MAX_TAIL = 200;
+export const MAX_TAIL_EVENTS = 200;
 
 /** A room as read at one moment. */
-export interface HotRoomRows {
+interface HotRoomRows {
   readonly room: RoomNid;
   /** By order key, oldest first. */
   readonly tail: readonly ReadEvent[];
@@ -26,7 +28,7 @@ export interface HotRoomRows {
   readonly readAt: StreamPosition;
 }
 
-/** New facts of a hot room. Repeatable: a fact that is known already changes nothing. */
+/** Facts of a hot room up to a position. Repeatable: what is known already changes nothing. */
 export interface HotRoomNews {
   /** Events after the tail's last, by order key. */
   readonly appended: readonly ReadEvent[];
@@ -36,26 +38,32 @@ export interface HotRoomNews {
 }
 
 /**
- * The end of a room's timeline and its current state, in memory. A read model: made from rows, {@link apply} takes one
- * batch of facts. Members are known one by one, as they were asked for.
+ * The end of a room's timeline and its current state, in memory. A read model: made from rows, {@link apply} takes some
+ * batches of facts. Members are known one by one, as they were asked for.
  */
 export class HotRoom {
   readonly room: RoomNid;
+  /** What was published later came with {@link apply}. */
+  readonly readAt: StreamPosition;
   #tail: ReadEvent[];
   #isWhole: boolean;
-  readonly #chunks: Map<ChunkNid, Chunk>;
+  #chunks: Map<ChunkNid, Chunk>;
   readonly #state = new Map<string, Map<string, StateEvent>>();
   readonly #members = new Map<UserId, StateEvent | undefined>();
-  #deltas: StateEvent[] = [];
+  /** Values that state keys took in `(#deltasAfter, #appliedTo]`, in order. */
+  readonly #deltas: StateEvent[] = [];
   #deltasAfter: StreamPosition;
+  #appliedTo: StreamPosition;
   #bytes = ROOM_OVERHEAD_BYTES;
 
   constructor(rows: HotRoomRows) {
     this.room = rows.room;
+    this.readAt = rows.readAt;
     this.#tail = [...rows.tail];
     this.#isWhole = rows.isWhole;
     this.#chunks = new Map(rows.chunks);
     this.#deltasAfter = rows.readAt;
+    this.#appliedTo = rows.readAt;
     for (const event of rows.tail) this.#bytes += bytesOf(event);
     for (const event of rows.state) this.#setState(event);
   }
@@ -73,19 +81,24 @@ export class HotRoom {
     return this.#chunks;
   }
 
-  apply(news: HotRoomNews): void {
+  apply(news: HotRoomNews, upTo: StreamPosition): void {
     for (const [chunk, facts] of news.chunks) this.#chunks.set(chunk, facts);
     for (const event of news.appended) {
       if (event.orderKey <= this.lastOrderKey) continue;
       this.#tail.push(event);
       this.#bytes += bytesOf(event);
+      this.#placeState(event);
     }
     for (const event of news.state) {
-      if (event.type !== "m.room.member") this.#setState(event);
-      else if (this.#members.has(event.stateKey as UserId)) this.learnMember(event.stateKey as UserId, event);
-      this.#deltas.push(event);
+      if (event.position > this.#appliedTo) this.#applyState(event);
     }
+    if (upTo > this.#appliedTo) this.#appliedTo = upTo;
     this.#forgetOld();
+  }
+
+  /** Whether the newest `count` events are here, whatever their positions. */
+  holds(count: number): boolean {
+    return this.#isWhole || this.#tail.length >= count;
   }
 
   /**
@@ -103,12 +116,11 @@ export class HotRoom {
     return events.length === count || this.#isWhole ? events.reverse() : undefined;
   }
 
-  /** Current state that any of the selectors names; members only as far as {@link member} knows them. */
+  /** Current state that any of the selectors names; no members. */
   select(selectors: readonly StateSelector[]): readonly StateEvent[] {
     const found = new Set<StateEvent>();
     for (const { type, stateKey } of selectors) {
-      const byKey =
-        type === undefined ? [...this.#state.values()] : [this.#state.get(type) ?? new Map<string, StateEvent>()];
+      const byKey = type === undefined ? [...this.#state.values()] : [this.#state.get(type) ?? NO_EVENTS];
       for (const events of byKey) {
         if (stateKey === undefined) for (const event of events.values()) found.add(event);
         else addDefined(found, events.get(stateKey));
@@ -123,8 +135,8 @@ export class HotRoom {
   }
 
   learnMember(userId: UserId, event: StateEvent | undefined): void {
-    const known = this.#members.get(userId);
-    this.#bytes += (event ? bytesOf(event) : 100) - (known ? bytesOf(known) : 0);
+    if (this.#members.has(userId)) this.#bytes -= memberBytes(this.#members.get(userId));
+    this.#bytes += memberBytes(event);
     this.#members.set(userId, event);
   }
 
@@ -134,6 +146,13 @@ export class HotRoom {
     return this.#deltas.filter(({ position }) => position > after && position <= to);
   }
 
+  #applyState(event: StateEvent): void {
+    if (event.type !== "m.room.member") this.#setState(event);
+    else if (this.#members.has(event.stateKey as UserId)) this.learnMember(event.stateKey as UserId, event);
+    this.#deltas.push(event);
+    this.#bytes += bytesOf(event);
+  }
+
   #setState(event: StateEvent): void {
     const events = this.#state.get(event.type) ?? new Map<string, StateEvent>();
     const known = events.get(event.stateKey);
@@ -141,21 +160,37 @@ export class HotRoom {
     this.#state.set(event.type, events.set(event.stateKey, event));
   }
 
+  /** An event that was known as state alone gets its visibility when it is found in the timeline. */
+  #placeState({ nid, type, stateKey, visibility }: ReadEvent): void {
+    if (stateKey === undefined) return;
+    const member = type === "m.room.member" ? this.#members.get(stateKey as UserId) : undefined;
+    if (member?.nid === nid) this.#members.set(stateKey as UserId, { ...member, visibility });
+    const known = this.#state.get(type)?.get(stateKey);
+    if (known?.nid === nid) this.#setState({ ...known, visibility });
+  }
+
   #forgetOld(): void {
-    if (this.#tail.length > MAX_TAIL) {
-      const forgotten = this.#tail.splice(0, this.#tail.length - MAX_TAIL);
+    if (this.#tail.length > MAX_TAIL_EVENTS) {
+      const forgotten = this.#tail.splice(0, this.#tail.length - MAX_TAIL_EVENTS);
       for (const event of forgotten) this.#bytes -= bytesOf(event);
       this.#isWhole = false;
+      const left = new Set(this.#tail.map(({ chunk }) => chunk));
+      this.#chunks = new Map([...this.#chunks].filter(([chunk]) => left.has(chunk)));
     }
     if (this.#deltas.length > MAX_DELTAS) {
       const forgotten = this.#deltas.splice(0, this.#deltas.length - MAX_DELTAS);
+      for (const event of forgotten) this.#bytes -= bytesOf(event);
       this.#deltasAfter = forgotten.at(-1)?.position ?? this.#deltasAfter;
     }
   }
 }
 
+const NO_EVENTS: ReadonlyMap<string, StateEvent> = new Map();
+
 const bytesOf = (event: StateEvent | ReadEvent): number =>
   event.body.length + (event.unsigned?.length ?? 0) + EVENT_OVERHEAD_BYTES;
+
+const memberBytes = (event: StateEvent | undefined): number => (event === undefined ? NO_MEMBER_BYTES : bytesOf(event));
 
 function addDefined(set: Set<StateEvent>, event: StateEvent | undefined): void {
   if (event !== undefined) set.add(event);

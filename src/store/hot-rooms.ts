@@ -1,18 +1,11 @@
-import { LRUCache } from "lru-cache";
-import type { ChunkNid, RoomNid, UserId } from "../model/ids.ts";
-import type { Chunk } from "../model/stored-event.ts";
-import type { StreamPosition } from "../model/stream-position.ts";
+import { ByteCache } from "../lib/byte-cache.ts";
+import type { RoomNid, UserId } from "../model/ids.ts";
+import type { StateEvent } from "../model/stored-event.ts";
+import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
-import { toReadEvent, toStateEvent } from "./event-rows.ts";
-import { HotRoom, type HotRoomNews } from "./hot-room.ts";
-import {
-  selectAppended,
-  selectBatchState,
-  selectChunks,
-  selectMembers,
-  selectState,
-  selectTails,
-} from "./room-selects.ts";
+import { chunksOf, toReadEvent, toStateEvent } from "./event-rows.ts";
+import { HotRoom, type HotRoomNews, MAX_TAIL_EVENTS } from "./hot-room.ts";
+import { selectAppended, selectBatchState, selectMembers, selectState, selectTails } from "./room-selects.ts";
 
 /** Events read of a room that becomes hot, at least: a window's timeline of 20 and what came meanwhile. */
 const TAIL_EVENTS = 32;
@@ -23,145 +16,176 @@ export interface RoomTurn {
   readonly isHistory: boolean;
 }
 
+/** Member events by room and user; undefined: there is none. */
+type MemberEvents = ReadonlyMap<RoomNid, ReadonlyMap<UserId, StateEvent | undefined>>;
+
+/** A read under way. */
+interface Load {
+  /** The stream said something of the room since. */
+  isOvertaken: boolean;
+}
+
 /**
  * Rooms whose end and state are in memory, within a budget in bytes. Never required: what is not here is read.
  *
  * A load runs while the stream goes on. It sees at least what was stored when it began, so that it serves its own answer;
- * but a change that is applied meanwhile would be missing from it, so a load that was overtaken is not kept:
+ * but a change that is prepared meanwhile would be missing from it, so a load that was overtaken is not kept. A load that
+ * begins after a change was prepared sees it, and is marked as read at that change's position:
  *
- *     load(room)  ── SELECT … ───────────────────► keep? no: overtaken
- *     apply(room)            ── changes applied ──►
+ *     load(room)  ── SELECT … ───────────────► keep? no: overtaken
+ *     prepare(room)        ── SELECT … ──────────────► apply
+ *     load(room)               ── SELECT … ────────────────────► keep
  */
 export class HotRooms {
   readonly #db: Queryable;
-  readonly #rooms: LRUCache<RoomNid, HotRoom>;
-  /** Loads under way, by room; `overtaken` when the stream said something of the room since. */
-  readonly #loading = new Map<RoomNid, Set<{ overtaken: boolean }>>();
+  readonly #rooms: ByteCache<RoomNid, HotRoom>;
+  readonly #loading = new Map<RoomNid, Set<Load>>();
+  /** What is read from now on holds every fact at or below it. */
+  #preparedTo: StreamPosition = BEFORE_ALL;
 
-  constructor(db: Queryable, budgetBytes: number) {
+  constructor(db: Queryable, maxBytes: number) {
     this.#db = db;
-    this.#rooms = new LRUCache<RoomNid, HotRoom>({
-      maxSize: budgetBytes,
-      sizeCalculation: (room) => room.bytes,
-    });
-  }
-
-  get size(): number {
-    return this.#rooms.size;
+    this.#rooms = new ByteCache({ maxBytes });
   }
 
   /** Drops everything; what is needed is read again. */
   clear(): void {
     this.#rooms.clear();
-    for (const loads of this.#loading.values()) for (const load of loads) load.overtaken = true;
+    for (const loads of this.#loading.values()) for (const load of loads) load.isOvertaken = true;
   }
 
-  /** The rooms with at least `events` events each where so many are stored. */
+  /**
+   * The rooms with at least `events` events each, where so many are stored and fit in memory. All that was published up to
+   * `position` is in them.
+   */
   async get(wanted: ReadonlyMap<RoomNid, number>, position: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
     const found = new Map<RoomNid, HotRoom>();
     const missing = new Map<RoomNid, number>();
     for (const [room, events] of wanted) {
       const hot = this.#rooms.get(room);
-      if (hot !== undefined) found.set(room, hot);
-      else missing.set(room, Math.max(events, TAIL_EVENTS));
+      if (hot?.holds(Math.min(events, MAX_TAIL_EVENTS))) found.set(room, hot);
+      else missing.set(room, Math.min(Math.max(events, TAIL_EVENTS), MAX_TAIL_EVENTS));
     }
     if (missing.size > 0) for (const [room, hot] of await this.#load(missing, position)) found.set(room, hot);
     return found;
   }
 
-  /** Reads member events that a hot room does not know yet, of many rooms at once. */
-  async learnMembers(wanted: ReadonlyMap<HotRoom, readonly UserId[]>): Promise<void> {
-    const unknown = [...wanted].flatMap(([hot, users]) =>
-      users.filter((userId) => hot.member(userId) === "unknown").map((userId) => ({ hot, room: hot.room, userId })),
-    );
-    if (unknown.length === 0) return;
-    const marks = this.#begin(new Set(unknown.map(({ room }) => room)));
-    const rows = await selectMembers(this.#db, unknown);
+  /** Member events of users, known or read, of many rooms at once. */
+  async members(wanted: ReadonlyMap<HotRoom, readonly UserId[]>): Promise<MemberEvents> {
+    const found = new Map<RoomNid, Map<UserId, StateEvent | undefined>>();
+    const missing: { hot: HotRoom; room: RoomNid; userId: UserId }[] = [];
+    for (const [hot, users] of wanted) {
+      const known = new Map<UserId, StateEvent | undefined>();
+      found.set(hot.room, known);
+      for (const userId of users) {
+        const member = hot.member(userId);
+        if (member === "unknown") missing.push({ hot, room: hot.room, userId });
+        else known.set(userId, member);
+      }
+    }
+    if (missing.length === 0) return found;
+    const loads = this.#begin(missing.map(({ room }) => room));
+    const rows = await this.#during(loads, () => selectMembers(this.#db, missing));
     const events = new Map(rows.map((row) => [`${row.room}/${row.state_key}`, toStateEvent(row)]));
-    // A member event that changed meanwhile was not applied to a member that was unknown: then the room is read anew.
-    for (const [room, mark] of marks) if (this.#end(room, mark)) this.#rooms.delete(room);
-    for (const { hot, room, userId } of unknown) hot.learnMember(userId, events.get(`${room}/${userId}`));
+    for (const { hot, room, userId } of missing) {
+      const event = events.get(`${room}/${userId}`);
+      found.get(room)?.set(userId, event);
+      // A change that was applied meanwhile was not applied to a member that was unknown.
+      if (loads.get(room)?.isOvertaken === false) hot.learnMember(userId, event);
+    }
+    for (const room of loads.keys()) this.#rooms.reweigh(room);
+    return found;
   }
 
-  /** Takes in what the stream said. `changes` holds every room that changed. */
-  async apply(changes: ReadonlyMap<RoomNid, RoomTurn>): Promise<void> {
+  /**
+   * Reads what the stream said up to `position`; `changes` holds every room that changed. The result takes it in, in one
+   * step, once the position of this process moves there.
+   */
+  async prepare(changes: ReadonlyMap<RoomNid, RoomTurn>, position: StreamPosition): Promise<() => void> {
+    this.#preparedTo = position;
     const hot: HotRoom[] = [];
+    const rewritten: RoomNid[] = [];
     for (const [room, { isHistory }] of changes) {
-      for (const load of this.#loading.get(room) ?? []) load.overtaken = true;
+      for (const load of this.#loading.get(room) ?? []) load.isOvertaken = true;
       const known = this.#rooms.peek(room);
-      if (known !== undefined && isHistory) this.#rooms.delete(room);
+      if (isHistory) rewritten.push(room);
       else if (known !== undefined) hot.push(known);
     }
-    if (hot.length === 0) return;
     const news = await readNews(this.#db, hot, changes);
-    for (const room of hot) {
-      room.apply(news.get(room.room) ?? NO_NEWS);
-      // Set again, so that the budget sees what it weighs now.
-      if (this.#rooms.peek(room.room) === room) this.#rooms.set(room.room, room);
+    return () => {
+      for (const room of rewritten) this.#dropReadBefore(room, position);
+      for (const room of hot) this.#applyNews(room, news.get(room.room), position);
+    };
+  }
+
+  #applyNews(room: HotRoom, news: HotRoomNews | undefined, position: StreamPosition): void {
+    if (news === undefined || news.appended.length >= MAX_TAIL_EVENTS) {
+      // As many as were asked for: what stands before them may be missing.
+      this.#dropReadBefore(room.room, position);
+      return;
     }
+    room.apply(news, position);
+    if (this.#rooms.peek(room.room) === room) this.#rooms.reweigh(room.room);
+  }
+
+  /** A room that was read after the change was prepared has it. */
+  #dropReadBefore(room: RoomNid, position: StreamPosition): void {
+    const known = this.#rooms.peek(room);
+    if (known !== undefined && known.readAt < position) this.#rooms.delete(room);
   }
 
   async #load(missing: ReadonlyMap<RoomNid, number>, position: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
-    const marks = this.#begin(new Set(missing.keys()));
-    const loaded = await loadHotRooms(this.#db, missing, position);
-    for (const [room, mark] of marks) {
+    const loads = this.#begin([...missing.keys()]);
+    const readAt = position > this.#preparedTo ? position : this.#preparedTo;
+    const loaded = await this.#during(loads, () => loadHotRooms(this.#db, missing, readAt));
+    for (const [room, load] of loads) {
       const hot = loaded.get(room);
-      if (!this.#end(room, mark) && hot !== undefined) this.#rooms.set(room, hot);
+      if (!load.isOvertaken && hot !== undefined) this.#rooms.set(room, hot);
     }
     return loaded;
   }
 
-  #begin(rooms: ReadonlySet<RoomNid>): ReadonlyMap<RoomNid, { overtaken: boolean }> {
-    const marks = new Map<RoomNid, { overtaken: boolean }>();
-    for (const room of rooms) {
-      const mark = { overtaken: false };
-      const loads = this.#loading.get(room) ?? new Set();
-      this.#loading.set(room, loads.add(mark));
-      marks.set(room, mark);
-    }
-    return marks;
+  #begin(rooms: readonly RoomNid[]): ReadonlyMap<RoomNid, Load> {
+    const loads = new Map<RoomNid, Load>(rooms.map((room) => [room, { isOvertaken: false }]));
+    for (const [room, load] of loads) this.#loading.set(room, (this.#loading.get(room) ?? new Set()).add(load));
+    return loads;
   }
 
-  /** Whether the load was overtaken. */
-  #end(room: RoomNid, mark: { overtaken: boolean }): boolean {
-    const loads = this.#loading.get(room);
-    loads?.delete(mark);
-    if (loads?.size === 0) this.#loading.delete(room);
-    return mark.overtaken;
+  async #during<T>(loads: ReadonlyMap<RoomNid, Load>, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } finally {
+      for (const [room, load] of loads) {
+        const running = this.#loading.get(room);
+        running?.delete(load);
+        if (running?.size === 0) this.#loading.delete(room);
+      }
+    }
   }
 }
 
-const NO_NEWS: HotRoomNews = { appended: [], chunks: new Map(), state: [] };
-
-/** Reads rooms whole, as they are at `position` or later. */
-export async function loadHotRooms(
+async function loadHotRooms(
   db: Queryable,
   wanted: ReadonlyMap<RoomNid, number>,
-  position: StreamPosition,
+  readAt: StreamPosition,
 ): Promise<ReadonlyMap<RoomNid, HotRoom>> {
-  const rooms = [...wanted.keys()];
+  const tailsWanted = [...wanted].map(([room, count]) => ({ room, count }));
   const [tails, state] = await Promise.all([
-    selectTails(
-      db,
-      [...wanted].map(([room, count]) => ({ room, count })),
-      undefined,
-    ),
-    selectState(db, rooms),
+    selectTails(db, tailsWanted, undefined),
+    selectState(db, [...wanted.keys()]),
   ]);
-  const chunks = await selectChunks(db, [...new Set(tails.map(({ chunk }) => chunk))]);
   const tailsByRoom = Map.groupBy(tails, (row) => row.room as RoomNid);
   const stateByRoom = Map.groupBy(state, (row) => row.room as RoomNid);
   return new Map(
     [...wanted].map(([room, count]) => {
-      const tail = (tailsByRoom.get(room) ?? []).map(toReadEvent).sort((a, b) => a.orderKey - b.orderKey);
-      const own = new Set(tail.map(({ chunk }) => chunk));
+      const rows = tailsByRoom.get(room) ?? [];
       const hot = new HotRoom({
         room,
-        tail,
-        isWhole: tail.length < count,
-        chunks: new Map([...chunks].filter(([chunk]) => own.has(chunk))),
+        tail: rows.map(toReadEvent).sort((a, b) => a.orderKey - b.orderKey),
+        isWhole: rows.length < count,
+        chunks: chunksOf(rows),
         state: (stateByRoom.get(room) ?? []).map(toStateEvent),
-        readAt: position,
+        readAt,
       });
       return [room, hot];
     }),
@@ -173,29 +197,19 @@ async function readNews(
   hot: readonly HotRoom[],
   changes: ReadonlyMap<RoomNid, RoomTurn>,
 ): Promise<ReadonlyMap<RoomNid, HotRoomNews>> {
+  const ends = hot.map(({ room, lastOrderKey }) => ({ room, after: lastOrderKey }));
   const batches = hot.flatMap(({ room }) => changes.get(room)?.batches ?? []);
   const [appended, state] = await Promise.all([
-    selectAppended(
-      db,
-      hot.map(({ room, lastOrderKey }) => ({ room, after: lastOrderKey })),
-    ),
+    selectAppended(db, ends, MAX_TAIL_EVENTS),
     selectBatchState(db, batches),
   ]);
-  const chunks: ReadonlyMap<ChunkNid, Chunk> = await selectChunks(db, [...new Set(appended.map(({ chunk }) => chunk))]);
   const appendedByRoom = Map.groupBy(appended, (row) => row.room as RoomNid);
   const stateByRoom = Map.groupBy(state, (row) => row.room as RoomNid);
   return new Map(
     hot.map(({ room }) => {
-      const events = (appendedByRoom.get(room) ?? []).map(toReadEvent);
-      const own = new Set(events.map(({ chunk }) => chunk));
-      return [
-        room,
-        {
-          appended: events,
-          chunks: new Map([...chunks].filter(([chunk]) => own.has(chunk))),
-          state: (stateByRoom.get(room) ?? []).map(toStateEvent).sort((a, b) => a.position - b.position),
-        },
-      ];
+      const rows = appendedByRoom.get(room) ?? [];
+      const events = (stateByRoom.get(room) ?? []).map(toStateEvent);
+      return [room, { appended: rows.map(toReadEvent), chunks: chunksOf(rows), state: events }];
     }),
   );
 }

@@ -1,42 +1,82 @@
 import type { ChunkNid, EventId, EventNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { Membership } from "../model/membership.ts";
-import { type KnownEvent, type MembershipRow, stateKeyOf } from "../model/room-facts.ts";
+import {
+  type KnownEvent,
+  type MembershipRow,
+  type Neighbour,
+  type RoomEnd,
+  type StateValue,
+  stateKeyOf,
+} from "../model/room-facts.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
 import type { Tx } from "./database.ts";
 
+/** Facts of several rooms, by room. */
+type ByRoom<Value> = ReadonlyMap<RoomNid, Value>;
+
 const SELECT_KNOWN = `
-  SELECT e.event_id, e.nid, e.order_key, e.chunk,
-         (SELECT max(p.order_key) FROM events AS p WHERE p.room = e.room AND p.order_key < e.order_key) AS previous,
-         (SELECT min(n.order_key) FROM events AS n WHERE n.room = e.room AND n.order_key > e.order_key) AS next
+  SELECT e.room, e.event_id, e.nid, e.order_key, e.chunk, c.attested_for, c.continues,
+         p.order_key AS previous, p.chunk AS previous_chunk, n.order_key AS next, n.chunk AS next_chunk
     FROM events AS e
-   WHERE e.event_id = ANY($1::text[])`;
+    LEFT JOIN chunks AS c ON c.chunk = e.chunk
+    LEFT JOIN LATERAL (SELECT o.order_key, o.chunk FROM events AS o WHERE o.room = e.room AND o.order_key < e.order_key
+                        ORDER BY o.order_key DESC LIMIT 1) AS p ON true
+    LEFT JOIN LATERAL (SELECT o.order_key, o.chunk FROM events AS o WHERE o.room = e.room AND o.order_key > e.order_key
+                        ORDER BY o.order_key LIMIT 1) AS n ON true
+   WHERE e.event_id = ANY($1::text[]) AND e.room = ANY($2::int[])`;
 
 interface KnownRow {
+  readonly room: number;
   readonly event_id: string;
   readonly nid: number;
   readonly order_key: number | null;
   readonly chunk: number | null;
+  readonly attested_for: number | null;
+  readonly continues: boolean | null;
   readonly previous: number | null;
+  readonly previous_chunk: number | null;
   readonly next: number | null;
+  readonly next_chunk: number | null;
 }
 
-/** Which of these events are stored, and where they stand. */
+/** Which of these events are stored in these rooms, and where they stand. */
 export async function selectKnownEvents(
   tx: Tx,
+  rooms: readonly RoomNid[],
   eventIds: readonly EventId[],
-): Promise<ReadonlyMap<EventId, KnownEvent>> {
+): Promise<ByRoom<ReadonlyMap<EventId, KnownEvent>>> {
   if (eventIds.length === 0) return new Map();
-  const rows = await tx.query<KnownRow>({ name: "known-events", text: SELECT_KNOWN, values: [eventIds] });
-  return new Map(rows.map((row) => [row.event_id as EventId, toKnown(row)]));
+  const rows = await tx.query<KnownRow>({ name: "known-events", text: SELECT_KNOWN, values: [eventIds, rooms] });
+  return grouped(rows, (row) => [row.event_id as EventId, toKnown(row)]);
 }
 
-function toKnown({ nid, order_key, chunk, previous, next }: KnownRow): KnownEvent {
-  const stands = order_key !== null && chunk !== null;
+function toKnown(row: KnownRow): KnownEvent {
+  const place = neighbour(row.order_key, row.chunk);
   return {
-    nid: nid as EventNid,
-    landmark: stands
-      ? { orderKey: order_key, chunk: chunk as ChunkNid, previous: previous ?? undefined, next: next ?? undefined }
-      : undefined,
+    nid: row.nid as EventNid,
+    landmark: place && {
+      ...place,
+      attestedFor: (row.attested_for ?? undefined) as UserNid | undefined,
+      continues: row.continues ?? false,
+      previous: neighbour(row.previous, row.previous_chunk),
+      next: neighbour(row.next, row.next_chunk),
+    },
   };
+}
+
+const neighbour = (orderKey: number | null, chunk: number | null): Neighbour | undefined =>
+  orderKey === null || chunk === null ? undefined : { orderKey, chunk: chunk as ChunkNid };
+
+function grouped<Row extends { readonly room: number }, Key, Value>(
+  rows: readonly Row[],
+  entry: (row: Row) => readonly [Key, Value],
+): ByRoom<ReadonlyMap<Key, Value>> {
+  const byRoom = new Map<RoomNid, Map<Key, Value>>();
+  for (const row of rows) {
+    const facts = byRoom.get(row.room as RoomNid) ?? new Map<Key, Value>();
+    byRoom.set(row.room as RoomNid, facts.set(...entry(row)));
+  }
+  return byRoom;
 }
 
 /** A key of current state of one room. */
@@ -46,35 +86,40 @@ export interface RoomStateKey {
   readonly stateKey: string;
 }
 
-const SELECT_STATE_NIDS = `
-  SELECT s.room, s.type, s.state_key, s.nid
+const SELECT_STATE_VALUES = `
+  SELECT s.room, s.type, s.state_key, s.nid, coalesce(c.position, 0) AS position
     FROM unnest($1::int[], $2::text[], $3::text[]) AS w (room, type, state_key)
-    JOIN current_state AS s ON s.room = w.room AND s.type = w.type AND s.state_key = w.state_key`;
+    JOIN current_state AS s ON s.room = w.room AND s.type = w.type AND s.state_key = w.state_key
+    LEFT JOIN changes AS c ON c.batch = s.batch`;
 
-/** The events that are current for these keys, by room. */
-export async function selectStateNids(
+interface StateRow {
+  readonly room: number;
+  readonly type: string;
+  readonly state_key: string;
+  readonly nid: number;
+  readonly position: number;
+}
+
+/** The events that are current for these keys, by room and `stateKeyOf`. */
+export async function selectStateValues(
   tx: Tx,
   keys: readonly RoomStateKey[],
-): Promise<ReadonlyMap<RoomNid, ReadonlyMap<string, EventNid>>> {
-  const byRoom = new Map<RoomNid, Map<string, EventNid>>();
-  if (keys.length === 0) return byRoom;
-  const values = [keys.map((key) => key.room), keys.map((key) => key.type), keys.map((key) => key.stateKey)];
-  const rows = await tx.query<{ room: number; type: string; state_key: string; nid: number }>({
-    name: "state-nids",
-    text: SELECT_STATE_NIDS,
-    values,
-  });
-  for (const row of rows) {
-    const state = byRoom.get(row.room as RoomNid) ?? new Map<string, EventNid>();
-    byRoom.set(row.room as RoomNid, state.set(stateKeyOf(row.type, row.state_key), row.nid as EventNid));
-  }
-  return byRoom;
+): Promise<ByRoom<ReadonlyMap<string, StateValue>>> {
+  if (keys.length === 0) return new Map();
+  const values = [keys.map(({ room }) => room), keys.map(({ type }) => type), keys.map(({ stateKey }) => stateKey)];
+  const rows = await tx.query<StateRow>({ name: "state-values", text: SELECT_STATE_VALUES, values });
+  return grouped(rows, ({ type, state_key, nid, position }) => [
+    stateKeyOf(type, state_key),
+    { nid: nid as EventNid, position: position as StreamPosition },
+  ]);
 }
 
 const SELECT_MEMBERSHIPS = `
-  SELECT m.user_nid, u.user_id, m.room, m.membership, m.nid, m.heroes, m.notification_count, m.highlight_count
+  SELECT m.user_nid, u.user_id, m.room, m.membership, coalesce(c.position, 0) AS since, m.nid, m.stripped, m.heroes,
+         m.notification_count, m.highlight_count
     FROM users AS u
     JOIN memberships AS m USING (user_nid)
+    LEFT JOIN changes AS c ON c.batch = m.since_batch
    WHERE u.user_id = ANY($1::text[]) AND m.room = ANY($2::int[])`;
 
 interface MembershipSqlRow {
@@ -82,7 +127,9 @@ interface MembershipSqlRow {
   readonly user_id: string;
   readonly room: number;
   readonly membership: number;
+  readonly since: number;
   readonly nid: number | null;
+  readonly stripped: Buffer | null;
   readonly heroes: string[] | null;
   readonly notification_count: number;
   readonly highlight_count: number;
@@ -93,20 +140,13 @@ export async function selectMemberships(
   tx: Tx,
   userIds: readonly string[],
   rooms: readonly RoomNid[],
-): Promise<ReadonlyMap<RoomNid, ReadonlyMap<UserId, MembershipRow>>> {
-  const byRoom = new Map<RoomNid, Map<UserId, MembershipRow>>();
-  if (rooms.length === 0) return byRoom;
+): Promise<ByRoom<ReadonlyMap<UserId, MembershipRow>>> {
   const rows = await tx.query<MembershipSqlRow>({
     name: "memberships",
     text: SELECT_MEMBERSHIPS,
-    values: [[...new Set(userIds)], rooms],
+    values: [userIds, rooms],
   });
-  for (const row of rows) {
-    const room = row.room as RoomNid;
-    const memberships = byRoom.get(room) ?? new Map<UserId, MembershipRow>();
-    byRoom.set(room, memberships.set(row.user_id as UserId, toMembership(row)));
-  }
-  return byRoom;
+  return grouped(rows, (row) => [row.user_id as UserId, toMembership(row)]);
 }
 
 function toMembership(row: MembershipSqlRow): MembershipRow {
@@ -115,9 +155,34 @@ function toMembership(row: MembershipSqlRow): MembershipRow {
     userId: row.user_id as UserId,
     room: row.room as RoomNid,
     membership: row.membership as Membership,
+    since: row.since as StreamPosition,
     nid: (row.nid ?? undefined) as EventNid | undefined,
+    stripped: row.stripped ?? undefined,
     heroes: row.heroes ?? [],
     notifications: row.notification_count,
     highlights: row.highlight_count,
   };
+}
+
+const SELECT_ROOM_ENDS = `
+  SELECT r.room, c.attested_for, coalesce(a.position, r.activity_us) AS activity, coalesce(b.position, r.bump_us) AS bump
+    FROM rooms AS r
+    LEFT JOIN chunks AS c ON c.chunk = r.last_chunk
+    LEFT JOIN changes AS a ON a.batch = r.activity_batch
+    LEFT JOIN changes AS b ON b.batch = r.bump_batch
+   WHERE r.room = ANY($1::int[])`;
+
+/** What stands at the end of locked rooms. Not part of the statement that locks them, which sees others as it began. */
+export async function selectRoomEnds(tx: Tx, rooms: readonly RoomNid[]): Promise<ByRoom<RoomEnd>> {
+  const rows = await tx.query<{ room: number; attested_for: number | null; activity: number; bump: number }>({
+    name: "room-ends",
+    text: SELECT_ROOM_ENDS,
+    values: [rooms],
+  });
+  return new Map(
+    rows.map(({ room, attested_for: attestedFor, activity, bump }) => [
+      room as RoomNid,
+      { attestedFor: (attestedFor ?? undefined) as UserNid | undefined, activity, bump },
+    ]),
+  );
 }

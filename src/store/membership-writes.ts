@@ -1,51 +1,46 @@
+import { isDeparted } from "../model/membership.ts";
 import type { RoomWrites } from "../model/room-facts.ts";
 import type { Tx } from "./database.ts";
 
+// `since_batch` 0: the membership is the same as before, which only a row that is there already can have.
 const UPSERT_MEMBERSHIPS = `
   INSERT INTO memberships AS m (user_nid, room, membership, sender, nid, batch, since_batch, since_order_key, departure_nid,
                                 stripped, stripped_us)
-  SELECT c.user_nid, c.room, c.membership, c.sender, c.nid, c.batch, c.batch, c.since_order_key, c.nid, c.stripped,
-         c.stripped_us
-    FROM unnest($1::int[], $2::int[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[], $7::bool[], $8::bigint[],
-                $9::bytea[], $10::bigint[])
-         AS c (user_nid, room, membership, sender, nid, batch, is_transition, since_order_key, stripped, stripped_us)
+  SELECT * FROM unnest($1::int[], $2::int[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                       $8::bigint[], $9::bigint[], $10::bytea[], $11::bigint[])
   ON CONFLICT (user_nid, room) DO UPDATE
      SET membership = EXCLUDED.membership, sender = EXCLUDED.sender, nid = EXCLUDED.nid, batch = EXCLUDED.batch,
-         stripped = EXCLUDED.stripped, stripped_us = EXCLUDED.stripped_us,
-         since_batch = CASE WHEN m.membership = EXCLUDED.membership AND NOT $11::bool THEN m.since_batch ELSE EXCLUDED.since_batch END,
-         since_order_key = CASE WHEN m.membership = EXCLUDED.membership AND NOT $11::bool
-                                THEN m.since_order_key ELSE EXCLUDED.since_order_key END,
-         departure_nid = EXCLUDED.departure_nid`;
+         departure_nid = EXCLUDED.departure_nid, stripped = EXCLUDED.stripped, stripped_us = EXCLUDED.stripped_us,
+         since_batch = CASE WHEN EXCLUDED.since_batch = 0 THEN m.since_batch ELSE EXCLUDED.since_batch END,
+         since_order_key = CASE WHEN EXCLUDED.since_batch = 0 THEN m.since_order_key ELSE EXCLUDED.since_order_key END`;
 
 /** Stores new own memberships, in the order of their batches. */
 export async function upsertMemberships(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
   const all = writes.flatMap(({ room, memberships }) => memberships.map((item) => ({ room, ...item })));
+  if (all.length === 0) return;
   // Changes of one (user, room) in one transaction are folded: the last stands; a transition among them is one.
-  const folded = new Map<string, (typeof all)[number]>();
+  const folded = new Map<string, (typeof all)[number] & { readonly sinceBatch: number }>();
   for (const change of all) {
     const key = `${change.userNid}/${change.room}`;
-    const earlier = folded.get(key);
-    const keepsSince = earlier?.isTransition === true && !change.isTransition;
-    folded.set(key, keepsSince ? { ...change, isTransition: true, sinceOrderKey: earlier.sinceOrderKey } : change);
+    const { sinceBatch = 0, sinceOrderKey } = folded.get(key) ?? {};
+    const isSame = !change.isTransition;
+    folded.set(key, isSame ? { ...change, sinceBatch, sinceOrderKey } : { ...change, sinceBatch: change.batch });
   }
-  for (const isTransition of [true, false]) {
-    const changes = [...folded.values()].filter((change) => change.isTransition === isTransition);
-    if (changes.length === 0) continue;
-    const values = [
-      changes.map(({ userNid }) => userNid),
-      changes.map(({ room }) => room),
-      changes.map(({ membership }) => membership),
-      changes.map(({ sender }) => sender),
-      changes.map(({ nid }) => nid),
-      changes.map(({ batch }) => batch),
-      changes.map((change) => change.isTransition),
-      changes.map(({ sinceOrderKey }) => sinceOrderKey),
-      changes.map(({ stripped }) => stripped),
-      changes.map(({ strippedUs }) => strippedUs),
-      isTransition,
-    ];
-    await tx.query({ name: "upsert-memberships", text: UPSERT_MEMBERSHIPS, values });
-  }
+  const changes = [...folded.values()];
+  const values = [
+    changes.map(({ userNid }) => userNid),
+    changes.map(({ room }) => room),
+    changes.map(({ membership }) => membership),
+    changes.map(({ sender }) => sender),
+    changes.map(({ nid }) => nid),
+    changes.map(({ batch }) => batch),
+    changes.map(({ sinceBatch }) => sinceBatch),
+    changes.map(({ sinceOrderKey }) => sinceOrderKey),
+    changes.map(({ membership, nid }) => (isDeparted(membership) ? nid : undefined)),
+    changes.map(({ stripped }) => stripped),
+    changes.map(({ strippedUs }) => strippedUs),
+  ];
+  await tx.query({ name: "upsert-memberships", text: UPSERT_MEMBERSHIPS, values });
 }
 
 const UPDATE_PERSONAL = `

@@ -1,90 +1,68 @@
-import type { RoomId, RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { RoomId, RoomNid, UserId } from "../model/ids.ts";
 import { Membership } from "../model/membership.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
-import type { Queryable } from "./database.ts";
+import { indexIn, NO_ORDER_KEY, type ReaderRows, type UnreadCounts } from "./reader-selects.ts";
 
-export interface ReaderRow {
-  readonly room: number;
-  readonly membership: number;
-  readonly is_own_choice: boolean;
-  readonly changed: number | null;
-  readonly since: number | null;
-  readonly since_order_key: number | null;
-  readonly notification_count: number;
-  readonly highlight_count: number;
-  readonly heroes: string[] | null;
-  readonly stripped: Buffer | null;
-}
-
-// The batches of a reader's rooms are few (a long response puts thousands of rooms in one), so their positions are looked
-// up once each rather than once per room.
-const SELECT_READER_ROOMS = `
-  WITH m AS MATERIALIZED (
-    SELECT * FROM memberships WHERE user_nid = $1 AND ($2::int[] IS NULL OR room = ANY($2))
-  ), p AS MATERIALIZED (
-    SELECT c.batch, c.position
-      FROM (SELECT batch FROM m UNION SELECT since_batch FROM m UNION SELECT counts_batch FROM m) AS b
-      JOIN changes AS c USING (batch)
-  )
-  SELECT m.room, m.membership, m.sender = (SELECT user_id FROM users WHERE user_nid = $1) AS is_own_choice,
-         GREATEST(b.position, k.position) AS changed, s.position AS since, m.since_order_key, m.notification_count,
-         m.highlight_count, m.heroes, m.stripped
-    FROM m
-    LEFT JOIN p AS b ON b.batch = m.batch
-    LEFT JOIN p AS k ON k.batch = m.counts_batch
-    LEFT JOIN p AS s ON s.batch = m.since_batch
-   ORDER BY m.room`;
-
-/** A reader's rooms as stored, or some of them, by room number. */
-export async function selectReaderRooms(
-  db: Queryable,
-  userNid: UserNid,
-  rooms: readonly RoomNid[] | undefined,
-): Promise<readonly ReaderRow[]> {
-  return await db.query<ReaderRow>({
-    name: "reader-rooms",
-    text: SELECT_READER_ROOMS,
-    values: [userNid, rooms ?? null],
-  });
-}
-
-const IS_OWN_CHOICE = 8;
-const MEMBERSHIP_MASK = 7;
-const NO_ORDER_KEY = Number.NEGATIVE_INFINITY;
 const NO_HEROES: readonly UserId[] = [];
+
+/** What a room weighs: the columns, and the reader's entry in who is online there. */
+const ROOM_BYTES = 46;
+/** What stands in maps; estimates that err upwards. */
+const COUNTS_BYTES = 150;
+const HEROES_BYTES = 600;
+const STRIPPED_OVERHEAD_BYTES = 200;
 
 /**
  * The rooms of one user that is online, in memory: parallel columns by room number, about 30 bytes a room; what few rooms
  * have (heroes, counts, stripped state) in maps. A read model: made from all rows, {@link apply} takes some of them again.
  */
 export class ReaderRooms {
-  #rooms = new Int32Array(0);
-  #flags = new Uint8Array(0);
-  #changed = new Float64Array(0);
-  #since = new Float64Array(0);
-  #orderKeys = new Float64Array(0);
-  readonly #counts = new Map<number, { readonly notifications: number; readonly highlights: number }>();
-  readonly #heroes = new Map<number, readonly UserId[]>();
-  readonly #stripped = new Map<number, Buffer>();
+  #rooms: Int32Array;
+  #memberships: Uint8Array;
+  #isOwnChoice: Uint8Array;
+  #changed: Float64Array;
+  #since: Float64Array;
+  #orderKeys: Float64Array;
+  readonly #counts: Map<number, UnreadCounts>;
+  readonly #heroes: Map<number, readonly UserId[]>;
+  readonly #stripped: Map<number, Buffer>;
+  #strippedBytes = 0;
   readonly #findRoom: (roomId: RoomId) => RoomNid | undefined;
 
-  constructor(rows: readonly ReaderRow[], findRoom: (roomId: RoomId) => RoomNid | undefined) {
+  /** Takes the columns of `rows` over: nobody else may use them afterwards. */
+  constructor(rows: ReaderRows, findRoom: (roomId: RoomId) => RoomNid | undefined) {
     this.#findRoom = findRoom;
-    this.#allot(rows.length);
-    rows.forEach((row, index) => {
-      this.#set(index, row);
-    });
+    this.#rooms = rows.rooms;
+    this.#memberships = rows.memberships;
+    this.#isOwnChoice = rows.isOwnChoice;
+    this.#changed = rows.changed;
+    this.#since = rows.since;
+    this.#orderKeys = rows.sinceOrderKeys;
+    this.#counts = new Map(rows.counts);
+    this.#heroes = new Map(rows.heroes);
+    this.#stripped = new Map(rows.stripped);
+    for (const { length } of rows.stripped.values()) this.#strippedBytes += length;
   }
 
   get size(): number {
     return this.#rooms.length;
   }
 
-  /** Takes rows again that changed, or that are new. */
-  apply(rows: readonly ReaderRow[]): void {
-    const added = rows.filter((row) => this.indexOf(row.room as RoomNid) < 0);
+  /** Estimated memory. */
+  get bytes(): number {
+    const inMaps = this.#counts.size * COUNTS_BYTES + this.#heroes.size * HEROES_BYTES;
+    const stripped = this.#stripped.size * STRIPPED_OVERHEAD_BYTES + this.#strippedBytes;
+    return this.#rooms.length * ROOM_BYTES + inMaps + stripped;
+  }
+
+  /** Takes rows again that changed, or that are new. Returns the rooms that are new. */
+  apply(rows: ReaderRows): readonly RoomNid[] {
+    const added = rows.rooms.filter((room) => indexIn(this.#rooms, room) < 0);
     if (added.length > 0) this.#insert(added);
-    for (const row of rows) this.#set(this.indexOf(row.room as RoomNid), row);
+    rows.rooms.forEach((room, from) => {
+      this.#set(indexIn(this.#rooms, room), rows, from);
+    });
+    return [...added] as RoomNid[];
   }
 
   *rooms(): Generator<RoomNid> {
@@ -96,7 +74,7 @@ export class ReaderRooms {
   }
 
   membership(index: number): Membership {
-    return ((this.#flags[index] ?? Membership.leave) & MEMBERSHIP_MASK) as Membership;
+    return (this.#memberships[index] ?? Membership.leave) as Membership;
   }
 
   changedAt(index: number): StreamPosition {
@@ -108,7 +86,7 @@ export class ReaderRooms {
   }
 
   hasLeftByChoice(index: number): boolean {
-    return this.membership(index) === Membership.leave && ((this.#flags[index] ?? 0) & IS_OWN_CHOICE) !== 0;
+    return this.membership(index) === Membership.leave && this.#isOwnChoice[index] === 1;
   }
 
   sinceOrderKey(index: number): number | undefined {
@@ -132,18 +110,9 @@ export class ReaderRooms {
     return this.#stripped.get(this.room(index));
   }
 
-  /** Binary search; -1: none. */
+  /** -1: none. */
   indexOf(room: RoomNid): number {
-    let low = 0;
-    let high = this.#rooms.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const found = this.#rooms[middle] ?? 0;
-      if (found === room) return middle;
-      if (found < room) low = middle + 1;
-      else high = middle - 1;
-    }
-    return -1;
+    return indexIn(this.#rooms, room);
   }
 
   findRoom(roomId: RoomId): RoomNid | undefined {
@@ -151,54 +120,40 @@ export class ReaderRooms {
     return room !== undefined && this.indexOf(room) >= 0 ? room : undefined;
   }
 
-  #allot(size: number): void {
-    this.#rooms = new Int32Array(size);
-    this.#flags = new Uint8Array(size);
-    this.#changed = new Float64Array(size);
-    this.#since = new Float64Array(size);
-    this.#orderKeys = new Float64Array(size);
+  #set(index: number, rows: ReaderRows, from: number): void {
+    const room = this.#rooms[index] ?? 0;
+    this.#memberships[index] = rows.memberships[from] ?? Membership.leave;
+    this.#isOwnChoice[index] = rows.isOwnChoice[from] ?? 0;
+    this.#changed[index] = rows.changed[from] ?? 0;
+    this.#since[index] = rows.since[from] ?? 0;
+    this.#orderKeys[index] = rows.sinceOrderKeys[from] ?? NO_ORDER_KEY;
+    keep(this.#counts, room, rows.counts.get(room));
+    keep(this.#heroes, room, rows.heroes.get(room));
+    const stripped = rows.stripped.get(room);
+    this.#strippedBytes += (stripped?.length ?? 0) - (this.#stripped.get(room)?.length ?? 0);
+    keep(this.#stripped, room, stripped);
   }
 
-  #set(index: number, row: ReaderRow): void {
-    this.#rooms[index] = row.room;
-    this.#flags[index] = row.membership | (row.is_own_choice ? IS_OWN_CHOICE : 0);
-    this.#changed[index] = row.changed ?? 0;
-    this.#since[index] = row.since ?? 0;
-    this.#orderKeys[index] = row.since_order_key ?? NO_ORDER_KEY;
-    const counts = { notifications: row.notification_count, highlights: row.highlight_count };
-    keep(this.#counts, row.room, counts.notifications + counts.highlights > 0 ? counts : undefined);
-    keep(this.#heroes, row.room, row.heroes?.length ? (row.heroes as UserId[]) : undefined);
-    keep(this.#stripped, row.room, row.stripped ?? undefined);
-  }
-
-  /** Makes place for rooms that are new: rare, so that the columns are simply copied. */
-  #insert(added: readonly ReaderRow[]): void {
-    const old = {
-      rooms: this.#rooms,
-      flags: this.#flags,
-      changed: this.#changed,
-      since: this.#since,
-      keys: this.#orderKeys,
+  /** Makes place for rooms that are new, in order: rare, so that the columns are simply copied. */
+  #insert(added: Int32Array): void {
+    const rooms = new Int32Array(this.#rooms.length + added.length);
+    rooms.set(this.#rooms);
+    rooms.set(added, this.#rooms.length);
+    rooms.sort();
+    const old = this.#rooms;
+    const places = Int32Array.from(old, (room) => indexIn(rooms, room));
+    const moved = <Column extends Uint8Array | Float64Array>(from: Column, to: Column): Column => {
+      places.forEach((place, index) => {
+        to[place] = from[index] ?? 0;
+      });
+      return to;
     };
-    const fresh = added.map(({ room }) => room).sort((a, b) => a - b);
-    this.#allot(old.rooms.length + fresh.length);
-    let from = 0;
-    let next = 0;
-    for (let to = 0; to < this.#rooms.length; to += 1) {
-      const room = old.rooms[from] ?? Number.POSITIVE_INFINITY;
-      const other = fresh[next] ?? Number.POSITIVE_INFINITY;
-      if (other < room) {
-        this.#rooms[to] = other;
-        next += 1;
-      } else {
-        this.#rooms[to] = room;
-        this.#flags[to] = old.flags[from] ?? 0;
-        this.#changed[to] = old.changed[from] ?? 0;
-        this.#since[to] = old.since[from] ?? 0;
-        this.#orderKeys[to] = old.keys[from] ?? NO_ORDER_KEY;
-        from += 1;
-      }
-    }
+    this.#rooms = rooms;
+    this.#memberships = moved(this.#memberships, new Uint8Array(rooms.length));
+    this.#isOwnChoice = moved(this.#isOwnChoice, new Uint8Array(rooms.length));
+    this.#changed = moved(this.#changed, new Float64Array(rooms.length));
+    this.#since = moved(this.#since, new Float64Array(rooms.length));
+    this.#orderKeys = moved(this.#orderKeys, new Float64Array(rooms.length));
   }
 }
 

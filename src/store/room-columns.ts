@@ -1,30 +1,7 @@
 import type { RoomId, RoomNid } from "../model/ids.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
+import { type ColumnRows, selectAllColumns } from "./column-selects.ts";
 import type { Queryable } from "./database.ts";
-
-interface Row {
-  readonly room: number;
-  readonly room_id: string;
-  readonly is_shown: boolean;
-  readonly is_encrypted: boolean;
-  readonly room_type: string | null;
-  readonly name: string | null;
-  readonly avatar: string | null;
-  readonly joined_count: number | null;
-  readonly invited_count: number | null;
-  readonly activity: number;
-  readonly bump: number;
-  readonly changed: number | null;
-}
-
-const SELECT_COLUMNS = `
-  SELECT r.room, r.room_id, r.is_complete AND r.quarantined IS NULL AS is_shown, r.is_encrypted, r.room_type, r.name,
-         r.avatar, r.joined_count, r.invited_count,
-         coalesce(a.position, r.activity_us) AS activity, coalesce(b.position, r.bump_us) AS bump, c.position AS changed
-    FROM rooms AS r
-    LEFT JOIN changes AS a ON a.batch = r.activity_batch
-    LEFT JOIN changes AS b ON b.batch = r.bump_batch
-    LEFT JOIN changes AS c ON c.batch = r.last_batch`;
 
 const IS_SHOWN = 1;
 const IS_ENCRYPTED = 2;
@@ -55,17 +32,21 @@ export class RoomColumns {
 
   /** Reads every room. */
   async load(db: Queryable): Promise<void> {
-    for (const row of await db.query<Row>({ name: "select-all-columns", text: SELECT_COLUMNS })) this.#set(row);
+    for await (const rows of selectAllColumns(db)) this.take(rows);
   }
 
-  /** Reads the rooms again whose columns changed. */
-  async reload(db: Queryable, rooms: readonly RoomNid[]): Promise<void> {
-    if (rooms.length === 0) return;
-    const text = `${SELECT_COLUMNS} WHERE r.room = ANY($1::int[])`;
-    for (const row of await db.query<Row>({ name: "select-columns", text, values: [rooms] })) this.#set(row);
+  /**
+   * Takes rooms as they were read. A read that was overtaken by a later one, or by {@link apply}, says nothing new: what is
+   * known of such a room stays.
+   */
+  take(rows: ColumnRows): void {
+    for (let index = 0; index < rows.rooms.length; index++) {
+      const room = (rows.rooms[index] ?? 0) as RoomNid;
+      if (!this.has(room) || (rows.changed[index] ?? 0) >= this.changedAt(room)) this.#set(room, rows, index);
+    }
   }
 
-  /** Applies what a change row itself says of a room. */
+  /** Applies what a change row itself says of a room that is known. */
   apply(
     room: RoomNid,
     change: { position: StreamPosition; isActivity: boolean; isBump: boolean; receivedUs?: number },
@@ -139,21 +120,22 @@ export class RoomColumns {
     return count < 0 ? undefined : count;
   }
 
-  #set(row: Row): void {
-    const room = row.room as RoomNid;
+  #set(room: RoomNid, rows: ColumnRows, index: number): void {
     this.#reach(room);
-    this.#roomIds[room] = row.room_id as RoomId;
-    this.#byId.set(row.room_id as RoomId, room);
-    this.#activity[room] = row.activity;
-    this.#bump[room] = row.bump;
-    this.#changed[room] = row.changed ?? 0;
-    this.#flags[room] = (row.is_shown ? IS_SHOWN : 0) | (row.is_encrypted ? IS_ENCRYPTED : 0);
-    this.#joined[room] = row.joined_count ?? -1;
-    this.#invited[room] = row.invited_count ?? -1;
-    this.#names[room] = row.name ?? undefined;
-    this.#avatars[room] = row.avatar ?? undefined;
-    if (row.room_type === null) this.#types.delete(room);
-    else this.#types.set(room, row.room_type);
+    const roomId = (rows.roomIds[index] ?? "") as RoomId;
+    this.#roomIds[room] = roomId;
+    this.#byId.set(roomId, room);
+    this.#activity[room] = rows.activity[index] ?? 0;
+    this.#bump[room] = rows.bump[index] ?? 0;
+    this.#changed[room] = rows.changed[index] ?? 0;
+    this.#flags[room] = (rows.isShown[index] ? IS_SHOWN : 0) | (rows.isEncrypted[index] ? IS_ENCRYPTED : 0);
+    this.#joined[room] = rows.joinedCounts[index] ?? -1;
+    this.#invited[room] = rows.invitedCounts[index] ?? -1;
+    this.#names[room] = rows.names[index] ?? undefined;
+    this.#avatars[room] = rows.avatars[index] ?? undefined;
+    const type = rows.roomTypes[index] ?? null;
+    if (type === null) this.#types.delete(room);
+    else this.#types.set(room, type);
   }
 
   /** Grows the columns so that `room` is inside; a room that is not known yet has no counts. */

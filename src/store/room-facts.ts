@@ -13,10 +13,10 @@ const INSERT_EVENTS = `
          AS e (nid, room, event_id, type, state_key, sender, ts, order_key, chunk, batch, visibility,
                body_at, body_length, unsigned_length)`;
 
-/** Stores new events. An event id that is stored already is an error: rooms are locked and known events are left out. */
-export async function insertEvents(tx: Tx, writes: readonly RoomWrites[]): Promise<number> {
+/** Stores new events. An event that is stored already is an error: rooms are locked and known events are left out. */
+export async function insertEvents(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
   const events = writes.flatMap(({ room, events: list }) => list.map((item) => ({ room, ...item })));
-  if (events.length === 0) return 0;
+  if (events.length === 0) return;
   const bytes: Buffer[] = [];
   let at = 1; // substring counts from 1
   const offsets = events.map(({ event }) => {
@@ -44,7 +44,6 @@ export async function insertEvents(tx: Tx, writes: readonly RoomWrites[]): Promi
     events.map(({ event }) => event.unsigned?.length ?? 0),
   ];
   await tx.query({ name: "insert-events", text: INSERT_EVENTS, values });
-  return events.length;
 }
 
 const PLACE_EVENTS = `
@@ -58,6 +57,8 @@ const INSERT_CHUNKS = `
   INSERT INTO chunks (chunk, room, attested_for, continues, is_start)
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::int[], $4::bool[], $5::bool[])`;
 
+const JOIN_CHUNKS = `UPDATE chunks SET continues = true WHERE chunk = ANY($1::bigint[])`;
+
 const INSERT_TOKENS = `
   INSERT INTO batch_tokens (room, order_key, token)
   SELECT DISTINCT ON (t.room, t.order_key) t.room, t.order_key, t.token
@@ -70,40 +71,51 @@ const INSERT_TRANSACTION_IDS = `
     FROM unnest($1::bigint[], $2::int[], $3::text[]) AS t (nid, device_nid, transaction_id)
   ON CONFLICT (nid, device_nid) DO NOTHING`;
 
-/** Stores where events stand: chunks, places, tokens, and which device sent what. */
-export async function insertTimelines(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
+/** Starts chunks, and closes holes before others. */
+export async function writeChunks(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
   const chunks = writes.flatMap(({ room, chunks: list }) => list.map((item) => ({ room, ...item })));
-  if (chunks.length > 0) {
-    const values = [
-      chunks.map(({ chunk }) => chunk),
-      chunks.map(({ room }) => room),
-      chunks.map(({ attestedFor }) => attestedFor),
-      chunks.map(({ continues }) => continues),
-      chunks.map(({ isStart }) => isStart),
-    ];
-    await tx.query({ name: "insert-chunks", text: INSERT_CHUNKS, values });
-  }
+  const joined = writes.flatMap((write) => write.joined);
+  const started = [
+    chunks.map(({ chunk }) => chunk),
+    chunks.map(({ room }) => room),
+    chunks.map(({ attestedFor }) => attestedFor),
+    chunks.map(({ continues }) => continues),
+    chunks.map(({ isStart }) => isStart),
+  ];
+  await Promise.all([
+    chunks.length > 0 && tx.query({ name: "insert-chunks", text: INSERT_CHUNKS, values: started }),
+    joined.length > 0 && tx.query({ name: "join-chunks", text: JOIN_CHUNKS, values: [joined] }),
+  ]);
+}
+
+/** Gives stored events their places in the timeline. */
+export async function placeEvents(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
   const placed = writes.flatMap((write) => write.placed);
-  if (placed.length > 0) {
-    const values = [
-      placed.map(({ nid }) => nid),
-      placed.map(({ orderKey }) => orderKey),
-      placed.map(({ chunk }) => chunk),
-      placed.map(({ batch }) => batch),
-      placed.map(({ visibility }) => visibility),
-    ];
-    await tx.query({ name: "place-events", text: PLACE_EVENTS, values });
-  }
+  if (placed.length === 0) return;
+  const values = [
+    placed.map(({ nid }) => nid),
+    placed.map(({ orderKey }) => orderKey),
+    placed.map(({ chunk }) => chunk),
+    placed.map(({ batch }) => batch),
+    placed.map(({ visibility }) => visibility),
+  ];
+  await tx.query({ name: "place-events", text: PLACE_EVENTS, values });
+}
+
+/** Stores tokens that stand before events. */
+export async function insertBatchTokens(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
   const tokens = writes.flatMap(({ room, tokens: list }) => list.map((item) => ({ room, ...item })));
-  if (tokens.length > 0) {
-    const values = [tokens.map(({ room }) => room), tokens.map((t) => t.orderKey), tokens.map((t) => t.token)];
-    await tx.query({ name: "insert-tokens", text: INSERT_TOKENS, values });
-  }
+  if (tokens.length === 0) return;
+  const values = [tokens.map(({ room }) => room), tokens.map((t) => t.orderKey), tokens.map((t) => t.token)];
+  await tx.query({ name: "insert-tokens", text: INSERT_TOKENS, values });
+}
+
+/** Stores which device sent what under which transaction id. */
+export async function insertTransactionIds(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
   const sent = writes.flatMap((write) => write.transactionIds);
-  if (sent.length > 0) {
-    const values = [sent.map((s) => s.nid), sent.map((s) => s.deviceNid), sent.map((s) => s.transactionId)];
-    await tx.query({ name: "insert-transaction-ids", text: INSERT_TRANSACTION_IDS, values });
-  }
+  if (sent.length === 0) return;
+  const values = [sent.map((s) => s.nid), sent.map((s) => s.deviceNid), sent.map((s) => s.transactionId)];
+  await tx.query({ name: "insert-transaction-ids", text: INSERT_TRANSACTION_IDS, values });
 }
 
 const UPSERT_STATE = `
@@ -128,9 +140,7 @@ export async function writeState(tx: Tx, writes: readonly RoomWrites[]): Promise
     current.map(({ nid }) => nid),
     current.map(({ batch }) => batch),
   ];
-  await tx.query({ name: "upsert-state", text: UPSERT_STATE, values });
   const deltas = changes.filter(({ isBaseline }) => !isBaseline);
-  if (deltas.length === 0) return;
   const log = [
     deltas.map(({ batch }) => batch),
     deltas.map(({ room }) => room),
@@ -139,5 +149,8 @@ export async function writeState(tx: Tx, writes: readonly RoomWrites[]): Promise
     deltas.map(({ nid }) => nid),
     deltas.map(({ previous }) => previous),
   ];
-  await tx.query({ name: "insert-deltas", text: INSERT_DELTAS, values: log });
+  await Promise.all([
+    tx.query({ name: "upsert-state", text: UPSERT_STATE, values }),
+    deltas.length > 0 && tx.query({ name: "insert-deltas", text: INSERT_DELTAS, values: log }),
+  ]);
 }

@@ -1,15 +1,15 @@
-import type { ChunkNid, DeviceNid, EventNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { DeviceNid, EventNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { ReadEvent, RoomData, RoomReads } from "../model/room-reads.ts";
-import type { Chunk, StateEvent } from "../model/stored-event.ts";
+import type { StateEvent } from "../model/stored-event.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
-import { toReadEvent, toStateEvent } from "./event-rows.ts";
+import { chunksOf, toReadEvent, toStateEvent } from "./event-rows.ts";
 import type { HotRoom } from "./hot-room.ts";
 import type { HotRooms } from "./hot-rooms.ts";
 import {
   selectAllMembers,
-  selectChunks,
   selectDeltas,
+  selectMembershipMove,
   selectOwnMembers,
   selectTails,
   selectTransactionIds,
@@ -32,63 +32,91 @@ export interface ReadFor {
 }
 
 type Timeline = Pick<RoomData, "timeline" | "chunks">;
+type Members = ReadonlyMap<UserId, StateEvent>;
 
-/** Reads what one answer needs of its rooms: one query per kind of data for all of them, none for what is in memory. */
-export async function readRooms(
-  { db, hotRooms }: RoomReaderDeps,
-  reads: readonly RoomReads[],
-  reader: ReadFor,
-): Promise<ReadonlyMap<RoomNid, RoomData>> {
-  const hot = await hotRooms.get(new Map(reads.map((read) => [read.room, read.timelineEvents])), reader.to);
-  const [timelines, changed, allMembers, ownMembers] = await Promise.all([
-    readTimelines(db, hot, reads, reader.to),
-    readChanged(db, hot, reads, reader.to),
-    readAllMembers(db, reads),
-    readOwnMembers(db, reads, reader),
-    hotRooms.learnMembers(membersToLearn(hot, reads)),
-  ]);
-  const transactionIds = await readTransactionIds(db, timelines, reader);
-  return new Map(
-    reads.map((read) => {
-      const { room } = read;
-      const known = hot.get(room);
-      return [
-        room,
-        {
-          ...(timelines.get(room) ?? NO_TIMELINE),
-          state: known === undefined ? [] : [...selectFrom(known, read), ...(allMembers.get(room) ?? [])],
-          members: known === undefined ? new Map() : membersFrom(known, read.members),
-          changed: lastOfEachKey(changed.get(room) ?? []),
-          ownMember: ownMembers.get(room),
-          transactionIds,
-        },
-      ];
-    }),
-  );
-}
+/**
+ * Reads what one answer needs of its rooms: one query per kind of data for all of them, none for what is in memory.
+ *
+ * The timeline ends at the answer's position. State does not: its newest values are read, and the reader may have been put
+ * out of the room before they came. {@link movedAt} tells.
+ */
+export class RoomReader {
+  readonly #deps: RoomReaderDeps;
+  readonly #for: ReadFor;
+  #hot: ReadonlyMap<RoomNid, HotRoom> = new Map();
+  readonly #readAhead = new Set<RoomNid>();
 
-/** Reads member events of single users, of rooms that {@link readRooms} has just read. */
-export async function readMembers(
-  { hotRooms }: RoomReaderDeps,
-  wanted: ReadonlyMap<RoomNid, readonly UserId[]>,
-  to: StreamPosition,
-): Promise<ReadonlyMap<RoomNid, ReadonlyMap<UserId, StateEvent>>> {
-  const hot = await hotRooms.get(new Map([...wanted.keys()].map((room) => [room, 0])), to);
-  await hotRooms.learnMembers(new Map([...wanted].flatMap(([room, users]) => withHot(hot, room, users))));
-  return new Map(
-    [...wanted].map(([room, users]) => {
-      const known = hot.get(room);
-      return [room, known === undefined ? new Map() : membersFrom(known, users)];
-    }),
-  );
+  constructor(deps: RoomReaderDeps, readFor: ReadFor) {
+    this.#deps = deps;
+    this.#for = readFor;
+  }
+
+  async rooms(reads: readonly RoomReads[]): Promise<ReadonlyMap<RoomNid, RoomData>> {
+    const { db, hotRooms } = this.#deps;
+    const { to } = this.#for;
+    const inMemory = reads.filter(isOfRoom).map((read): [RoomNid, number] => [read.room, read.timelineEvents]);
+    const hot = await hotRooms.get(new Map(inMemory), to);
+    this.#hot = hot;
+    const [timelines, changed, allMembers, ownMembers, members] = await Promise.all([
+      readTimelines(db, hot, reads, to),
+      readChanged(db, hot, reads, to),
+      readAllMembers(db, reads),
+      readOwnMembers(db, reads, this.#for),
+      this.#members(new Map(reads.map((read) => [read.room, [...read.members, ...namedMembers(read)]]))),
+    ]);
+    const transactionIds = await readTransactionIds(db, timelines, this.#for);
+    const stateOf = (read: RoomReads): readonly StateEvent[] => [
+      ...(hot.get(read.room)?.select(read.state) ?? []),
+      ...(allMembers.get(read.room) ?? only(members.get(read.room), namedMembers(read))),
+    ];
+    const dataOf = (read: RoomReads): RoomData => ({
+      ...(timelines.get(read.room) ?? NO_TIMELINE),
+      state: this.#watched(read.room, stateOf(read)),
+      members: new Map(only(members.get(read.room), read.members).map((event) => [event.stateKey as UserId, event])),
+      changed: lastOfEachKey(changed.get(read.room) ?? []),
+      ownMember: ownMembers.get(read.room),
+      transactionIds,
+    });
+    return new Map(reads.map((read) => [read.room, dataOf(read)]));
+  }
+
+  /** Member events of single users, of rooms that {@link rooms} has read. */
+  async members(wanted: ReadonlyMap<RoomNid, readonly UserId[]>): Promise<ReadonlyMap<RoomNid, Members>> {
+    return await this.#members(wanted);
+  }
+
+  /**
+   * When the reader's membership last became another after the answer's position, in any room of which something newer was
+   * read, or in `others`. undefined: it did not, so that all that was read may be shown.
+   */
+  async movedAt(others: readonly RoomNid[]): Promise<StreamPosition | undefined> {
+    const rooms = new Set([...this.#readAhead, ...others]);
+    return await selectMembershipMove(this.#deps.db, this.#for.userNid, [...rooms], this.#for.to);
+  }
+
+  async #members(wanted: ReadonlyMap<RoomNid, readonly UserId[]>): Promise<ReadonlyMap<RoomNid, Members>> {
+    const ofHot = new Map<HotRoom, readonly UserId[]>();
+    for (const [room, users] of wanted) {
+      const hot = this.#hot.get(room);
+      if (hot !== undefined && users.length > 0) ofHot.set(hot, users);
+    }
+    const found = new Map<RoomNid, Members>();
+    for (const [room, events] of await this.#deps.hotRooms.members(ofHot)) {
+      const known = new Map<UserId, StateEvent>();
+      for (const [userId, event] of events) if (event !== undefined) known.set(userId, event);
+      this.#watched(room, [...known.values()]);
+      found.set(room, known);
+    }
+    return found;
+  }
+
+  #watched(room: RoomNid, events: readonly StateEvent[]): readonly StateEvent[] {
+    if (events.some(({ position }) => position > this.#for.to)) this.#readAhead.add(room);
+    return events;
+  }
 }
 
 const NO_TIMELINE: Timeline = { timeline: [], chunks: new Map() };
-
-function withHot<Value>(hot: ReadonlyMap<RoomNid, HotRoom>, room: RoomNid, value: Value): [HotRoom, Value][] {
-  const known = hot.get(room);
-  return known === undefined ? [] : [[known, value]];
-}
 
 const isAnyMember = ({ type, stateKey }: { type: string | undefined; stateKey: string | undefined }): boolean =>
   stateKey === undefined && (type === undefined || type === "m.room.member");
@@ -101,26 +129,12 @@ const namedMembers = ({ state }: RoomReads): readonly UserId[] =>
       : [],
   );
 
-function membersToLearn(
-  hot: ReadonlyMap<RoomNid, HotRoom>,
-  reads: readonly RoomReads[],
-): ReadonlyMap<HotRoom, readonly UserId[]> {
-  return new Map(reads.flatMap((read) => withHot(hot, read.room, [...read.members, ...namedMembers(read)])));
-}
+/** Whether more is wanted than the reader's own part. */
+const isOfRoom = ({ timelineEvents, state, members, changedAfter }: RoomReads): boolean =>
+  timelineEvents > 0 || state.length > 0 || members.length > 0 || changedAfter !== undefined;
 
-function selectFrom(hot: HotRoom, read: RoomReads): readonly StateEvent[] {
-  const named = read.state.some(isAnyMember) ? [] : [...membersFrom(hot, namedMembers(read)).values()];
-  return [...hot.select(read.state), ...named];
-}
-
-function membersFrom(hot: HotRoom, users: readonly UserId[]): ReadonlyMap<UserId, StateEvent> {
-  const found = new Map<UserId, StateEvent>();
-  for (const userId of users) {
-    const event = hot.member(userId);
-    if (event !== undefined && event !== "unknown") found.set(userId, event);
-  }
-  return found;
-}
+const only = (known: Members | undefined, users: readonly UserId[]): readonly StateEvent[] =>
+  users.flatMap((userId) => known?.get(userId) ?? []);
 
 async function readTimelines(
   db: Queryable,
@@ -143,12 +157,11 @@ async function readTimelines(
     count: timelineEvents + SLACK_EVENTS,
     upToOrderKey,
   }));
-  const rows = await selectTails(db, wanted, to);
-  const chunks: ReadonlyMap<ChunkNid, Chunk> = await selectChunks(db, [...new Set(rows.map(({ chunk }) => chunk))]);
-  const byRoom = Map.groupBy(rows, (row) => row.room as RoomNid);
+  const byRoom = Map.groupBy(await selectTails(db, wanted, to), (row) => row.room as RoomNid);
   for (const { room, timelineEvents } of missing) {
-    const events = (byRoom.get(room) ?? []).map(toReadEvent).sort((a, b) => a.orderKey - b.orderKey);
-    found.set(room, { timeline: events.slice(-timelineEvents), chunks });
+    const rows = byRoom.get(room) ?? [];
+    const events = rows.map(toReadEvent).sort((a, b) => a.orderKey - b.orderKey);
+    found.set(room, { timeline: events.slice(-timelineEvents), chunks: chunksOf(rows) });
   }
   return found;
 }

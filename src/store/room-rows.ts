@@ -1,4 +1,4 @@
-import type { ChunkNid, RoomId, RoomNid, UserNid } from "../model/ids.ts";
+import type { ChunkNid, RoomId, RoomNid } from "../model/ids.ts";
 import type { OrderMark } from "../model/room-facts.ts";
 import type { RoomRow } from "../model/room-row.ts";
 import type { Visibility } from "../model/visibility.ts";
@@ -21,19 +21,12 @@ interface Row {
   readonly first_order_key: number | null;
   readonly last_order_key: number | null;
   readonly last_chunk: number | null;
-  readonly attested_for: number | null;
-}
-
-/** A room's row, locked until the transaction ends, with for whom its last chunk is attested (undefined: everybody). */
-export interface LockedRoom {
-  readonly row: RoomRow;
-  readonly lastChunkAttestedFor: UserNid | undefined;
 }
 
 const LOCK_ROOMS = `
   SELECT r.room, r.room_id, r.is_complete, r.quarantined, r.room_version, r.room_type, r.name, r.avatar, r.is_encrypted,
          r.history_visibility, r.tombstone_successor, r.joined_count, r.invited_count, r.first_order_key, r.last_order_key,
-         r.last_chunk, (SELECT c.attested_for FROM chunks AS c WHERE c.chunk = r.last_chunk) AS attested_for
+         r.last_chunk
     FROM rooms AS r
    WHERE r.room_id = ANY($1::text[])
    ORDER BY r.room
@@ -43,10 +36,10 @@ const INSERT_ROOMS = `
   INSERT INTO rooms (room_id) SELECT unnest($1::text[]) ON CONFLICT (room_id) DO NOTHING`;
 
 /**
- * Locks the rooms, in one order everywhere so that writers never wait for each other in a circle; makes rows for rooms
- * that have none.
+ * Locks the rooms until the transaction ends, in one order everywhere so that writers never wait for each other in a
+ * circle; makes rows for rooms that have none.
  */
-export async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<ReadonlyMap<RoomId, LockedRoom>> {
+export async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<ReadonlyMap<RoomId, RoomRow>> {
   const wanted = [...new Set(roomIds)].sort();
   let rows = await lock(tx, wanted);
   if (rows.length < wanted.length) {
@@ -54,35 +47,30 @@ export async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Rea
     await tx.query({ name: "insert-rooms", text: INSERT_ROOMS, values: [wanted.filter((id) => !known.has(id))] });
     rows = await lock(tx, wanted);
   }
-  return new Map(rows.map((row) => [row.room_id as RoomId, toLocked(row)]));
+  return new Map(rows.map((row) => [row.room_id as RoomId, toRoomRow(row)]));
 }
 
 const lock = (tx: Queryable, roomIds: readonly string[]) =>
   tx.query<Row>({ name: "lock-rooms", text: LOCK_ROOMS, values: [roomIds] });
 
-function toLocked(row: Row): LockedRoom {
-  return {
-    lastChunkAttestedFor: (row.attested_for ?? undefined) as UserNid | undefined,
-    row: {
-      room: row.room as RoomNid,
-      roomId: row.room_id as RoomId,
-      isComplete: row.is_complete,
-      quarantined: row.quarantined ?? undefined,
-      roomVersion: row.room_version ?? undefined,
-      roomType: row.room_type ?? undefined,
-      name: row.name ?? undefined,
-      avatar: row.avatar ?? undefined,
-      isEncrypted: row.is_encrypted,
-      historyVisibility: row.history_visibility as Visibility,
-      tombstoneSuccessor: row.tombstone_successor ?? undefined,
-      joinedCount: row.joined_count ?? undefined,
-      invitedCount: row.invited_count ?? undefined,
-      firstOrderKey: row.first_order_key ?? undefined,
-      lastOrderKey: row.last_order_key ?? undefined,
-      lastChunk: (row.last_chunk ?? undefined) as ChunkNid | undefined,
-    },
-  };
-}
+const toRoomRow = (row: Row): RoomRow => ({
+  room: row.room as RoomNid,
+  roomId: row.room_id as RoomId,
+  isComplete: row.is_complete,
+  quarantined: row.quarantined ?? undefined,
+  roomVersion: row.room_version ?? undefined,
+  roomType: row.room_type ?? undefined,
+  name: row.name ?? undefined,
+  avatar: row.avatar ?? undefined,
+  isEncrypted: row.is_encrypted,
+  historyVisibility: row.history_visibility as Visibility,
+  tombstoneSuccessor: row.tombstone_successor ?? undefined,
+  joinedCount: row.joined_count ?? undefined,
+  invitedCount: row.invited_count ?? undefined,
+  firstOrderKey: row.first_order_key ?? undefined,
+  lastOrderKey: row.last_order_key ?? undefined,
+  lastChunk: (row.last_chunk ?? undefined) as ChunkNid | undefined,
+});
 
 /** A room's new columns. */
 export interface RoomUpdate {

@@ -1,23 +1,26 @@
-import type { ChunkNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
-import type { Chunk } from "../model/stored-event.ts";
+import type { RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
 import { EVENT_COLUMNS, type EventRow, type TimelineRow } from "./event-rows.ts";
 
-const TOKENS = `
+/** Of a timeline row `t`: what it says beside the event. */
+const TIMELINE_COLUMNS = `t.*, c.position, ch.attested_for, ch.continues, ch.is_start, bt.token AS token_before,
+  rt.token AS token_after`;
+const TIMELINE_JOINS = `
+    JOIN changes AS c ON c.batch = t.batch
+    JOIN chunks AS ch ON ch.chunk = t.chunk
     LEFT JOIN batch_tokens AS bt ON bt.room = t.room AND bt.order_key = t.order_key
     LEFT JOIN response_tokens AS rt ON rt.batch = t.batch`;
 
 const SELECT_TAILS = `
-  SELECT t.*, c.position, bt.token AS token_before, rt.token AS token_after
+  SELECT ${TIMELINE_COLUMNS}
     FROM unnest($1::int[], $2::int[], $3::bigint[]) AS w (room, count, up_to)
    CROSS JOIN LATERAL (
          SELECT ${EVENT_COLUMNS}, e.order_key, e.chunk, e.batch
            FROM events AS e
           WHERE e.room = w.room AND e.order_key <= w.up_to
           ORDER BY e.order_key DESC
-          LIMIT w.count) AS t
-    JOIN changes AS c ON c.batch = t.batch ${TOKENS}
+          LIMIT w.count) AS t ${TIMELINE_JOINS}
    WHERE c.position <= $4`;
 
 /** The largest order key there can be. */
@@ -40,40 +43,25 @@ export async function selectTails(
 }
 
 const SELECT_APPENDED = `
-  SELECT t.*, c.position, bt.token AS token_before, rt.token AS token_after
+  SELECT ${TIMELINE_COLUMNS}
     FROM unnest($1::int[], $2::bigint[]) AS w (room, after)
    CROSS JOIN LATERAL (
          SELECT ${EVENT_COLUMNS}, e.order_key, e.chunk, e.batch
            FROM events AS e
-          WHERE e.room = w.room AND e.order_key > w.after) AS t
-    JOIN changes AS c ON c.batch = t.batch ${TOKENS}
+          WHERE e.room = w.room AND e.order_key > w.after
+          ORDER BY e.order_key DESC
+          LIMIT $3) AS t ${TIMELINE_JOINS}
    ORDER BY t.room, t.order_key`;
 
-/** Events that stand after an order key, by room and order key. */
+/** The newest events that stand after an order key, at most `limit` of each room, by room and order key. */
 export async function selectAppended(
   db: Queryable,
   wanted: readonly { readonly room: RoomNid; readonly after: number }[],
+  limit: number,
 ): Promise<readonly TimelineRow[]> {
   if (wanted.length === 0) return [];
-  const values = [wanted.map(({ room }) => room), wanted.map(({ after }) => after)];
+  const values = [wanted.map(({ room }) => room), wanted.map(({ after }) => after), limit];
   return await db.query<TimelineRow>({ name: "select-appended", text: SELECT_APPENDED, values });
-}
-
-const SELECT_CHUNKS = `SELECT chunk, attested_for, continues, is_start FROM chunks WHERE chunk = ANY($1::bigint[])`;
-
-export async function selectChunks(db: Queryable, chunks: readonly number[]): Promise<ReadonlyMap<ChunkNid, Chunk>> {
-  if (chunks.length === 0) return new Map();
-  const rows = await db.query<{ chunk: number; attested_for: number | null; continues: boolean; is_start: boolean }>({
-    name: "select-chunks",
-    text: SELECT_CHUNKS,
-    values: [chunks],
-  });
-  return new Map(
-    rows.map((row) => [
-      row.chunk as ChunkNid,
-      { attestedFor: row.attested_for ?? undefined, continues: row.continues, isStart: row.is_start },
-    ]),
-  );
 }
 
 // Two index ranges around the member events, of which a room may have a hundred thousand.
@@ -171,6 +159,27 @@ export async function selectOwnMembers(
 ): Promise<readonly EventRow[]> {
   if (rooms.length === 0) return [];
   return await db.query<EventRow>({ name: "select-own-members", text: SELECT_OWN_MEMBERS, values: [userNid, rooms] });
+}
+
+const SELECT_MOVED = `
+  SELECT c.position
+    FROM memberships AS m
+    JOIN changes AS c ON c.batch = m.since_batch
+   WHERE m.user_nid = $1 AND m.room = ANY($2::int[]) AND c.position > $3
+   ORDER BY c.position DESC
+   LIMIT 1`;
+
+/** When the reader's membership in any of the rooms last became another after `to`; undefined: in none it did. */
+export async function selectMembershipMove(
+  db: Queryable,
+  userNid: UserNid,
+  rooms: readonly RoomNid[],
+  to: StreamPosition,
+): Promise<StreamPosition | undefined> {
+  if (rooms.length === 0) return undefined;
+  const values = [userNid, rooms, to];
+  const [row] = await db.query<{ position: number }>({ name: "select-moved", text: SELECT_MOVED, values });
+  return row?.position as StreamPosition | undefined;
 }
 
 const SELECT_TRANSACTION_IDS = `

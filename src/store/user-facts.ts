@@ -1,4 +1,5 @@
 import type { RoomNid, UserNid } from "../model/ids.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
 import type { Tx } from "./database.ts";
 
 /** `room` of account data that belongs to no room. */
@@ -12,13 +13,20 @@ export interface AccountDatum {
   /** The whole event as raw JSON. */
   readonly body: Buffer;
   readonly batch: number;
+  /** Everything at or below it was stored before the request was sent that the value came with. */
+  readonly storedBefore: StreamPosition;
 }
 
+// A value that was stored while the request was under way is the newer one, as far as anybody can tell; the stream that
+// brought it puts it right when it was not.
 const UPSERT_ACCOUNT_DATA = `
   INSERT INTO account_data AS a (user_nid, room, type, body, batch)
   SELECT d.user_nid, d.room, d.type, substring($1::bytea FROM d.body_at FOR d.body_length), d.batch
-    FROM unnest($2::int[], $3::int[], $4::text[], $5::int[], $6::int[], $7::bigint[])
-         AS d (user_nid, room, type, body_at, body_length, batch)
+    FROM unnest($2::int[], $3::int[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::bigint[])
+         AS d (user_nid, room, type, body_at, body_length, batch, stored_before)
+   WHERE NOT EXISTS (SELECT FROM account_data AS k JOIN changes AS c USING (batch)
+                      WHERE k.user_nid = d.user_nid AND k.room = d.room AND k.type = d.type
+                        AND c.position > d.stored_before)
    ORDER BY d.user_nid, d.room, d.type
   ON CONFLICT (user_nid, room, type) DO UPDATE SET body = EXCLUDED.body, batch = EXCLUDED.batch
    WHERE a.body <> EXCLUDED.body
@@ -41,6 +49,7 @@ export async function upsertAccountData(tx: Tx, data: readonly AccountDatum[]): 
     offsets,
     last.map(({ body }) => body.length),
     last.map(({ batch }) => batch),
+    last.map(({ storedBefore }) => storedBefore),
   ];
   const rows = await tx.query<{ batch: number }>({ name: "upsert-account-data", text: UPSERT_ACCOUNT_DATA, values });
   return new Set(rows.map(({ batch }) => batch));

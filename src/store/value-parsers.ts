@@ -19,7 +19,7 @@ const parseInt8Array = (text: string): (number | null)[] =>
 const INT8 = 20;
 const INT8_ARRAY = 1016;
 
-/** How columns become values: as the driver does, but `bigint` as a number. For our connections only, not the whole process. */
+/** How columns become values: as with the driver, but `bigint` is a number. For our connections, not the whole process. */
 export const valueParsers = {
   getTypeParser(oid: number, format?: "text" | "binary") {
     if (format !== "binary" && oid === INT8) return parseInt8;

@@ -1,8 +1,9 @@
+import { Wait } from "../lib/wait.ts";
 import type { DeviceNid, UserNid } from "../model/ids.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 
 /** Whom a change concerns, for those who wait. */
-export interface Moved {
+interface Moved {
   readonly position: StreamPosition;
   readonly users: ReadonlySet<UserNid>;
   /** Devices whose first sync, or catch-up after idleness, is stored. */
@@ -15,80 +16,73 @@ export interface Moved {
  */
 export class Stream {
   #position: StreamPosition = BEFORE_ALL;
+  #hasBegun = false;
   readonly #users = new Waiters<UserNid>();
   readonly #devices = new Waiters<DeviceNid>();
-  readonly #positions = new Set<{ readonly at: StreamPosition; readonly resolve: () => void }>();
+  readonly #positions = new Set<{ readonly at: StreamPosition; readonly call: () => void }>();
 
+  /** Everything at or below it is in the memory of this process. */
   get position(): StreamPosition {
     return this.#position;
   }
 
-  /** Users that somebody waits for. */
-  get waitingUsers(): number {
-    return this.#users.size;
+  isWaitedFor(user: UserNid): boolean {
+    return this.#users.has(user);
   }
 
-  /** Something may be news for the user. Resolves when `signal` aborts, too. */
-  moved(user: UserNid, signal: AbortSignal): Promise<void> {
-    return this.#users.wait(user, signal);
+  /** Calls back whenever something may be news for the user, until it is disposed. */
+  onMoved(user: UserNid, call: () => void): Disposable {
+    return this.#users.add(user, call);
   }
 
-  /** The device's first sync, or its catch-up, was stored. Resolves when `signal` aborts, too. */
-  synced(device: DeviceNid, signal: AbortSignal): Promise<void> {
-    return this.#devices.wait(device, signal);
+  /** Calls back whenever the device's first sync, or its catch-up, was stored, until it is disposed. */
+  onSynced(device: DeviceNid, call: () => void): Disposable {
+    return this.#devices.add(device, call);
   }
 
-  /** The position is at least `at`. Resolves when `signal` aborts, too. */
-  async reached(at: StreamPosition, signal: AbortSignal): Promise<void> {
-    if (this.#position >= at || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const waiter = { at, resolve };
-      this.#positions.add(waiter);
-      const giveUp = () => {
-        this.#positions.delete(waiter);
-        resolve();
-      };
-      signal.addEventListener("abort", giveUp, { once: true });
-    });
+  /** Waits until memory is loaded and the position is at least `at`; false: it is not so after `limitMs`, or `signal` aborted. */
+  async reached(at: StreamPosition, limitMs: number, signal: AbortSignal): Promise<boolean> {
+    const isReached = () => this.#hasBegun && this.#position >= at;
+    if (isReached()) return true;
+    using wait = new Wait(limitMs, signal);
+    const waiter = { at, call: wait.call };
+    this.#positions.add(waiter);
+    await wait.next();
+    this.#positions.delete(waiter);
+    return isReached();
   }
 
   advance({ position, users, syncedDevices }: Moved): void {
+    this.#hasBegun = true;
     this.#position = position;
-    for (const waiter of this.#positions) {
-      if (waiter.at > position) continue;
-      this.#positions.delete(waiter);
-      waiter.resolve();
-    }
-    for (const device of syncedDevices) this.#devices.wake(device);
-    for (const user of users) this.#users.wake(user);
+    for (const { at, call } of this.#positions) if (at <= position) call();
+    for (const device of syncedDevices) this.#devices.call(device);
+    for (const user of users) this.#users.call(user);
   }
 }
 
-/** Waiters by key; a wake-up ends all waits for its key. */
+/** Calls by key. */
 class Waiters<Key> {
   readonly #byKey = new Map<Key, Set<() => void>>();
 
-  get size(): number {
-    return this.#byKey.size;
+  has(key: Key): boolean {
+    return this.#byKey.has(key);
   }
 
-  async wait(key: Key, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const waiters = this.#byKey.get(key) ?? new Set();
-      this.#byKey.set(key, waiters);
-      const end = () => {
-        signal.removeEventListener("abort", end);
-        waiters.delete(end);
-        if (waiters.size === 0 && this.#byKey.get(key) === waiters) this.#byKey.delete(key);
-        resolve();
-      };
-      waiters.add(end);
-      signal.addEventListener("abort", end, { once: true });
-    });
+  add(key: Key, call: () => void): Disposable {
+    const calls = this.#byKey.get(key) ?? new Set();
+    // The same function may wait twice.
+    const own = () => call();
+    this.#byKey.set(key, calls.add(own));
+    return {
+      [Symbol.dispose]: () => {
+        calls.delete(own);
+        if (calls.size === 0 && this.#byKey.get(key) === calls) this.#byKey.delete(key);
+      },
+    };
   }
 
-  wake(key: Key): void {
-    for (const end of [...(this.#byKey.get(key) ?? [])]) end();
+  call(key: Key): void {
+    for (const call of [...(this.#byKey.get(key) ?? [])]) call();
   }
 }

@@ -1,9 +1,11 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
+import { Wait } from "../lib/wait.ts";
 import type { CallingDevice } from "../model/calling-device.ts";
 import type { DeviceNid, UserNid } from "../model/ids.ts";
+import { selectHead } from "../store/changes.ts";
 import type { Database } from "../store/database.ts";
-import { DEVICES_CHANNEL, type DeviceStanding, seeDevice } from "../store/devices.ts";
+import { DEVICES_CHANNEL, type DeviceStanding, type SeenDevice, seeDevice } from "../store/devices.ts";
 import type { Stream } from "../stream/stream.ts";
 
 /**
@@ -15,12 +17,12 @@ const SEEN_STEP_MS = 10_000;
 /** Devices remembered. */
 const MAX_KNOWN = 50_000;
 
-export interface TokenVault {
+interface TokenVault {
   encryptToken(token: string): Buffer;
   hashToken(token: string): Buffer;
 }
 
-export interface DevicesOptions {
+interface DevicesOptions {
   /** How long a request of a device with no data at all waits for its first sync. */
   readonly initialWaitMs: number;
   /** How long a request of a device that was idle waits for its catch-up. */
@@ -65,32 +67,41 @@ export class Devices {
     const nowMs = this.#clock.nowMs();
     const isFresh = known?.isSynced && known.isPolled && nowMs - known.seenMs < SEEN_STEP_MS;
     if (known !== undefined && isFresh && known.tokenHash.equals(tokenHash)) return known;
-    const standing = await seeDevice(this.#db, {
+    const seen = {
       userId: device.userId,
       deviceId: device.deviceId,
       sealedToken: this.#vault.encryptToken(device.token),
       tokenHash,
       forwardedFor: device.forwarded.xForwardedFor,
       userAgent: device.forwarded.userAgent,
-    });
+    };
+    const standing = await seeDevice(this.#db, seen);
     const hasNewToken = known !== undefined && !known.tokenHash.equals(tokenHash);
-    await this.#wait(standing, hasNewToken, timeoutMs, signal);
+    if (!standing.isSynced || !standing.isPolled) await this.#wait(seen, standing, timeoutMs, signal);
+    else if (hasNewToken) await this.#announce(standing);
     // Whether the wait brought the data is looked up again with the next request.
     this.#known.set(key, { ...standing, tokenHash, seenMs: nowMs });
     return standing;
   }
 
-  /** Register, then look, then wait: a sync that ends between two of these is not missed. */
-  async #wait(standing: DeviceStanding, hasNewToken: boolean, timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const { isSynced, isPolled, deviceNid } = standing;
-    if (isSynced && isPolled && !hasNewToken) return;
+  /** Register, then look, then wait: a first sync that ends between two of these is not missed. */
+  async #wait(seen: SeenDevice, standing: DeviceStanding, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const { initialWaitMs, catchUpWaitMs } = this.#options;
     const wantedMs = timeoutMs > 0 ? timeoutMs : Number.POSITIVE_INFINITY;
-    const waitMs = isSynced ? Math.min(catchUpWaitMs, wantedMs) : Math.min(initialWaitMs, wantedMs + 2_000);
-    const end = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
-    const synced = this.#stream.synced(deviceNid, end);
+    const waitMs = standing.isSynced ? Math.min(catchUpWaitMs, wantedMs) : Math.min(initialWaitMs, wantedMs + 2_000);
+    using wait = new Wait(waitMs, signal);
+    using _synced = this.#stream.onSynced(standing.deviceNid, wait.call);
+    await this.#announce(standing);
+    const now = standing.isSynced ? standing : await seeDevice(this.#db, seen);
+    if (now.isSynced && !standing.isSynced) {
+      await this.#stream.reached(await selectHead(this.#db), waitMs, signal);
+      return;
+    }
+    await wait.next();
+  }
+
+  /** Says that the device wants to be polled, or that its poller needs the new token. */
+  async #announce({ deviceNid }: DeviceStanding): Promise<void> {
     await this.#db.notify(DEVICES_CHANNEL, String(deviceNid));
-    if (isSynced && isPolled) return;
-    await synced;
   }
 }

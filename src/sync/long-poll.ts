@@ -1,8 +1,9 @@
 import type { SyncOutcome } from "../engine/assemble.ts";
+import { Wait } from "../lib/wait.ts";
 import type { UserNid } from "../model/ids.ts";
 import type { Stream } from "../stream/stream.ts";
 
-export interface LongPoll {
+interface LongPoll {
   readonly userNid: UserNid;
   /** 0: no waiting. */
   readonly timeoutMs: number;
@@ -13,7 +14,7 @@ export interface LongPoll {
   readonly onWaiting: (change: 1 | -1) => void;
 }
 
-export interface LongPollResult {
+interface LongPollResult {
   readonly outcome: SyncOutcome;
   /** The answer was not there at once. */
   readonly hasWaited: boolean;
@@ -22,35 +23,21 @@ export interface LongPollResult {
 /**
  * Computes until there is news, the time is over or the signal aborts. The waiter is registered before each compute: what
  * is stored between the reading and the waiting wakes it.
+ *
+ *     register ── compute ──────────── wait …
+ *                    └ reads ─┐  ▲ stored and published here: the wait ends at once
  */
 export async function longPoll(stream: Stream, poll: LongPoll): Promise<LongPollResult> {
-  const end = poll.timeoutMs > 0 ? AbortSignal.any([poll.signal, AbortSignal.timeout(poll.timeoutMs)]) : undefined;
-  let hasWaited = false;
-  for (;;) {
-    const turn = new AbortController();
-    try {
-      const moved = end && stream.moved(poll.userNid, turn.signal);
-      const outcome = await poll.compute();
-      if (moved === undefined || end === undefined || outcome.hasNews || end.aborted) return { outcome, hasWaited };
-      hasWaited = true;
-      poll.onWaiting(1);
-      await Promise.race([moved, aborted(end, turn.signal)]).finally(() => poll.onWaiting(-1));
-    } finally {
-      turn.abort();
-    }
+  if (poll.timeoutMs <= 0) return { outcome: await poll.compute(), hasWaited: false };
+  using wait = new Wait(poll.timeoutMs, poll.signal);
+  using _moved = stream.onMoved(poll.userNid, wait.call);
+  for (let hasWaited = false; ; hasWaited = true) {
+    wait.rearm();
+    const outcome = await poll.compute();
+    if (outcome.hasNews || wait.isOver) return { outcome, hasWaited };
+    poll.onWaiting(1);
+    await wait.next().finally(() => poll.onWaiting(-1));
+    // Nothing moved, so there is nothing to look at again.
+    if (wait.isOver && !wait.isCalled) return { outcome, hasWaited: true };
   }
-}
-
-/** Resolves when either signal aborts; leaves no listener behind. */
-function aborted(signal: AbortSignal, otherwise: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = () => {
-      signal.removeEventListener("abort", end);
-      otherwise.removeEventListener("abort", end);
-      resolve();
-    };
-    signal.addEventListener("abort", end);
-    otherwise.addEventListener("abort", end);
-  });
 }

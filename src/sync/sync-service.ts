@@ -4,19 +4,20 @@ import { planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
 import type { SyncResponse } from "../engine/response.ts";
 import { type Clock, microseconds } from "../lib/clock.ts";
-import { NewestFirst } from "../lib/newest-first.ts";
+import { NewestFirst, SupersededError } from "../lib/newest-first.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { CallingDevice } from "../model/calling-device.ts";
 import { ClientError } from "../model/client-error.ts";
 import type { DialectName } from "../model/dialect-name.ts";
+import type { RoomNid } from "../model/ids.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
-import type { StreamPosition } from "../model/stream-position.ts";
+import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
 import type { ConnectionKey } from "../store/connections.ts";
 import { DatabaseUnavailableError } from "../store/database-errors.ts";
 import type { Memory } from "../store/memory.ts";
-import { type RoomReaderDeps, readMembers, readRooms } from "../store/room-reader.ts";
+import { RoomReader, type RoomReaderDeps } from "../store/room-reader.ts";
 import type { Stream } from "../stream/stream.ts";
 import type { Connections, OpenConnection } from "./connections.ts";
 import type { Devices, KnownDevice } from "./devices.ts";
@@ -29,7 +30,7 @@ import type { PosCodec } from "./pos.ts";
  */
 const CATCH_UP_LIMIT_MS = 5_000;
 
-export interface SyncServiceDeps {
+interface SyncServiceDeps {
   readonly devices: Devices;
   readonly connections: Connections;
   readonly pos: PosCodec;
@@ -51,14 +52,14 @@ export interface SyncServiceDeps {
   readonly maxTimeoutMs: number;
 }
 
-export interface SyncServiceCall {
+interface SyncServiceCall {
   readonly device: CallingDevice;
   readonly dialect: { readonly name: DialectName };
   readonly request: SyncRequest;
   readonly signal: AbortSignal;
 }
 
-export interface SyncAnswer {
+interface SyncAnswer {
   readonly response: SyncResponse;
   /** Where the client goes on. */
   readonly pos: string;
@@ -88,8 +89,8 @@ export class SyncService {
     const timeoutMs = Math.min(request.timeoutMs, this.#deps.maxTimeoutMs);
     const known = await this.#deps.devices.ensure(device, timeoutMs, signal);
     const key = { userNid: known.userNid, deviceId: device.deviceId, connId: request.connId };
-    return await this.#byConnection.run(JSON.stringify(Object.values(key)), (superseded) =>
-      this.#answerOn(key, known, { ...call, signal: AbortSignal.any([signal, superseded]) }, timeoutMs),
+    return await this.#byConnection.run(JSON.stringify(Object.values(key)), signal, (ended) =>
+      this.#answerOn(key, known, { ...call, signal: ended }, timeoutMs),
     );
   }
 
@@ -100,8 +101,9 @@ export class SyncService {
     timeoutMs: number,
   ): Promise<SyncAnswer> {
     const { connections, pos, stream } = this.#deps;
+    throwIfGone(call.signal);
     const { open, from } = await this.#open(key, call);
-    if (from !== undefined) await this.#catchUpWith(from, call.signal);
+    await this.#catchUpWith(from ?? BEFORE_ALL, call.signal);
     let to = stream.position;
     const { outcome, hasWaited } = await longPoll(stream, {
       userNid: known.userNid,
@@ -110,11 +112,12 @@ export class SyncService {
       signal: call.signal,
       onWaiting: (change) => this.#deps.metrics.waitingRequests.add(change),
       compute: async () => {
-        to = stream.position;
-        return await this.#compute(call, known, open, from, to);
+        const computed = await this.#compute(call, known, open, from);
+        to = computed.to;
+        return computed.outcome;
       },
     });
-    this.#throwIfGone(call.signal);
+    throwIfGone(call.signal);
     const stands = await connections.save(key, open, outcome.delta);
     if (stands === undefined) throw this.#unknownPos("superseded");
     this.#observe(call, outcome, hasWaited);
@@ -134,40 +137,55 @@ export class SyncService {
     return { open, from: presented.stream };
   }
 
-  async #catchUpWith(from: StreamPosition, signal: AbortSignal): Promise<void> {
-    const { stream } = this.#deps;
-    if (stream.position >= from) return;
-    await stream.reached(from, AbortSignal.any([signal, AbortSignal.timeout(CATCH_UP_LIMIT_MS)]));
-    if (stream.position < from) throw new UnavailableError("This server is catching up; try again", 1_000);
+  async #catchUpWith(position: StreamPosition, signal: AbortSignal): Promise<void> {
+    const isReached = await this.#deps.stream.reached(position, CATCH_UP_LIMIT_MS, signal);
+    if (!isReached) throw new UnavailableError("This server is catching up; try again", 1_000);
   }
 
+  /** Computes again when the reader turns out to have been put out of a room that was read as if they were in it. */
   async #compute(
-    { request, device, dialect }: SyncServiceCall,
-    { userNid, deviceNid }: KnownDevice,
+    call: SyncServiceCall,
+    known: KnownDevice,
     { state }: OpenConnection,
     from: StreamPosition | undefined,
-    to: StreamPosition,
-  ): Promise<SyncOutcome> {
-    const { memory, rooms, metrics } = this.#deps;
+  ): Promise<{ outcome: SyncOutcome; to: StreamPosition }> {
     const startedMs = performance.now();
-    const { userId } = device;
-    const { rooms: readerRooms } = await memory.reader(userNid, userId);
-    const view = { userNid, userId, facts: memory.columns, rooms: readerRooms };
-    const plan = planSync({ request, connection: state, from, to, view });
-    const data = await readRooms(rooms, plan.reads, { userNid, userId, deviceNid, to });
-    const members = await readMembers(rooms, memberReads(plan, data), to);
-    const outcome = assembleSync(plan, data, members);
-    for (const { room, error } of outcome.failedRooms) {
-      metrics.setAside.inc({ what: "room" });
-      this.#deps.log.error({ room, err: error }, "a room could not be rendered and was left out of an answer");
+    for (;;) {
+      const { outcome, to, movedAt } = await this.#computeOnce(call, known, state, from);
+      if (movedAt !== undefined) {
+        await this.#catchUpWith(movedAt, call.signal);
+        continue;
+      }
+      const kind = from === undefined ? "initial" : "delta";
+      const seconds = (performance.now() - startedMs) / 1000;
+      this.#deps.metrics.syncComputeSeconds.observe({ dialect: call.dialect.name, kind }, seconds);
+      for (const { room, error } of outcome.failedRooms) {
+        this.#deps.metrics.setAside.inc({ what: "room" });
+        this.#deps.log.error({ room, err: error }, "a room could not be rendered and was left out of an answer");
+      }
+      return { outcome, to };
     }
-    const kind = from === undefined ? "initial" : "delta";
-    metrics.syncComputeSeconds.observe({ dialect: dialect.name, kind }, (performance.now() - startedMs) / 1000);
-    return outcome;
   }
 
-  #throwIfGone(signal: AbortSignal): void {
-    if (signal.reason instanceof RequestEndedError && signal.reason.by === "client") throw signal.reason;
+  async #computeOnce(
+    { request, device: { userId } }: SyncServiceCall,
+    { userNid, deviceNid }: KnownDevice,
+    connection: OpenConnection["state"],
+    from: StreamPosition | undefined,
+  ): Promise<{ outcome: SyncOutcome; to: StreamPosition; movedAt: StreamPosition | undefined }> {
+    const { memory, rooms, stream } = this.#deps;
+    const reader = await memory.readers.get(userNid, userId);
+    // From here to the end of the plan nothing may wait: memory stands at `to`.
+    const to = stream.position;
+    const view = { userNid, userId, facts: memory.columns, rooms: reader.rooms };
+    const plan = planSync({ request, connection, from, to, view });
+    const isAhead = (room: RoomNid) => memory.columns.changedAt(room) > to;
+    const ahead = plan.rooms.filter(({ as, room }) => as === "joined" && isAhead(room)).map(({ room }) => room);
+    const reading = new RoomReader(rooms, { userNid, userId, deviceNid, to });
+    const data = await reading.rooms(plan.reads);
+    const members = await reading.members(memberReads(plan, data));
+    const movedAt = await reading.movedAt(ahead);
+    return { outcome: assembleSync(plan, data, members), to, movedAt };
   }
 
   #unknownPos(reason: "malformed" | "no_connection" | "superseded"): ClientError {
@@ -175,9 +193,10 @@ export class SyncService {
     return new ClientError("M_UNKNOWN_POS", "Unknown position");
   }
 
-  #observe({ dialect }: SyncServiceCall, outcome: SyncOutcome, hasWaited: boolean): void {
+  #observe({ dialect, signal }: SyncServiceCall, outcome: SyncOutcome, hasWaited: boolean): void {
     const { metrics, memory, clock } = this.#deps;
-    metrics.syncRequests.inc({ dialect: dialect.name, outcome: outcome.hasNews ? "news" : "timeout" });
+    const ended = signal.reason instanceof SupersededError ? "superseded" : "timeout";
+    metrics.syncRequests.inc({ dialect: dialect.name, outcome: outcome.hasNews ? "news" : ended });
     if (!hasWaited || !outcome.hasNews) return;
     const nowUs = microseconds(clock);
     for (const { roomId } of outcome.response.rooms) {
@@ -186,4 +205,9 @@ export class SyncService {
       if (receivedUs > 0) metrics.upstreamToAnswerSeconds.observe(Math.max(0, nowUs - receivedUs) / 1e6);
     }
   }
+}
+
+/** Of a client that has gone nothing may be saved. */
+function throwIfGone(signal: AbortSignal): void {
+  if (signal.reason instanceof RequestEndedError && signal.reason.by === "client") throw signal.reason;
 }

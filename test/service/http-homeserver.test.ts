@@ -71,6 +71,7 @@ test("whoami tells user, device and guest, and a token without a device has none
   expect(upstream.requests[0]?.headers).toMatchObject({
     authorization: "Bearer t",
     "x-forwarded-for": "203.0.113.9",
+    "x-forwarded-proto": "https",
     "user-agent": "Element",
   });
 });

@@ -1,11 +1,11 @@
 // Builders for tests of the engine: one reader, rooms that grow in plain arrays, and the reads that a store would do over them.
 // Imports no code of src/engine, so that what it reads does not depend on what is tested.
 import type { ConnectionState } from "../../src/engine/connection/state.ts";
-import type { ReadEvent, RoomData, RoomReads } from "../../src/engine/reads.ts";
 import type { ListRequest, RequiredState, RoomConfig, SyncRequest } from "../../src/engine/request.ts";
 import type { ReaderRooms, ReaderView, RoomFacts } from "../../src/engine/view.ts";
 import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../../src/model/ids.ts";
 import { Membership } from "../../src/model/membership.ts";
+import type { ReadEvent, RoomData, RoomReads } from "../../src/model/room-reads.ts";
 import type { Chunk, StateEvent } from "../../src/model/stored-event.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
 import { Visibility } from "../../src/model/visibility.ts";

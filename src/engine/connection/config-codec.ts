@@ -1,4 +1,5 @@
-import type { RequiredState, RoomConfig, StateSelector } from "../request.ts";
+import type { StateSelector } from "../../model/room-reads.ts";
+import type { RequiredState, RoomConfig } from "../request.ts";
 import { type ByteReader, type ByteWriter, DamagedBytesError } from "./bytes.ts";
 import { WELL_KNOWN_TYPES } from "./well-known-types.ts";
 

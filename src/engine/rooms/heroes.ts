@@ -1,7 +1,7 @@
 import type { UserId } from "../../model/ids.ts";
+import type { RoomData } from "../../model/room-reads.ts";
 import type { StateEvent } from "../../model/stored-event.ts";
 import { MEMBER, NAME } from "../event-types.ts";
-import type { RoomData } from "../reads.ts";
 import type { Hero } from "../response.ts";
 import type { RoomPlan } from "./room-plan.ts";
 

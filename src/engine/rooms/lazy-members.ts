@@ -1,7 +1,7 @@
 import type { UserId } from "../../model/ids.ts";
+import type { ReadEvent, RoomData } from "../../model/room-reads.ts";
 import type { StateEvent } from "../../model/stored-event.ts";
 import { MEMBER } from "../event-types.ts";
-import type { ReadEvent, RoomData } from "../reads.ts";
 import { matches } from "../required-state.ts";
 import type { RoomPlan } from "./room-plan.ts";
 import type { TimelineCut } from "./timeline.ts";

@@ -1,9 +1,9 @@
 import { invariant } from "../../lib/invariant.ts";
 import { isBumpType } from "../../model/events-that-bump.ts";
 import type { UserId } from "../../model/ids.ts";
+import type { ReadEvent, RoomData } from "../../model/room-reads.ts";
 import { AVATAR, MEMBER, NAME } from "../event-types.ts";
-import type { ReadEvent, RoomData } from "../reads.ts";
-import type { Hero, RoomAnswer, TimelineAnswer } from "../response.ts";
+import type { Hero, RoomAnswer, ShownEvent, TimelineAnswer } from "../response.ts";
 import { heroOf, neededHeroes } from "./heroes.ts";
 import { cutOf, showsGap } from "./room-cut.ts";
 import type { Answering, RoomPlan } from "./room-plan.ts";
@@ -108,7 +108,7 @@ const isBumpNews = (room: RoomPlan, cut: TimelineCut | undefined): boolean =>
   cut.events.some((event) => isBumpType(event.type));
 
 function timelineAnswer(answering: Answering, room: RoomPlan, data: RoomData, cut: TimelineCut): TimelineAnswer {
-  const events = cut.events.map((event) => ({ event, transactionId: data.transactionIds.get(event.nid) }));
+  const events = cut.events.map((event): ShownEvent => ({ event, transactionId: data.transactionIds.get(event.nid) }));
   return { events, limited: cut.limited, prevBatch: cut.prevBatch, numLive: numLive(answering, room, cut.events) };
 }
 

@@ -1,6 +1,7 @@
+import type { StateSelector } from "../../model/room-reads.ts";
 import type { StateEvent } from "../../model/stored-event.ts";
 import type { Told } from "../connection/state.ts";
-import type { RequiredState, RoomConfig, StateSelector } from "../request.ts";
+import type { RequiredState, RoomConfig } from "../request.ts";
 import { difference, selects, selectsAllMembers, union } from "../required-state.ts";
 
 /**
@@ -23,7 +24,7 @@ export interface ConfigGrowth {
 }
 
 /** undefined: nothing. */
-export function configGrowth(told: RoomConfig, wanted: RoomConfig): ConfigGrowth | undefined {
+function configGrowth(told: RoomConfig, wanted: RoomConfig): ConfigGrowth | undefined {
   const selectors = difference(told.requiredState, wanted.requiredState);
   const isTimelineExpanded =
     wanted.timelineLimit > told.timelineLimit ||

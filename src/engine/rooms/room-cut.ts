@@ -1,4 +1,4 @@
-import type { RoomData } from "../reads.ts";
+import type { RoomData } from "../../model/room-reads.ts";
 import type { Answering, RoomPlan } from "./room-plan.ts";
 import { cutTimeline, type TimelineCut } from "./timeline.ts";
 

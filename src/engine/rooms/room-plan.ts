@@ -1,15 +1,15 @@
 import type { RoomId, RoomNid, UserId, UserNid } from "../../model/ids.ts";
 import type { Membership } from "../../model/membership.ts";
+import type { RoomReads } from "../../model/room-reads.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { ConnectionState, SentAs, Told } from "../connection/state.ts";
 import { sentAs, toldUpTo } from "../connection/told.ts";
-import type { RoomReads } from "../reads.ts";
 import type { RoomConfig } from "../request.ts";
 import type { ReaderView } from "../view.ts";
 import type { ConfigComparison, ConfigGrowth } from "./room-config.ts";
 
 /** What memory held of the room when the answer was planned; it may go on while the store is read. */
-export interface RoomMemory {
+interface RoomMemory {
   readonly activity: number;
   readonly bumpStamp: number;
   readonly name: string | undefined;

@@ -1,7 +1,7 @@
 import type { UserId } from "../../model/ids.ts";
+import type { RoomData } from "../../model/room-reads.ts";
 import type { StateEvent } from "../../model/stored-event.ts";
 import { CREATE, MEMBER } from "../event-types.ts";
-import type { RoomData } from "../reads.ts";
 import { matches } from "../required-state.ts";
 import { changedMembers, neededMembers, toldMemberChanges } from "./lazy-members.ts";
 import type { RoomPlan } from "./room-plan.ts";

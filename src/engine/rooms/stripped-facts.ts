@@ -1,7 +1,7 @@
 import { CREATE, ENCRYPTION } from "../event-types.ts";
 
 /** What filters have to know of a room that the reader has only stripped state of. */
-export interface StrippedFacts {
+interface StrippedFacts {
   readonly isEncrypted: boolean;
   /** null: the room has no type. undefined: the stripped state does not say. */
   readonly roomType: string | null | undefined;

@@ -1,9 +1,9 @@
 import type { UserNid } from "../../model/ids.ts";
+import type { ReadEvent, RoomData } from "../../model/room-reads.ts";
 import type { Chunk } from "../../model/stored-event.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import { Visibility } from "../../model/visibility.ts";
 import { CREATE } from "../event-types.ts";
-import type { ReadEvent, RoomData } from "../reads.ts";
 
 /** What bounds the timeline of one reader. */
 export interface TimelineBounds {

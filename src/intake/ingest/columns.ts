@@ -1,16 +1,16 @@
+import { isStorableText, type JsonObject, textAt } from "../../lib/json-value.ts";
 import type { RoomRow } from "../../model/room-row.ts";
 import { visibilityOf } from "../../model/visibility.ts";
-import { isStorableText, type JsonObject, stringAt } from "../response/json-value.ts";
 
 /** Columns of a room that may change; a key with undefined clears the column. */
-export type ColumnPatch = Partial<Omit<RoomRow, "room" | "roomId">>;
+type ColumnPatch = Partial<Omit<RoomRow, "room" | "roomId" | "isComplete">>;
 
 /** What one new value of current state changes in the room's columns; most state changes nothing. */
 export function columnsOf(type: string, stateKey: string, content: JsonObject): ColumnPatch {
   if (stateKey !== "") return {};
   switch (type) {
     case "m.room.create":
-      return { isComplete: true, roomType: text(content, "type"), roomVersion: text(content, "room_version") };
+      return { roomType: text(content, "type"), roomVersion: text(content, "room_version") };
     case "m.room.name":
       return { name: text(content, "name") };
     case "m.room.avatar":
@@ -29,6 +29,6 @@ export function columnsOf(type: string, stateKey: string, content: JsonObject): 
 
 /** Empty counts as absent: clients show nothing for it. */
 function text(content: JsonObject, key: string): string | undefined {
-  const value = stringAt(content, key);
+  const value = textAt(content, key);
   return value !== undefined && value !== "" && isStorableText(value) ? value : undefined;
 }

@@ -1,75 +1,109 @@
+import { isJsonObject, type JsonObject, parseJson, textAt } from "../../lib/json-value.ts";
 import type { UserId } from "../../model/ids.ts";
 import { isDeparted, Membership, membershipOf } from "../../model/membership.ts";
-import type { MembershipChange, MembershipRow, PersonalChange } from "../../model/room-facts.ts";
-import { isObject, parseJson, stringAt } from "../response/json-value.ts";
+import type { MembershipChange, MembershipRow } from "../../model/room-facts.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
-import type { RoomDraft, Source } from "./room-draft.ts";
+import type { RoomDraft } from "./room-draft.ts";
+import type { Source } from "./source.ts";
+import { isDepartureOf, isMemberOf, wasStoredBefore } from "./state-claim.ts";
 
 /** A change that has no batch yet. */
 export type UnnumberedMembership = Omit<MembershipChange, "batch">;
 
-const isMemberOf = (event: ParsedEvent, userId: UserId): boolean =>
-  event.type === "m.room.member" && event.stateKey === userId;
+/** Own membership as stored, a section of the user's own stream, and the draft that the section is folded into. */
+interface OwnWord {
+  readonly draft: RoomDraft;
+  readonly section: ParsedSection;
+  readonly source: Source;
+  readonly before: MembershipRow | undefined;
+  /** Order key of the room's end before the section; undefined: no event was stored. */
+  readonly endBefore: number | undefined;
+}
 
 /**
  * The polled user's own membership after a section: their own v2 stream is proof for join, invite and knock, and tells of
- * departures. Undefined: it says nothing new.
+ * departures. Undefined: it says nothing new, or what it says is older than what is stored.
  */
-export function ownMembership(
-  draft: RoomDraft,
-  section: ParsedSection,
-  source: Source,
-  before: MembershipRow | undefined,
-): UnnumberedMembership | undefined {
-  switch (section.kind) {
-    case "join":
-      return joined(draft, section, source, before);
-    case "leave":
-      return departed(draft, section, source, before);
-    case "invite":
-    case "knock":
-      return stripped(section, source, before);
-  }
+export function ownMembership(word: OwnWord): UnnumberedMembership | undefined {
+  const { kind } = word.section;
+  if (kind === "join") return joined(word);
+  return kind === "leave" ? departed(word) : invited(word, kind);
 }
 
-function joined(
-  draft: RoomDraft,
-  section: ParsedSection,
-  source: Source,
-  before: MembershipRow | undefined,
-): UnnumberedMembership | undefined {
-  const own = section.timeline.filter((event) => isMemberOf(event, source.userId));
-  const lastAway = own.findLastIndex((event) => membershipOf(event.content) !== Membership.join);
+/** Against another membership that is stored, by the rules for claims about state: see `isBelieved` in state-claim.ts. */
+function isNewer({ source, before, draft }: OwnWord, claimed: Membership, own: readonly ParsedEvent[]): boolean {
+  if (before === undefined || before.membership === claimed || wasStoredBefore(before.since, source)) return true;
+  const last = own.at(-1);
+  if (last === undefined) return false;
+  const isStoredSeen =
+    before.nid !== undefined && own.slice(0, -1).some(({ eventId }) => draft.events.nidOf(eventId) === before.nid);
+  const isCurrent = draft.currentState("m.room.member", source.userId) === draft.events.nidOf(last.eventId);
+  return isStoredSeen || isCurrent || (isDepartureOf(last, source.userId) && draft.events.isNew(last.eventId));
+}
+
+const ownEvents = ({ section, source }: OwnWord): readonly ParsedEvent[] => {
+  const { state, timeline, isStateAfter } = section;
+  const all = isStateAfter ? [...timeline, ...state] : [...state, ...timeline];
+  return all.filter((event) => isMemberOf(event, source.userId));
+};
+
+function joined(word: OwnWord): UnnumberedMembership | undefined {
+  const { draft, source, before } = word;
+  if (!isNewer(word, Membership.join, ownEvents(word))) return undefined;
+  const { away, arrival } = comingAndGoing(word);
   const nid = draft.currentState("m.room.member", source.userId) ?? before?.nid;
-  const isTransition = before?.membership !== Membership.join || (lastAway >= 0 && draft.isNew(own[lastAway]?.eventId));
+  const hasReturned = before?.membership === Membership.join && away !== undefined && arrival !== undefined;
+  const isTransition = before?.membership !== Membership.join || hasReturned;
   if (!isTransition && nid === before?.nid) return undefined;
-  const arrival = own[lastAway + 1];
-  const hadEvents = draft.before.row.firstOrderKey !== undefined;
-  // Joined before the section's first event, which the homeserver shows to this user: all from there on is theirs to see.
-  const first = arrival ?? (hadEvents ? section.timeline[0] : undefined);
   return {
     userNid: source.userNid,
     membership: Membership.join,
     sender: source.userId,
     nid,
     isTransition,
-    sinceOrderKey: first && draft.orderKeyOf(first.eventId),
+    sinceOrderKey: arrival === undefined ? seenFrom(word) : draft.events.orderKeyOf(arrival.eventId),
     stripped: undefined,
     strippedUs: undefined,
   };
 }
 
-function departed(
-  draft: RoomDraft,
-  section: ParsedSection,
-  source: Source,
-  before: MembershipRow | undefined,
-): UnnumberedMembership | undefined {
-  const own = [...section.state, ...section.timeline].findLast((event) => isMemberOf(event, source.userId));
+/** The user's last absence in the timeline, after what is stored, and the join that ended it; or a first join. */
+function comingAndGoing({ draft, section, source, before }: OwnWord) {
+  const own = section.timeline.filter((event) => isMemberOf(event, source.userId));
+  const stored = own.findIndex(({ eventId }) => draft.events.nidOf(eventId) === before?.nid);
+  const wasJoined = before?.membership === Membership.join;
+  const news = own.filter(({ eventId }, at) => (stored < 0 ? !wasJoined || draft.events.isNew(eventId) : at > stored));
+  const lastAway = news.findLastIndex((event) => membershipOf(event.content) !== Membership.join);
+  const away = news[lastAway];
+  const arrival = news.slice(lastAway + 1).find((event) => away !== undefined || !wasJoinedBefore(event));
+  return { away, arrival };
+}
+
+/**
+ * Joined before the section's first event, which the homeserver shows to this user: all from there on is theirs to see.
+ * Of what others brought before, nothing is known.
+ */
+function seenFrom({ draft, section, endBefore }: OwnWord): number | undefined {
+  if (endBefore === undefined) return undefined;
+  const [first] = section.timeline;
+  return first === undefined ? endBefore + 1 : draft.events.orderKeyOf(first.eventId);
+}
+
+/** A change of name or picture, as against an arrival. */
+function wasJoinedBefore({ unsigned }: ParsedEvent): boolean {
+  const shared = unsigned && parseJson(unsigned);
+  return isJsonObject(shared) && membershipOf(shared.prev_content) === Membership.join;
+}
+
+function departed(word: OwnWord): UnnumberedMembership | undefined {
+  const { draft, section, source, before } = word;
+  const events = ownEvents(word);
+  const own = events.at(-1);
   const stated = own && membershipOf(own.content);
   const membership = stated !== undefined && isDeparted(stated) ? stated : Membership.leave;
-  const nid = own && draft.nidOf(own.eventId);
+  if (!isNewer(word, membership, events)) return undefined;
+  const nid = own && draft.events.nidOf(own.eventId);
   if (before?.membership === membership && (nid === undefined || nid === before.nid)) return undefined;
   const last = section.timeline.at(-1);
   return {
@@ -77,86 +111,40 @@ function departed(
     membership,
     sender: own?.sender ?? source.userId,
     nid,
-    isTransition: true,
-    sinceOrderKey: (own && draft.orderKeyOf(own.eventId)) ?? (last && draft.orderKeyOf(last.eventId)),
+    isTransition: before?.membership !== membership,
+    sinceOrderKey: (own && draft.events.orderKeyOf(own.eventId)) ?? (last && draft.events.orderKeyOf(last.eventId)),
     stripped: undefined,
     strippedUs: undefined,
   };
 }
 
-function stripped(section: ParsedSection, source: Source, before: MembershipRow | undefined): UnnumberedMembership {
-  const own = section.stripped
-    .map(parseJson)
-    .findLast((event) => isObject(event) && event.type === "m.room.member" && event.state_key === source.userId);
-  const membership = section.kind === "invite" ? Membership.invite : Membership.knock;
-  const ts = isObject(own) ? own.origin_server_ts : undefined;
+function invited(word: OwnWord, kind: "invite" | "knock"): UnnumberedMembership | undefined {
+  const { section, source, before } = word;
+  const membership = Membership[kind];
+  if (!isNewer(word, membership, [])) return undefined;
+  const stripped = rawArray(section.stripped);
+  const isTransition = before?.membership !== membership;
+  if (!isTransition && before?.stripped?.equals(stripped) === true) return undefined;
+  const own = section.stripped.map(parseJson).findLast((event) => isOwnStripped(event, source.userId)) ?? {};
+  const { origin_server_ts: ts } = own;
   return {
     userNid: source.userNid,
     membership,
-    sender: (isObject(own) ? stringAt(own, "sender") : undefined) ?? source.userId,
+    sender: textAt(own, "sender") ?? source.userId,
     nid: undefined,
-    isTransition: before?.membership !== membership,
+    isTransition,
     sinceOrderKey: undefined,
-    stripped: rawArray(section.stripped),
-    strippedUs: typeof ts === "number" && Number.isSafeInteger(ts) && ts > 0 ? ts * 1000 : undefined,
+    stripped,
+    strippedUs: typeof ts === "number" && ts > 0 ? Math.floor(Math.min(ts * 1000, source.nowUs)) : undefined,
   };
 }
+
+const isOwnStripped = (event: unknown, userId: UserId): event is JsonObject =>
+  isJsonObject(event) && event.type === "m.room.member" && event.state_key === userId;
 
 /** Joins raw JSON values to a raw array, leaving out what is no object. */
 function rawArray(raws: readonly Buffer[]): Buffer {
-  const objects = raws.filter((raw) => isObject(parseJson(raw)));
+  const objects = raws.filter((raw) => isJsonObject(parseJson(raw)));
   const pieces = objects.flatMap((raw, index) => (index === 0 ? [raw] : [Buffer.from(","), raw]));
   return Buffer.concat([Buffer.from("["), ...pieces, Buffer.from("]")]);
-}
-
-/**
- * Departures of other users whose devices use Slidecar act at once, whoever's stream brought them; their joins and invites
- * wait for their own stream.
- */
-export function departuresOfOthers(
-  draft: RoomDraft,
-  section: ParsedSection,
-  source: Source,
-): readonly UnnumberedMembership[] {
-  const changes: UnnumberedMembership[] = [];
-  for (const event of [...section.state, ...section.timeline]) {
-    if (event.type !== "m.room.member" || event.stateKey === undefined || event.stateKey === source.userId) continue;
-    const before = draft.memberships.get(event.stateKey as UserId);
-    const membership = membershipOf(event.content);
-    const nid = draft.nidOf(event.eventId);
-    if (before === undefined || membership === undefined || nid === undefined) continue;
-    const isCurrent = draft.currentState("m.room.member", event.stateKey) === nid;
-    if (!isDeparted(membership) || isDeparted(before.membership) || !isCurrent || !draft.isNew(event.eventId)) continue;
-    changes.push({
-      userNid: before.userNid,
-      membership,
-      sender: event.sender,
-      nid,
-      isTransition: true,
-      sinceOrderKey: draft.orderKeyOf(event.eventId) ?? draft.row.lastOrderKey,
-      stripped: undefined,
-      strippedUs: undefined,
-    });
-  }
-  return changes;
-}
-
-/** Heroes and unread counts, when they differ from what is stored. */
-export function personalChange(
-  section: ParsedSection,
-  source: Source,
-  before: MembershipRow | undefined,
-): Omit<PersonalChange, "batch"> | undefined {
-  const heroes = section.summary?.heroes;
-  const { counts } = section;
-  const hasHeroes = heroes !== undefined && heroes.join("\0") !== before?.heroes.join("\0");
-  const hasCounts =
-    counts !== undefined &&
-    (counts.notifications !== (before?.notifications ?? 0) || counts.highlights !== (before?.highlights ?? 0));
-  if (!hasHeroes && !hasCounts) return undefined;
-  return {
-    userNid: source.userNid,
-    heroes: hasHeroes ? heroes : undefined,
-    counts: hasCounts ? counts : undefined,
-  };
 }

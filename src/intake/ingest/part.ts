@@ -1,14 +1,12 @@
 import type { DeviceClaim } from "../../store/device-stream.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import type { ResponseRest } from "../response/response-reader.ts";
-import type { Source } from "./room-draft.ts";
+import type { Source } from "./source.ts";
 
 /** What ends a response: everything that is not a room, and where the stream goes on. */
 export interface ResponseEnd {
   readonly rest: ResponseRest;
   readonly since: { readonly from: string | undefined; readonly to: string };
-  /** The first response since the device was last idle: those who wait for it are told. */
-  readonly isCatchUp: boolean;
 }
 
 /** Whole rooms of one v2 response, stored in one transaction. Safe to repeat. */

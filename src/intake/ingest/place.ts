@@ -1,5 +1,6 @@
-import type { ChunkNid } from "../../model/ids.ts";
-import type { Landmark } from "../../model/room-facts.ts";
+import type { ChunkNid, UserNid } from "../../model/ids.ts";
+import type { Landmark, Neighbour } from "../../model/room-facts.ts";
+import { joinedChunks } from "./joined-chunks.ts";
 
 /**
  * Distance between neighbours when events are appended. Larger: fewer events fit below 2^53. Smaller: fewer late events
@@ -8,11 +9,19 @@ import type { Landmark } from "../../model/room-facts.ts";
 export const ORDER_KEY_STEP = 2 ** 24;
 
 /** The end of what is stored of a room; undefined: no event stands in its timeline. */
-export interface Tail {
-  readonly orderKey: number;
-  readonly chunk: ChunkNid;
-  /** Whether the batch's attestation is of the same kind as the tail chunk's, so that the chunk can go on. */
-  readonly canGoOn: boolean;
+export interface Tail extends Neighbour {
+  /** For whom its chunk is attested; undefined: everybody. */
+  readonly attestedFor: UserNid | undefined;
+}
+
+/** What is known of a batch beside its events. */
+export interface BatchFacts {
+  /** Something may be missing before the first event. */
+  readonly limited: boolean;
+  /** The last event is the newest of the room, as against that of a reader who left. */
+  readonly reachesEnd: boolean;
+  /** For whom nothing is missing between its events; undefined: everybody. */
+  readonly attestedFor: UserNid | undefined;
 }
 
 /** One event's place. `"new"`: the one new chunk that a batch may start. */
@@ -20,9 +29,9 @@ export interface Place {
   readonly orderKey: number;
   readonly chunk: ChunkNid | "new";
   readonly isAtEnd: boolean;
-  /** Order keys of the neighbours that were stored before the batch. */
-  readonly previous: number | undefined;
-  readonly next: number | undefined;
+  /** The neighbours that were stored before the batch. */
+  readonly previous: Neighbour | undefined;
+  readonly next: Neighbour | undefined;
 }
 
 export interface Placement {
@@ -30,110 +39,134 @@ export interface Placement {
   readonly places: readonly (Place | undefined)[];
   /** Set when a chunk starts: whether nothing is missing between it and the one before. */
   readonly newChunkContinues: boolean | undefined;
+  /** Chunks that the batch shows to continue the one before them. */
+  readonly joined: readonly ChunkNid[];
 }
+
+/** An entry per event of the batch; undefined: the event stands in no timeline yet. */
+type Landmarks = readonly (Landmark | undefined)[];
 
 /**
  * Finds places for one batch of timeline events, oldest first (docs/concepts/chunks-and-attestation.md "Placing a batch").
- * `landmarks` has an entry per event; undefined: the event stands in no timeline yet.
+ *
+ *     batch        a   b   x   c   y           b, c are known
+ *     room       … p   b   q   c   d           p, q, d are known, and not in the batch
+ *     after      … p a b x q   c   d   y       before the first, after the one before, at the end
+ *
+ * What follows the last landmark of a batch, though others brought something after that landmark, goes to the end of the
+ * room: right after the landmark it would stand behind what readers were told already, and they would never hear of it.
+ * Only where there is a hole after the landmark, of which they know, it goes into that.
  */
-export function placeBatch(
-  landmarks: readonly (Landmark | undefined)[],
-  tail: Tail | undefined,
-  limited: boolean,
-): Placement {
-  const firstKnown = landmarks.findIndex((landmark) => landmark !== undefined);
-  if (firstKnown < 0) return append(landmarks.length, tail, limited);
-  const places: (Place | undefined)[] = landmarks.map(() => undefined);
-  const run = new Runs(places, tail);
-  run.before(landmarks[firstKnown] as Landmark, firstKnown);
-  for (let index = firstKnown; index < landmarks.length; ) {
-    const landmark = landmarks[index] as Landmark;
-    let end = index + 1;
-    while (end < landmarks.length && landmarks[end] === undefined) end += 1;
-    run.after(landmark, index + 1, end);
-    index = end;
+export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: BatchFacts): Placement {
+  const runs = new Runs(landmarks, tail, batch);
+  const first = landmarks.findIndex((landmark) => landmark !== undefined);
+  if (first < 0) {
+    runs.append(0, landmarks.length, tail !== undefined && !batch.limited);
+  } else {
+    runs.before(first);
+    for (let index = first; index < landmarks.length; ) {
+      const end = endOfRun(landmarks, index);
+      runs.after(index, end, end === landmarks.length && batch.reachesEnd);
+      index = end;
+    }
   }
-  return { places, newChunkContinues: run.newChunkContinues };
+  const { places, newChunkContinues } = runs;
+  return { places, newChunkContinues, joined: joinedChunks(landmarks, places, batch.attestedFor) };
 }
 
-function append(count: number, tail: Tail | undefined, limited: boolean): Placement {
-  const goesOn = tail !== undefined && !limited && tail.canGoOn;
-  const start = tail === undefined ? 0 : tail.orderKey;
-  const places = Array.from(
-    { length: count },
-    (_, n): Place => ({
-      orderKey: start + (n + 1) * ORDER_KEY_STEP,
-      chunk: goesOn ? tail.chunk : "new",
-      isAtEnd: true,
-      previous: tail?.orderKey,
-      next: undefined,
-    }),
-  );
-  return { places, newChunkContinues: goesOn || count === 0 ? undefined : tail !== undefined && !limited };
+/** Index of the landmark after the one at `index`, or the length. */
+function endOfRun(landmarks: Landmarks, index: number): number {
+  const next = landmarks.findIndex((landmark, at) => at > index && landmark !== undefined);
+  return next < 0 ? landmarks.length : next;
+}
+
+/** Where a run of events is put between two neighbours. */
+interface Gap {
+  readonly low: number;
+  readonly high: number;
+  readonly chunk: ChunkNid | "new";
+  readonly previous: Neighbour | undefined;
+  readonly next: Neighbour | undefined;
 }
 
 /** Fills in places of runs of unknown events around landmarks. */
 class Runs {
-  readonly #places: (Place | undefined)[];
+  readonly places: (Place | undefined)[];
+  newChunkContinues: boolean | undefined;
+  readonly #landmarks: Landmarks;
   readonly #tail: Tail | undefined;
+  readonly #attestedFor: UserNid | undefined;
   /** The largest order key in the room, what this batch appended included. */
   #end: number;
-  newChunkContinues: boolean | undefined;
 
-  constructor(places: (Place | undefined)[], tail: Tail | undefined) {
-    this.#places = places;
+  constructor(landmarks: Landmarks, tail: Tail | undefined, { attestedFor }: BatchFacts) {
+    this.places = landmarks.map(() => undefined);
+    this.#landmarks = landmarks;
     this.#tail = tail;
-    // A landmark is at or below the tail, so that this only matters with one.
+    this.#attestedFor = attestedFor;
     this.#end = tail?.orderKey ?? 0;
   }
 
-  /** The unknown events 0 … count-1 stand right before the landmark. */
-  before(landmark: Landmark, count: number): void {
-    const { previous, orderKey, chunk } = landmark;
-    if (previous !== undefined) {
-      this.#spread(0, count, previous, orderKey, chunk);
-      return;
-    }
-    for (let index = 0; index < count; index += 1) {
-      const below = orderKey - (count - index) * ORDER_KEY_STEP;
-      this.#places[index] = { orderKey: below, chunk, isAtEnd: false, previous, next: orderKey };
+  /** The unknown events before the landmark at `count`, which is the first, stand right before it. */
+  before(count: number): void {
+    const landmark = this.#landmarks[count];
+    if (landmark === undefined || count === 0) return;
+    const { previous, orderKey: high } = landmark;
+    const low = previous?.orderKey ?? high - (count + 1) * ORDER_KEY_STEP;
+    const chunk = this.#chunkBeside(landmark, previous, false);
+    this.#spread(0, count, { low, high, chunk, previous, next: landmark });
+  }
+
+  /** The unknown events between the landmark at `index` and `end` stand right after it, or at the end of the room. */
+  after(index: number, end: number, isLast: boolean): void {
+    const landmark = this.#landmarks[index];
+    if (landmark === undefined || end === index + 1) return;
+    const { orderKey: low, next, chunk } = landmark;
+    const isHole = next !== undefined && next.chunk !== chunk;
+    if (next === undefined || (isLast && !isHole)) {
+      this.append(index + 1, end, next === undefined || chunk === this.#tail?.chunk);
+    } else {
+      const { orderKey: high } = next;
+      const own = this.#chunkBeside(landmark, next, true);
+      this.#spread(index + 1, end, { low, high, chunk: own, previous: landmark, next });
     }
   }
 
-  /** The unknown events start … end-1 stand right after the landmark. */
-  after(landmark: Landmark, start: number, end: number): void {
-    if (landmark.next !== undefined) {
-      this.#spread(start, end, landmark.orderKey, landmark.next, landmark.chunk);
-    } else if (end > start) {
-      this.#append(landmark.chunk, this.#tail?.canGoOn ?? true, true, start, end);
+  append(start: number, end: number, continues: boolean): void {
+    if (start === end) return;
+    const goesOn = continues && this.newChunkContinues === undefined && this.#tail?.attestedFor === this.#attestedFor;
+    const chunk = (goesOn ? this.#tail?.chunk : undefined) ?? this.#newChunk(continues);
+    for (let index = start; index < end; index += 1) {
+      this.#end += ORDER_KEY_STEP;
+      this.places[index] = { orderKey: this.#end, chunk, isAtEnd: true, previous: this.#tail, next: undefined };
     }
   }
 
-  #spread(start: number, end: number, low: number, high: number, chunk: ChunkNid): void {
+  /**
+   * A landmark's chunk grows by what is put inside it, and beyond its end by what is attested for all its readers; else a
+   * chunk begins there.
+   */
+  #chunkBeside({ chunk, attestedFor }: Landmark, other: Neighbour | undefined, continues: boolean): ChunkNid | "new" {
+    const isInside = other?.chunk === chunk;
+    const isAttested = this.#attestedFor === undefined || this.#attestedFor === attestedFor;
+    return isInside || isAttested ? chunk : this.#newChunk(continues);
+  }
+
+  /** One chunk for all pieces that need one: it continues only what every piece does. */
+  #newChunk(continues: boolean): "new" {
+    this.newChunkContinues = continues && this.newChunkContinues !== false;
+    return "new";
+  }
+
+  #spread(start: number, end: number, { low, high, chunk, previous, next }: Gap): void {
     const step = Math.floor((high - low) / (end - start + 1));
     // Too many late events came between two neighbours: they go to the end, after a hole, rather than out of the room.
     if (step < 1) {
-      this.#append(chunk, false, false, start, end);
+      this.append(start, end, false);
       return;
     }
     for (let index = start; index < end; index += 1) {
-      const orderKey = low + step * (index - start + 1);
-      this.#places[index] = { orderKey, chunk, isAtEnd: false, previous: low, next: high };
-    }
-  }
-
-  #append(chunk: ChunkNid, goesOn: boolean, continues: boolean, start: number, end: number): void {
-    if (!goesOn) this.newChunkContinues = continues && (this.newChunkContinues ?? true);
-    const previous = this.#end;
-    for (let index = start; index < end; index += 1) {
-      this.#end += ORDER_KEY_STEP;
-      this.#places[index] = {
-        orderKey: this.#end,
-        chunk: goesOn ? chunk : "new",
-        isAtEnd: true,
-        previous,
-        next: undefined,
-      };
+      this.places[index] = { orderKey: low + step * (index - start + 1), chunk, isAtEnd: false, previous, next };
     }
   }
 }

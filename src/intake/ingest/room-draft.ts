@@ -1,14 +1,11 @@
-import { ChangeFlag } from "../../model/change.ts";
 import { isBumpType } from "../../model/events-that-bump.ts";
-import type { ChunkNid, EventId, EventNid, UserId, UserNid } from "../../model/ids.ts";
+import type { ChunkNid, EventNid, UserId, UserNid } from "../../model/ids.ts";
 import {
-  type KnownEvent,
-  type Landmark,
   type MembershipRow,
   type OrderMark,
   type RoomBefore,
   type RoomWrites,
-  type StateChange,
+  type StateValue,
   stateKeyOf,
 } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
@@ -16,25 +13,12 @@ import { Visibility, visibilityOf } from "../../model/visibility.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import { columnsOf } from "./columns.ts";
-import { type Placement, placeBatch } from "./place.ts";
-
-/** Fresh numbers, each given out once. */
-export interface Numbers {
-  batch(): number;
-  eventNid(): EventNid;
-  chunkNid(): ChunkNid;
-}
-
-/** Whose stream a section came with. */
-export interface Source {
-  readonly userNid: UserNid;
-  readonly userId: UserId;
-  readonly deviceNid: number;
-  /** The user ignores somebody, so that their stream attests for themselves alone. */
-  readonly ignoresSomebody: boolean;
-  /** Microseconds since 1970. */
-  readonly nowUs: number;
-}
+import { EventBook } from "./event-book.ts";
+import { liveMark, timeMark } from "./order-mark.ts";
+import { type Place, type Placement, placeBatch } from "./place.ts";
+import { SectionFold } from "./section-fold.ts";
+import type { Numbers, Source } from "./source.ts";
+import { isBelieved, isCreation, isVisibilityEvent } from "./state-claim.ts";
 
 /** What one section did to the room, for those who hold it in memory; `flags` 0: nothing. */
 export interface SectionResult {
@@ -49,32 +33,32 @@ export interface SectionResult {
 export class RoomDraft {
   readonly before: RoomBefore;
   readonly writes: RoomWrites;
+  readonly events: EventBook;
   row: RoomRow;
-  /** What decides the room's order in lists: a batch, or a time for a room that was learnt whole. */
+  /** What decides the room's order in lists; undefined: what is stored stands. */
   activity: OrderMark | undefined;
   bump: OrderMark | undefined;
   /** Own memberships of known users, as far as earlier sections of this draft changed them. */
   readonly memberships: Map<UserId, MembershipRow>;
   readonly #numbers: Numbers;
-  readonly #known: Map<EventId, KnownEvent>;
-  readonly #state: Map<string, EventNid>;
-  #chunkAttestedFor: UserNid | undefined;
-  /** Order keys given out by this draft. */
-  readonly #placed: number[] = [];
+  readonly #state: Map<string, StateValue>;
+  /** For whom chunks are attested that events are put into; undefined: everybody. */
+  readonly #attestedFor = new Map<ChunkNid, UserNid | undefined>();
 
   constructor(before: RoomBefore, numbers: Numbers) {
     this.before = before;
     this.row = before.row;
+    this.events = new EventBook(before.known);
     this.#numbers = numbers;
-    this.#known = new Map(before.known);
     this.#state = new Map(before.state);
     this.memberships = new Map(before.memberships);
-    this.#chunkAttestedFor = before.lastChunkAttestedFor;
+    if (before.row.lastChunk !== undefined) this.#attestedFor.set(before.row.lastChunk, before.end.attestedFor);
     this.writes = {
       room: before.row.room,
       events: [],
       placed: [],
       chunks: [],
+      joined: [],
       tokens: [],
       state: [],
       memberships: [],
@@ -85,175 +69,178 @@ export class RoomDraft {
 
   /** Current value of a state key, what earlier sections of this draft changed included. */
   currentState(type: string, stateKey: string): EventNid | undefined {
-    return this.#state.get(stateKeyOf(type, stateKey));
-  }
-
-  /** Where an event stands now; undefined: in no timeline. */
-  orderKeyOf(eventId: EventId): number | undefined {
-    return this.#known.get(eventId)?.landmark?.orderKey;
-  }
-
-  /** The event was not stored before this draft. */
-  isNew(eventId: EventId | undefined): boolean {
-    return eventId !== undefined && !this.before.known.has(eventId);
-  }
-
-  nidOf(eventId: EventId): EventNid | undefined {
-    return this.#known.get(eventId)?.nid;
+    return this.#state.get(stateKeyOf(type, stateKey))?.nid;
   }
 
   apply(section: ParsedSection, source: Source): SectionResult {
-    const fold = new SectionFold(this.#numbers.batch(), !this.row.isComplete);
-    if (!section.isStateAfter) this.#claimAll(section.state, fold);
-    this.#timeline(section, source, fold);
-    if (section.isStateAfter) this.#claimAll(section.state, fold);
-    this.#summarise(section, fold);
-    if (section.fault !== undefined && this.row.quarantined === undefined) {
-      this.row = { ...this.row, quarantined: section.fault };
-      fold.flags |= ChangeFlag.columns;
-    }
-    this.writes.state.push(...fold.state.values());
-    this.#order(section, source, fold);
-    return { batch: fold.batch, flags: fold.flags };
+    const fold = new SectionFold(this.#numbers.batch(), section, source, this.row);
+    const visibility = this.#visibilityBefore(fold);
+    if (!section.isStateAfter) this.#claimAll(fold);
+    this.#timeline(fold, visibility);
+    if (section.isStateAfter) this.#claimAll(fold);
+    if (section.kind === "join") this.#summarise(fold);
+    this.#judge(fold);
+    this.#order(fold);
+    this.writes.state.push(...fold.stateChanges());
+    return { batch: fold.batch, flags: fold.flags(this.row) };
   }
 
-  #claimAll(events: readonly ParsedEvent[], fold: SectionFold): void {
-    for (const event of events)
+  /** Stores an event that stands in no timeline and says nothing of the room's state. */
+  keep(event: ParsedEvent, batch: number): void {
+    if (this.events.nidOf(event.eventId) !== undefined) return;
+    const nid = this.#numbers.eventNid();
+    this.events.add(event.eventId, nid, undefined);
+    const { historyVisibility: visibility } = this.row;
+    this.writes.events.push({ nid, event, orderKey: undefined, chunk: undefined, visibility, batch });
+  }
+
+  #claimAll(fold: SectionFold): void {
+    for (const event of fold.section.state) {
       this.#claim(event, this.#store(event, undefined, this.row.historyVisibility, fold), fold);
+    }
   }
 
-  /**
-   * A state event says that it is current. It is believed unless it was known before and another value stands: then it is
-   * the echo of a slower stream.
-   */
-  #claim(event: ParsedEvent, stored: { nid: EventNid; isNew: boolean }, fold: SectionFold): void {
+  #claim(event: ParsedEvent, nid: EventNid, fold: SectionFold): void {
     if (event.stateKey === undefined) return;
+    if (isCreation(event)) fold.hasCreate = true;
     const key = stateKeyOf(event.type, event.stateKey);
     const current = this.#state.get(key);
-    if (current === stored.nid || (current !== undefined && !stored.isNew)) return;
-    this.#state.set(key, stored.nid);
-    const earlier = fold.state.get(key);
-    fold.state.set(key, {
-      type: event.type,
-      stateKey: event.stateKey,
-      nid: stored.nid,
-      previous: earlier === undefined ? current : earlier.previous,
-      batch: fold.batch,
-      isBaseline: fold.isBaseline,
-    });
-    const patch = columnsOf(event.type, event.stateKey, event.content);
-    this.row = { ...this.row, ...patch };
-    fold.flags |= ChangeFlag.state | (Object.keys(patch).length > 0 ? ChangeFlag.columns : 0);
+    if (current?.nid !== nid && (current === undefined || this.#isBelieved(event, current, fold))) {
+      this.#state.set(key, { nid, position: undefined });
+      const earlier = fold.state.get(key);
+      fold.state.set(key, {
+        type: event.type,
+        stateKey: event.stateKey,
+        nid,
+        previous: earlier === undefined ? current?.nid : earlier.previous,
+        batch: fold.batch,
+        isBaseline: fold.isBaseline,
+      });
+      this.row = { ...this.row, ...columnsOf(event.type, event.stateKey, event.content) };
+    }
+    fold.seen.add(nid);
   }
 
-  #timeline(section: ParsedSection, source: Source, fold: SectionFold): void {
-    const attestedFor = source.ignoresSomebody ? source.userNid : undefined;
-    const { places, newChunkContinues } = this.#place(section, attestedFor);
-    if (newChunkContinues !== undefined) this.#startChunk(section, places, newChunkContinues, attestedFor, fold);
-    let visibility = this.#visibilityBefore(section);
+  #isBelieved(event: ParsedEvent, current: StateValue, fold: SectionFold): boolean {
+    if (fold.isAuthority) return true;
+    return isBelieved({
+      event,
+      current,
+      isNew: this.events.isNew(event.eventId),
+      isCurrentSeen: fold.seen.has(current.nid),
+      kind: fold.section.kind,
+      source: fold.source,
+      visibility: this.row.historyVisibility,
+    });
+  }
+
+  #timeline(fold: SectionFold, visibilityBefore: Visibility): void {
+    const { section, source } = fold;
+    const { places, newChunkContinues, joined } = this.#place(fold);
+    if (newChunkContinues !== undefined) this.#startChunk(places, newChunkContinues, fold);
+    this.writes.joined.push(...joined);
+    if (joined.length > 0) fold.hasHistory = true;
+    let visibility = visibilityBefore;
     section.timeline.forEach((event, index) => {
-      const stored = this.#store(event, places[index], visibility, fold);
-      if (event.transactionId !== undefined) {
-        this.writes.transactionIds.push({
-          nid: stored.nid,
-          deviceNid: source.deviceNid,
-          transactionId: event.transactionId,
-        });
-      }
-      if (event.type === "m.room.history_visibility" && event.stateKey === "") {
-        visibility = visibilityOf(event.content.history_visibility);
-      }
-      if (!section.isStateAfter) this.#claim(event, stored, fold);
+      const nid = this.#store(event, places[index], visibility, fold);
+      if (isVisibilityEvent(event)) visibility = visibilityOf(event.content.history_visibility);
+      if (section.isStateAfter) fold.seen.add(nid);
+      else this.#claim(event, nid, fold);
+      const { transactionId } = event;
+      const { deviceNid } = source;
+      if (transactionId !== undefined) this.writes.transactionIds.push({ nid, deviceNid, transactionId });
     });
-    const first = section.timeline[0];
-    const firstKey = first && this.orderKeyOf(first.eventId);
-    if (section.prevBatch !== undefined && firstKey !== undefined) {
-      this.writes.tokens.push({ orderKey: firstKey, token: section.prevBatch });
+    this.#markBegin(fold);
+  }
+
+  /** Keeps the token that stands before the timeline, or the hole before a timeline that has no event. */
+  #markBegin(fold: SectionFold): void {
+    const { timeline, prevBatch, limited, kind } = fold.section;
+    const [first] = timeline;
+    const orderKey = first && this.events.orderKeyOf(first.eventId);
+    if (prevBatch !== undefined && orderKey !== undefined) this.writes.tokens.push({ orderKey, token: prevBatch });
+    if (first === undefined && limited && kind === "join" && this.row.lastOrderKey !== undefined) {
+      const chunk = this.#startChunk([], false, fold);
+      this.row = { ...this.row, lastChunk: chunk };
+      fold.hasHistory = true;
     }
   }
 
-  #place(section: ParsedSection, attestedFor: UserNid | undefined): Placement {
-    const { lastOrderKey, lastChunk } = this.row;
-    const landmarks = section.timeline.map(({ eventId }) => this.#landmark(eventId));
-    const canGoOn = this.#chunkAttestedFor === attestedFor;
-    const hasTail = lastOrderKey !== undefined && lastChunk !== undefined;
-    return placeBatch(
-      landmarks,
-      hasTail ? { orderKey: lastOrderKey, chunk: lastChunk, canGoOn } : undefined,
-      section.limited,
-    );
-  }
-
-  /** The place of an event with its neighbours, those that this draft placed included. */
-  #landmark(eventId: EventId): Landmark | undefined {
-    const landmark = this.#known.get(eventId)?.landmark;
-    if (landmark === undefined || this.#placed.length === 0) return landmark;
-    let { previous, next } = landmark;
-    for (const key of this.#placed) {
-      if (key < landmark.orderKey && key > (previous ?? -Infinity)) previous = key;
-      if (key > landmark.orderKey && key < (next ?? Infinity)) next = key;
+  #place({ section, source }: SectionFold): Placement {
+    const { lastOrderKey: orderKey, lastChunk: chunk } = this.row;
+    const landmarks = section.timeline.map(({ eventId }) => this.events.landmark(eventId));
+    for (const landmark of landmarks) {
+      if (landmark !== undefined) this.#attestedFor.set(landmark.chunk, landmark.attestedFor);
     }
-    return { ...landmark, previous, next };
+    const hasTail = orderKey !== undefined && chunk !== undefined;
+    return placeBatch(landmarks, hasTail ? { orderKey, chunk, attestedFor: this.#attestedFor.get(chunk) } : undefined, {
+      // A first sync knows nothing of what came before it.
+      limited: section.limited || source.poll === "first",
+      reachesEnd: section.kind === "join",
+      attestedFor: attestedBy(source),
+    });
   }
 
-  #startChunk(
-    section: ParsedSection,
-    places: Placement["places"],
-    continues: boolean,
-    attestedFor: UserNid | undefined,
-    fold: SectionFold,
-  ): void {
-    fold.newChunk = this.#numbers.chunkNid();
-    const first = section.timeline[places.findIndex((place) => place?.chunk === "new")];
-    const isStart = first?.type === "m.room.create" && first.stateKey === "";
-    this.writes.chunks.push({ chunk: fold.newChunk, attestedFor, continues, isStart });
-    this.#chunkAttestedFor = attestedFor;
+  #startChunk(places: Placement["places"], continues: boolean, fold: SectionFold): ChunkNid {
+    const first = fold.section.timeline[places.findIndex((place) => place?.chunk === "new")];
+    const chunk = this.#numbers.chunkNid();
+    const attestedFor = attestedBy(fold.source);
+    this.writes.chunks.push({ chunk, attestedFor, continues, isStart: isCreation(first) });
+    this.#attestedFor.set(chunk, attestedFor);
+    fold.newChunk = chunk;
+    return chunk;
   }
 
-  /** With `state_after` the value before a change within the timeline is not told. */
-  #visibilityBefore(section: ParsedSection): Visibility {
-    if (this.row.isComplete || !section.isStateAfter) return this.row.historyVisibility;
-    if (section.timeline.some(({ type }) => type === "m.room.history_visibility")) return Visibility.unknown;
-    const stated = section.state.find(({ type }) => type === "m.room.history_visibility");
-    return stated === undefined ? Visibility.shared : visibilityOf(stated.content.history_visibility);
+  /** In force before the first event of the timeline. With `state_after` the value before a change is not always told. */
+  #visibilityBefore({ section, isBaseline }: SectionFold): Visibility {
+    const stated = section.state.findLast(isVisibilityEvent);
+    const statedValue = stated && visibilityOf(stated.content.history_visibility);
+    const known = isBaseline ? Visibility.shared : this.row.historyVisibility;
+    if (!section.isStateAfter) return statedValue ?? known;
+    const isChangedInside = section.timeline.some(isVisibilityEvent);
+    if (isBaseline && !isChangedInside) return statedValue ?? known;
+    if (isBaseline) return isCreation(section.timeline[0]) ? known : Visibility.unknown;
+    const isToldWhen = stated === undefined || this.#isCurrent(stated) || (isChangedInside && !section.limited);
+    return isToldWhen ? known : Visibility.unknown;
   }
 
-  #store(
-    event: ParsedEvent,
-    place: Placement["places"][number],
-    visibility: Visibility,
-    fold: SectionFold,
-  ): { nid: EventNid; isNew: boolean } {
-    const known = this.#known.get(event.eventId);
+  #isCurrent({ type, stateKey = "", eventId }: ParsedEvent): boolean {
+    const nid = this.events.nidOf(eventId);
+    return nid !== undefined && this.currentState(type, stateKey) === nid;
+  }
+
+  #store(event: ParsedEvent, place: Place | undefined, visibility: Visibility, fold: SectionFold): EventNid {
+    const known = this.events.nidOf(event.eventId);
+    const nid = known ?? this.#numbers.eventNid();
     const chunk = place?.chunk === "new" ? fold.newChunk : place?.chunk;
-    const nid = known?.nid ?? this.#numbers.eventNid();
     const { batch } = fold;
     if (place !== undefined && chunk !== undefined) {
-      const { orderKey } = place;
-      if (known !== undefined) this.writes.placed.push({ nid, orderKey, chunk, visibility, batch });
-      this.#known.set(event.eventId, {
-        nid,
-        landmark: { orderKey, chunk, previous: place.previous, next: place.next },
-      });
-      this.#placed.push(orderKey);
-      this.#moveEnds(event, orderKey, chunk, place.isAtEnd, fold);
+      if (known !== undefined) {
+        this.writes.placed.push({ nid, orderKey: place.orderKey, chunk, visibility, batch });
+      }
+      this.#notePlace(event, nid, place, chunk, fold);
     } else if (known === undefined) {
-      this.#known.set(event.eventId, { nid, landmark: undefined });
+      this.events.add(event.eventId, nid, undefined);
     }
-    if (known === undefined)
+    if (known === undefined) {
       this.writes.events.push({ nid, event, orderKey: place?.orderKey, chunk, visibility, batch });
-    return { nid, isNew: known === undefined };
+    }
+    return nid;
   }
 
-  #moveEnds(event: ParsedEvent, orderKey: number, chunk: ChunkNid, isAtEnd: boolean, fold: SectionFold): void {
-    const { firstOrderKey, lastOrderKey } = this.row;
+  #notePlace(event: ParsedEvent, nid: EventNid, place: Place, chunk: ChunkNid, fold: SectionFold): void {
+    const { orderKey, previous, next, isAtEnd } = place;
+    // `continues` keeps later sections of this draft from closing a hole before a chunk that is not stored yet.
+    const attestedFor = this.#attestedFor.get(chunk);
+    const landmark = { orderKey, chunk, previous, next, attestedFor, continues: true };
+    this.events.add(event.eventId, nid, landmark);
     if (isAtEnd) {
       fold.appended = event;
-      fold.flags |= ChangeFlag.activity;
       if (isBumpType(event.type)) fold.bumped = event;
     } else {
-      fold.flags |= ChangeFlag.history;
+      fold.hasHistory = true;
     }
+    const { firstOrderKey, lastOrderKey } = this.row;
     this.row = {
       ...this.row,
       firstOrderKey: Math.min(firstOrderKey ?? orderKey, orderKey),
@@ -261,48 +248,37 @@ export class RoomDraft {
     };
   }
 
-  #summarise({ summary }: ParsedSection, fold: SectionFold): void {
+  #summarise({ section: { summary } }: SectionFold): void {
     if (summary === undefined) return;
     const joinedCount = summary.joinedCount ?? this.row.joinedCount;
     const invitedCount = summary.invitedCount ?? this.row.invitedCount;
-    if (joinedCount === this.row.joinedCount && invitedCount === this.row.invitedCount) return;
     this.row = { ...this.row, joinedCount, invitedCount };
-    fold.flags |= ChangeFlag.columns;
   }
 
-  /** A room that is learnt whole is as old as its last event; one that goes on comes first. */
-  #order(section: ParsedSection, source: Source, fold: SectionFold): void {
-    const atTime = (event: ParsedEvent): OrderMark => ({
-      batch: undefined,
-      us: Math.max(0, Math.min(event.originServerTsMs * 1000, source.nowUs)),
-    });
-    const isLive = !fold.isBaseline;
-    if (fold.appended !== undefined) {
-      this.activity = isLive ? { batch: fold.batch, us: 0 } : atTime(fold.appended);
-    }
-    if (fold.bumped !== undefined) {
-      this.bump = isLive ? { batch: fold.batch, us: 0 } : atTime(fold.bumped);
-      fold.flags |= ChangeFlag.bump;
-    } else if (fold.isBaseline && this.bump === undefined) {
-      const oldest = section.timeline[0];
-      if (oldest !== undefined) this.bump = atTime(oldest);
-    }
-    if (fold.isBaseline && fold.flags !== 0) fold.flags |= ChangeFlag.columns | ChangeFlag.history;
+  /** What the section as a whole says of the room: complete, encrypted, to be set aside. */
+  #judge({ section, hasCreate }: SectionFold): void {
+    const isWhole = section.kind === "join" && hasCreate;
+    const quarantined = section.fault ?? (isWhole ? undefined : this.row.quarantined);
+    this.row = {
+      ...this.row,
+      isComplete: this.row.isComplete || isWhole,
+      isEncrypted: this.row.isEncrypted || section.isEncrypted,
+      quarantined,
+    };
   }
-}
 
-/** What one section has changed so far. */
-class SectionFold {
-  readonly batch: number;
-  readonly isBaseline: boolean;
-  readonly state = new Map<string, StateChange>();
-  flags = 0;
-  newChunk: ChunkNid | undefined;
-  appended: ParsedEvent | undefined;
-  bumped: ParsedEvent | undefined;
-
-  constructor(batch: number, isBaseline: boolean) {
-    this.batch = batch;
-    this.isBaseline = isBaseline;
+  #order(fold: SectionFold): void {
+    const { appended, bumped, isLive, batch, section, source } = fold;
+    const mark = (event: ParsedEvent, drafted: OrderMark | undefined, stored: number) =>
+      isLive ? liveMark(batch) : timeMark(event, { drafted, stored }, source.nowUs);
+    const { end } = this.before;
+    if (appended !== undefined) this.activity = mark(appended, this.activity, end.activity);
+    const [oldest] = section.timeline;
+    if (bumped !== undefined) this.bump = mark(bumped, this.bump, end.bump);
+    else if (fold.isBaseline && oldest !== undefined) this.bump = mark(oldest, this.bump, end.bump);
   }
 }
+
+/** Somebody who ignores others attests for nobody but themselves. */
+const attestedBy = ({ ignoresSomebody, userNid }: Source): UserNid | undefined =>
+  ignoresSomebody ? userNid : undefined;

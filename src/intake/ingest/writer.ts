@@ -1,12 +1,10 @@
-import type { ChunkNid, EventNid } from "../../model/ids.ts";
-import type { StreamPosition } from "../../model/stream-position.ts";
+import { BEFORE_ALL, type StreamPosition } from "../../model/stream-position.ts";
 import type { Database } from "../../store/database.ts";
-import { DataError } from "../../store/database-errors.ts";
-import { NumberBlocks } from "../../store/number-blocks.ts";
+import { DatabaseUnavailableError, DataError } from "../../store/database-errors.ts";
 import { quarantineRoom } from "../../store/quarantine.ts";
+import { LaneNumbers } from "./lane-numbers.ts";
 import type { ResponsePart } from "./part.ts";
-import type { Numbers } from "./room-draft.ts";
-import { numbersNeeded, type StoredParts, storeParts } from "./store-parts.ts";
+import { type StoredParts, storeParts } from "./store-parts.ts";
 
 /**
  * Events in one grouped transaction at most. More: one slow group holds up what comes after it. Fewer: at high rates each
@@ -40,15 +38,19 @@ interface Waiting {
 export class Writer {
   readonly #deps: WriterDeps;
   readonly #queue: Waiting[] = [];
-  readonly #live: LaneNumbers;
-  readonly #bulk: LaneNumbers;
+  readonly #numbers: Readonly<Record<WriteLane, LaneNumbers>>;
+  #position: StreamPosition = BEFORE_ALL;
   #isDraining = false;
   #bulkTail: Promise<unknown> = Promise.resolve();
 
   constructor(deps: WriterDeps) {
     this.#deps = deps;
-    this.#live = new LaneNumbers(deps.db);
-    this.#bulk = new LaneNumbers(deps.db);
+    this.#numbers = { live: new LaneNumbers(deps.db), bulk: new LaneNumbers(deps.db) };
+  }
+
+  /** Everything at or below it is stored. */
+  get position(): StreamPosition {
+    return this.#position;
   }
 
   /** Stores a whole small response, or the end of a long one, durably. */
@@ -68,18 +70,7 @@ export class Writer {
 
   async #drain(): Promise<void> {
     this.#isDraining = true;
-    while (this.#queue.length > 0) {
-      const group = this.#takeGroup();
-      try {
-        await this.#store(
-          "live",
-          group.map(({ part }) => part),
-        );
-        for (const { resolve } of group) resolve();
-      } catch {
-        await this.#repeatOneByOne(group);
-      }
-    }
+    while (this.#queue.length > 0) await this.#storeGroup(this.#takeGroup());
     this.#isDraining = false;
   }
 
@@ -94,10 +85,18 @@ export class Writer {
     return this.#queue.splice(0, count);
   }
 
-  /** A group that failed is repeated member by member, so that one bad response fails alone. */
-  async #repeatOneByOne(group: readonly Waiting[]): Promise<void> {
-    for (const { part, resolve, reject } of group) {
-      await this.#storeRobustly("live", part).then(resolve, reject);
+  /** A group that failed is repeated member by member, so that one bad response fails alone. Never rejects. */
+  async #storeGroup(group: readonly Waiting[]): Promise<void> {
+    try {
+      await this.#store(
+        "live",
+        group.map(({ part }) => part),
+      );
+      for (const { resolve } of group) resolve();
+    } catch (error) {
+      // What was stored perhaps must not be stored again: where the stream stands is looked up first.
+      if (error instanceof DatabaseUnavailableError) for (const { reject } of group) reject(error);
+      else for (const { part, resolve, reject } of group) await this.#storeRobustly("live", part).then(resolve, reject);
     }
   }
 
@@ -121,48 +120,19 @@ export class Writer {
   }
 
   async #store(lane: WriteLane, parts: readonly ResponsePart[]): Promise<void> {
-    const numbers = lane === "live" ? this.#live : this.#bulk;
+    const { db, onLock, onStored, onPosition } = this.#deps;
+    const numbers = this.#numbers[lane];
     const startedMs = performance.now();
-    const stored = await this.#deps.db.transaction(
+    const stored = await db.transaction(
       async (tx) => {
+        // Inside, so that a transaction that is run again has numbers again.
         await numbers.ensure(parts);
-        return await storeParts(tx, parts, { numbers, onLock: this.#deps.onLock });
+        return await storeParts(tx, parts, { numbers, onLock });
       },
       { lane, durable: lane === "live" },
     );
-    this.#deps.onStored(lane, stored, (performance.now() - startedMs) / 1000);
-    if (stored.position !== undefined) this.#deps.onPosition(stored.position);
-  }
-}
-
-/** Numbers of one lane: a lane runs one transaction at a time, so that what it reserved nobody else takes. */
-class LaneNumbers implements Numbers {
-  readonly #batches: NumberBlocks;
-  readonly #events: NumberBlocks;
-  readonly #chunks: NumberBlocks;
-
-  constructor(db: Database) {
-    this.#batches = new NumberBlocks(db, "batch_ids");
-    this.#events = new NumberBlocks(db, "event_nids");
-    this.#chunks = new NumberBlocks(db, "chunk_nids");
-  }
-
-  async ensure(parts: readonly ResponsePart[]): Promise<void> {
-    const needed = numbersNeeded(parts);
-    await this.#batches.ensure(needed.batches);
-    await this.#events.ensure(needed.events);
-    await this.#chunks.ensure(needed.chunks);
-  }
-
-  batch(): number {
-    return this.#batches.take();
-  }
-
-  eventNid(): EventNid {
-    return this.#events.take() as EventNid;
-  }
-
-  chunkNid(): ChunkNid {
-    return this.#chunks.take() as ChunkNid;
+    if (stored.head > this.#position) this.#position = stored.head;
+    onStored(lane, stored, (performance.now() - startedMs) / 1000);
+    if (stored.position !== undefined) onPosition(stored.position);
   }
 }

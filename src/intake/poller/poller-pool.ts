@@ -6,18 +6,19 @@ import {
   claimDevices,
   DEVICES_CHANNEL,
   LEASE_SECONDS,
+  type RenewedLease,
   refuseToken,
   releaseAll,
   releaseDevice,
   renewLeases,
 } from "../../store/devices.ts";
 import { ignoresSomebody } from "../ingest/personal-facts.ts";
-import { Poller, type PollerDeps, type StopReason } from "./poller.ts";
+import { Poller, type PollerDeps, type PollerEnd } from "./poller.ts";
 
 /** Leases are renewed three times in their life, so that one lost renewal costs nothing. */
 const RENEW_EVERY_MS = (LEASE_SECONDS * 1000) / 3;
 
-/** Devices taken over in one statement at most; the rest follows with the next. */
+/** Devices taken over in one turn at most; the rest follows with the next. More: a start asks the homeserver for all at once. */
 const CLAIM_LIMIT = 500;
 
 export interface PoolDeps {
@@ -25,11 +26,12 @@ export interface PoolDeps {
   /** This process, by the key of its session lock. */
   readonly owner: number;
   readonly idleAfterMs: number;
+  /** Throws when the token was sealed with a secret that is not known. */
   readonly openToken: (sealed: Buffer) => string;
   /** What a poller of this device gets; its own log fields for one. */
   readonly pollerDeps: (device: ClaimedDevice) => PollerDeps;
   readonly onRunning: (pollers: number) => void;
-  readonly onStopped: (device: ClaimedDevice, reason: StopReason | Error) => void;
+  readonly onStopped: (device: ClaimedDevice, reason: PollerEnd["reason"] | Error) => void;
   /** A statement of the pool failed; it is repeated with the next turn. */
   readonly onError: (error: Error) => void;
 }
@@ -38,16 +40,17 @@ interface Running {
   readonly device: ClaimedDevice;
   readonly poller: Poller;
   readonly stop: AbortController;
-  readonly done: Promise<void>;
-  tokenHash: Buffer;
 }
 
 /** The pollers of this process: those devices that are wanted and that no other living process polls. */
 export class PollerPool {
   readonly #deps: PoolDeps;
   readonly #running = new Map<DeviceNid, Running>();
+  /** Pollers until their devices are given back. */
+  readonly #pending = new Set<Promise<void>>();
   /** Claims and renewals run one after the other, so that a device is not started twice. */
   #turn: Promise<void> = Promise.resolve();
+  #isStopping = false;
 
   constructor(deps: PoolDeps) {
     this.#deps = deps;
@@ -63,77 +66,106 @@ export class PollerPool {
     try {
       while (!signal.aborted) {
         await this.#enqueue(async () => {
-          await this.#renew();
+          await this.#renew(undefined);
           await this.#claim(undefined);
         });
         await pause(RENEW_EVERY_MS, signal);
       }
     } finally {
+      this.#isStopping = true;
       await listening[Symbol.asyncDispose]();
       await this.#turn;
       for (const { stop } of this.#running.values()) stop.abort();
-      await Promise.all([...this.#running.values()].map(({ done }) => done));
+      await Promise.all(this.#pending);
       await releaseAll(this.#deps.db, this.#deps.owner).catch((error: Error) => this.#deps.onError(error));
     }
   }
 
+  /** A client of the device is here: with a new token perhaps, or to find it without a poller. */
   #wanted(device: DeviceNid): void {
-    const isRunning = this.#running.has(device);
-    void this.#enqueue(() => (isRunning ? this.#renew() : this.#claim(device)));
+    if (!Number.isSafeInteger(device)) return;
+    void this.#enqueue(() => (this.#running.has(device) ? this.#renew(device) : this.#claim(device)));
   }
 
   #enqueue(work: () => Promise<void>): Promise<void> {
-    this.#turn = this.#turn.then(work).catch((error: Error) => this.#deps.onError(error));
+    this.#turn = this.#turn
+      .then(() => (this.#isStopping ? undefined : work()))
+      .catch((error: Error) => this.#deps.onError(error));
     return this.#turn;
   }
 
   async #claim(device: DeviceNid | undefined): Promise<void> {
     const { db, owner, idleAfterMs } = this.#deps;
-    const claimed = await claimDevices(db, owner, { idleAfterMs, device, limit: CLAIM_LIMIT });
-    for (const claim of claimed) this.#start(claim);
+    for (const claim of await claimDevices(db, owner, { idleAfterMs, device, limit: CLAIM_LIMIT })) {
+      const text = this.#open(claim.sealedToken);
+      if (text instanceof Error) await this.#giveBack(claim, text);
+      else this.#start(claim, text);
+    }
   }
 
-  #start(device: ClaimedDevice): void {
+  #open(sealed: Buffer): string | Error {
+    try {
+      return this.#deps.openToken(sealed);
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  /** A token that nobody can read is worth nothing; the device's client brings it again. */
+  async #giveBack(device: ClaimedDevice, error: Error): Promise<void> {
+    this.#deps.onStopped(device, error);
+    await refuseToken(this.#deps.db, device.deviceNid, device.tokenHash);
+    await releaseDevice(this.#deps.db, device);
+  }
+
+  #start(device: ClaimedDevice, text: string): void {
     // A claim on a device that runs here comes after its lease had run out unnoticed: the old poller is fenced off already.
     this.#running.get(device.deviceNid)?.stop.abort();
     const stop = new AbortController();
     const ignores = device.ignoredUserList && ignoresSomebody(device.ignoredUserList);
-    const token = this.#deps.openToken(device.sealedToken);
-    const poller = new Poller(device, token, ignores, this.#deps.pollerDeps(device));
-    const done = poller.run(stop.signal).then(
-      (reason) => this.#ended(device, reason),
-      (error: Error) => this.#ended(device, error),
-    );
-    this.#running.set(device.deviceNid, { device, poller, stop, done, tokenHash: device.tokenHash });
+    const poller = new Poller(device, { text, hash: device.tokenHash }, ignores, this.#deps.pollerDeps(device));
+    this.#running.set(device.deviceNid, { device, poller, stop });
     this.#deps.onRunning(this.#running.size);
+    const done = poller
+      .run(stop.signal)
+      .catch((error: Error) => error)
+      .then((end) => this.#ended(device, end))
+      .catch((error: Error) => this.#deps.onError(error));
+    this.#pending.add(done);
+    void done.finally(() => this.#pending.delete(done));
   }
 
-  async #ended(device: ClaimedDevice, reason: StopReason | Error): Promise<void> {
-    const running = this.#running.get(device.deviceNid);
-    if (running?.device === device) this.#running.delete(device.deviceNid);
-    this.#deps.onRunning(this.#running.size);
-    this.#deps.onStopped(device, reason);
-    try {
-      if (reason === "token-refused")
-        await refuseToken(this.#deps.db, device.deviceNid, running?.tokenHash ?? device.tokenHash);
-      await releaseDevice(this.#deps.db, device);
-    } catch (error) {
-      this.#deps.onError(error as Error);
-    }
+  async #ended(device: ClaimedDevice, end: PollerEnd | Error): Promise<void> {
+    const { db, onRunning, onStopped } = this.#deps;
+    if (this.#running.get(device.deviceNid)?.device === device) this.#running.delete(device.deviceNid);
+    onRunning(this.#running.size);
+    onStopped(device, end instanceof Error ? end : end.reason);
+    const isRefused = !(end instanceof Error) && end.reason === "token-refused";
+    if (isRefused) await refuseToken(db, device.deviceNid, end.token.hash);
+    await releaseDevice(db, device);
+    // It may be ours again: its stream had gone on with a commit whose success was not heard of, or it has another token.
+    if (isRefused || (!(end instanceof Error) && end.reason === "lost-claim")) this.#wanted(device.deviceNid);
   }
 
-  /** Keeps what is ours, stops what is idle or lost, and passes new tokens on. */
-  async #renew(): Promise<void> {
+  /** Keeps what is ours, stops what is idle or lost, and passes new tokens on: of one device, or of all. */
+  async #renew(device: DeviceNid | undefined): Promise<void> {
     const { db, owner, idleAfterMs } = this.#deps;
-    const leases = new Map((await renewLeases(db, owner, idleAfterMs)).map((lease) => [lease.deviceNid, lease]));
+    const renewed = await renewLeases(db, owner, { idleAfterMs, device });
+    const leases = new Map(renewed.map((lease) => [lease.deviceNid, lease]));
     for (const [deviceNid, running] of this.#running) {
+      if (device !== undefined && deviceNid !== device) continue;
       const lease = leases.get(deviceNid);
-      if (lease === undefined || lease.epoch !== running.device.epoch || lease.isIdle) {
-        running.stop.abort();
-      } else if (lease.sealedToken && lease.tokenHash && !lease.tokenHash.equals(running.tokenHash)) {
-        running.tokenHash = lease.tokenHash;
-        running.poller.useToken(this.#deps.openToken(lease.sealedToken));
-      }
+      if (lease === undefined || lease.epoch !== running.device.epoch || lease.isIdle) running.stop.abort();
+      else this.#passOn(lease, running.poller);
     }
+    // A claim whose answer was lost has no poller: without this it would be renewed for ever.
+    for (const lease of renewed) if (!this.#running.has(lease.deviceNid)) await releaseDevice(db, lease);
+  }
+
+  #passOn({ sealedToken, tokenHash }: RenewedLease, poller: Poller): void {
+    if (sealedToken === undefined || tokenHash === undefined || tokenHash.equals(poller.token.hash)) return;
+    const text = this.#open(sealedToken);
+    if (text instanceof Error) this.#deps.onError(text);
+    else poller.useToken({ text, hash: tokenHash });
   }
 }

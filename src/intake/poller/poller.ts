@@ -1,9 +1,9 @@
-import { UpstreamError } from "../../model/upstream-error.ts";
-import type { Clock } from "../../lib/clock.ts";
-import { microseconds } from "../../lib/clock.ts";
+import { type Clock, microseconds } from "../../lib/clock.ts";
 import { JsonLimitError, JsonSyntaxError } from "../../lib/json-errors.ts";
 import { pause } from "../../lib/pause.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
 import type { Forwarded, UpstreamFault } from "../../model/upstream.ts";
+import { UpstreamError } from "../../model/upstream-error.ts";
 import { FencedError } from "../../store/device-stream.ts";
 import type { ClaimedDevice } from "../../store/devices.ts";
 import { type IntakeEvents, MalformedResponseError, type PartStore, ResponseIntake } from "./response-intake.ts";
@@ -44,33 +44,49 @@ export interface PollerEvents extends IntakeEvents {
   onFailed(fault: UpstreamFault | Error, verdict: Verdict): void;
 }
 
-export type StopReason = "shutdown" | "token-refused" | "lost-claim";
+/** An access token of the device. */
+export interface PollToken {
+  readonly text: string;
+  /** Tells tokens apart in the store. */
+  readonly hash: Buffer;
+}
+
+export type PollerEnd =
+  | { readonly reason: "shutdown" | "lost-claim" }
+  | { readonly reason: "token-refused"; readonly token: PollToken };
 
 /** One device's v2 stream: polls until it is stopped, and never asks for more before what came is stored. */
 export class Poller {
   readonly #device: ClaimedDevice;
   readonly #deps: PollerDeps;
-  #token: string;
+  #token: PollToken;
   #since: string | undefined;
   #ignoresSomebody: boolean | undefined;
   #isCatchUp = true;
 
-  constructor(device: ClaimedDevice, token: string, ignoresSomebody: boolean | undefined, deps: PollerDeps) {
+  /** `ignoresSomebody`: as the stored account data says; undefined: it says nothing. */
+  constructor(device: ClaimedDevice, token: PollToken, ignoresSomebody: boolean | undefined, deps: PollerDeps) {
     this.#device = device;
     this.#deps = deps;
     this.#token = token;
     this.#since = device.since;
-    this.#ignoresSomebody = device.since === undefined ? undefined : (ignoresSomebody ?? false);
+    this.#ignoresSomebody = ignoresSomebody ?? (device.since === undefined ? undefined : false);
+  }
+
+  /** The token that the next poll is sent with. */
+  get token(): PollToken {
+    return this.#token;
   }
 
   /** The device's client has a new access token. */
-  useToken(token: string): void {
+  useToken(token: PollToken): void {
     this.#token = token;
   }
 
-  async run(signal: AbortSignal): Promise<StopReason> {
+  async run(signal: AbortSignal): Promise<PollerEnd> {
     let failures = 0;
     while (!signal.aborted) {
+      const token = this.#token;
       try {
         await (this.#since === undefined ? this.#deps.admit(() => this.#poll(signal), signal) : this.#poll(signal));
         failures = 0;
@@ -78,43 +94,56 @@ export class Poller {
         if (signal.aborted) break;
         failures += 1;
         const verdict = this.#verdictOf(error, failures);
-        if (verdict.next === "stop") return verdict.reason;
-        await pause(verdict.afterMs, signal);
+        if (verdict.next === "again") await pause(verdict.afterMs, signal);
+        else if (verdict.reason === "lost-claim") return { reason: "lost-claim" };
+        // A client may have brought a new token while the old one was refused.
+        else if (token === this.#token) return { reason: "token-refused", token };
       }
     }
-    return "shutdown";
+    return { reason: "shutdown" };
   }
 
   async #poll(signal: AbortSignal): Promise<void> {
-    const { upstream, store, clock, filter, events } = this.#deps;
-    const { userNid, userId, deviceNid, forwardedFor, userAgent } = this.#device;
+    const { clock, events, store } = this.#deps;
     const startedMs = clock.nowMs();
-    const body = await upstream.syncV2({
-      token: this.#token,
+    const intake = new ResponseIntake(this.#context(), store, events);
+    try {
+      for await (const chunk of await this.#ask(signal)) await intake.write(chunk);
+      const taken = await intake.end();
+      this.#since = taken.nextBatch;
+      this.#ignoresSomebody = taken.ignoresSomebody;
+      this.#isCatchUp = false;
+      events.onPolled({ seconds: (clock.nowMs() - startedMs) / 1000, bytes: taken.bytes, isEmpty: taken.isEmpty });
+    } finally {
+      await intake.settle();
+    }
+  }
+
+  /** What the response can know is fixed before it is asked for. */
+  #context() {
+    const { userNid, userId, deviceNid, head } = this.#device;
+    const { clock, store } = this.#deps;
+    const storedBefore = Math.max(head, store.position) as StreamPosition;
+    const poll = this.#since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
+    return {
+      claim: this.#device,
+      source: { userNid, userId, deviceNid, poll, storedBefore },
+      ignoresSomebody: this.#ignoresSomebody,
+      since: this.#since,
+      nowUs: () => microseconds(clock),
+    } as const;
+  }
+
+  #ask(signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
+    const { forwardedFor, userAgent } = this.#device;
+    return this.#deps.upstream.syncV2({
+      token: this.#token.text,
       since: this.#since,
       timeoutMs: this.#isCatchUp ? 0 : POLL_TIMEOUT_MS,
-      filter,
+      filter: this.#deps.filter,
       forwarded: { xForwardedFor: forwardedFor, userAgent },
       signal,
     });
-    const intake = new ResponseIntake(
-      {
-        claim: this.#device,
-        source: { userNid, userId, deviceNid },
-        ignoresSomebody: this.#ignoresSomebody,
-        since: this.#since,
-        isCatchUp: this.#isCatchUp,
-        nowUs: () => microseconds(clock),
-      },
-      store,
-      events,
-    );
-    for await (const chunk of body) await intake.write(chunk);
-    const taken = await intake.end();
-    this.#since = taken.nextBatch;
-    this.#ignoresSomebody = taken.ignoresSomebody;
-    this.#isCatchUp = false;
-    events.onPolled({ seconds: (clock.nowMs() - startedMs) / 1000, bytes: taken.bytes, isEmpty: taken.isEmpty });
   }
 
   #verdictOf(error: unknown, failures: number): Verdict {
@@ -122,7 +151,7 @@ export class Poller {
     const verdict: Verdict =
       error instanceof FencedError
         ? { next: "stop", reason: "lost-claim" }
-        : verdictOf(fault instanceof Error ? { kind: "unreachable" } : fault, failures, this.#deps.random());
+        : verdictOf(fault instanceof Error ? { kind: "own" } : fault, failures, this.#deps.random());
     this.#deps.events.onFailed(fault, verdict);
     return verdict;
   }

@@ -1,10 +1,11 @@
+import type { StreamPosition } from "../../model/stream-position.ts";
 import type { DeviceClaim } from "../../store/device-stream.ts";
-import type { ResponseEnd, ResponsePart } from "../ingest/part.ts";
-import { ignoresSomebody } from "../ingest/personal-facts.ts";
-import type { Source } from "../ingest/room-draft.ts";
+import type { ResponsePart } from "../ingest/part.ts";
+import { ignoringIn } from "../ingest/personal-facts.ts";
+import type { Source } from "../ingest/source.ts";
 import type { BadEvent } from "../response/parse-event.ts";
 import { type ParsedSection, parseSection } from "../response/parsed-section.ts";
-import { ResponseReader } from "../response/response-reader.ts";
+import { ResponseReader, type ResponseRest } from "../response/response-reader.ts";
 
 /**
  * A part of a long response is stored when it holds this much. Larger: more memory, and a longer transaction. Smaller: more
@@ -14,6 +15,8 @@ const PART_EVENTS = 1_000;
 const PART_BYTES = 1024 * 1024;
 
 export interface PartStore {
+  /** Everything at or below it is stored. */
+  readonly position: StreamPosition;
   live(part: ResponsePart): Promise<void>;
   bulk(part: ResponsePart): Promise<void>;
 }
@@ -30,7 +33,7 @@ export class MalformedResponseError extends Error {
 /** What a whole stored response leaves for the next poll. */
 export interface TakenIn {
   readonly nextBatch: string;
-  readonly ignoresSomebody: boolean | undefined;
+  readonly ignoresSomebody: boolean;
   readonly bytes: number;
   /** Nothing was in it but where the stream goes on. */
   readonly isEmpty: boolean;
@@ -39,10 +42,9 @@ export interface TakenIn {
 export interface ResponseContext {
   readonly claim: DeviceClaim;
   readonly source: Omit<Source, "ignoresSomebody" | "nowUs">;
-  /** undefined: nothing is known yet; then the stream attests for its user alone. */
+  /** undefined: nothing is known yet; until it is the stream attests for its user alone. */
   readonly ignoresSomebody: boolean | undefined;
   readonly since: string | undefined;
-  readonly isCatchUp: boolean;
   readonly nowUs: () => number;
 }
 
@@ -56,18 +58,17 @@ export class ResponseIntake {
   readonly #events: IntakeEvents;
   readonly #reader: ResponseReader;
   #sections: ParsedSection[] = [];
+  /** Rooms count as an event, since one may come without any. */
   #pendingEvents = 0;
   #pendingBytes = 0;
   #bytes = 0;
   #hasStoredParts = false;
-  #ignoresSomebody: boolean | undefined;
   #inFlight: Promise<void> = Promise.resolve();
 
   constructor(context: ResponseContext, store: PartStore, events: IntakeEvents) {
     this.#context = context;
     this.#store = store;
     this.#events = events;
-    this.#ignoresSomebody = context.ignoresSomebody;
     this.#reader = new ResponseReader({
       onRoom: (section) => this.#add(parseSection(section, (bad) => this.#onBadEvent(section.roomId, bad))),
       onSetAside: (what, where, reason) => events.onSetAside(what, where, reason),
@@ -83,38 +84,41 @@ export class ResponseIntake {
 
   /** Stores the rest and moves the stream on. */
   async end(): Promise<TakenIn> {
+    const receivedUs = this.#context.nowUs();
     this.#reader.end();
     const { rest } = this.#reader;
     const { nextBatch } = rest;
     if (nextBatch === undefined) throw new MalformedResponseError("the response has no next_batch");
-    this.#readIgnored();
     if (this.#hasStoredParts) await this.#flush();
     await this.#inFlight;
-    const { since, isCatchUp } = this.#context;
-    const end: ResponseEnd = { rest, since: { from: since, to: nextBatch }, isCatchUp };
-    const part = this.#part(end);
-    await this.#store.live({ ...part, token: nextBatch });
-    const isEmpty = !this.#hasStoredParts && part.sections.length === 0 && rest.toDevice.length === 0;
-    return { nextBatch, ignoresSomebody: this.#ignoresSomebody ?? false, bytes: this.#bytes, isEmpty };
+    const ignoresSomebody = this.#ignoresSomebody() ?? false;
+    const isEmpty = !this.#hasStoredParts && this.#sections.length === 0 && isRestEmpty(rest);
+    const end = { rest, since: { from: this.#context.since, to: nextBatch } };
+    await this.#store.live({ ...this.#part(ignoresSomebody), token: nextBatch, end, receivedUs });
+    return { nextBatch, ignoresSomebody, bytes: this.#bytes, isEmpty };
+  }
+
+  /** Waits for what is being stored, so that nothing of this response is stored after the next one was asked for. */
+  async settle(): Promise<void> {
+    await this.#inFlight.catch(() => undefined);
   }
 
   #add(section: ParsedSection): void {
     this.#sections.push(section);
-    for (const { body } of section.timeline) this.#pendingBytes += body.length;
-    for (const { body } of section.state) this.#pendingBytes += body.length;
-    this.#pendingEvents += section.timeline.length + section.state.length;
+    this.#pendingBytes += section.bytes;
+    this.#pendingEvents += 1 + section.timeline.length + section.state.length;
   }
 
-  #readIgnored(): void {
-    const list = this.#reader.rest.accountData.findLast((event) => event.includes("m.ignored_user_list"));
-    if (list !== undefined) this.#ignoresSomebody = ignoresSomebody(list);
+  /** Whom the user ignores, as far as it can be told: account data may still come. */
+  #ignoresSomebody(): boolean | undefined {
+    const { accountData, isAccountDataWhole } = this.#reader.rest;
+    return ignoringIn(accountData) ?? this.#context.ignoresSomebody ?? (isAccountDataWhole ? false : undefined);
   }
 
   /** One part is being stored while the next is read. */
   async #flush(): Promise<void> {
     if (this.#sections.length === 0) return;
-    this.#readIgnored();
-    const part = this.#part(undefined);
+    const part = this.#part(this.#ignoresSomebody() ?? true);
     this.#hasStoredParts = true;
     await this.#inFlight;
     this.#inFlight = this.#store.bulk(part);
@@ -122,20 +126,19 @@ export class ResponseIntake {
     this.#inFlight.catch(() => undefined);
   }
 
-  #part(end: ResponseEnd | undefined): ResponsePart {
+  #part(ignoresSomebody: boolean): ResponsePart {
     const sections = this.#sections;
     this.#sections = [];
     this.#pendingEvents = 0;
     this.#pendingBytes = 0;
     const { claim, source, nowUs } = this.#context;
-    const now = nowUs();
     return {
       claim,
-      source: { ...source, ignoresSomebody: this.#ignoresSomebody ?? true, nowUs: now },
+      source: { ...source, ignoresSomebody, nowUs: nowUs() },
       sections,
       token: this.#reader.rest.nextBatch,
-      end,
-      receivedUs: end === undefined ? undefined : now,
+      end: undefined,
+      receivedUs: undefined,
     };
   }
 
@@ -143,3 +146,7 @@ export class ResponseIntake {
     this.#events.onSetAside("event", `${roomId} ${bad.type ?? ""}`.trimEnd(), bad.bad);
   }
 }
+
+/** Key counts come with every response. */
+const isRestEmpty = ({ accountData, toDevice, deviceLists }: ResponseRest): boolean =>
+  accountData.length + toDevice.length + deviceLists.changed.length + deviceLists.left.length === 0;

@@ -1,7 +1,8 @@
 import { membersOf, withoutMembers } from "../../lib/json-members.ts";
+import { isJsonObject, isStorableText, type JsonObject, parseJson, textAt } from "../../lib/json-value.ts";
 import { type EventId, isEventId, isUserId, type UserId } from "../../model/ids.ts";
 import type { EventToStore } from "../../model/room-facts.ts";
-import { isObject, isStorableText, type JsonObject, parseJson, stringAt } from "./json-value.ts";
+import { MAX_TYPE_BYTES } from "./section-values.ts";
 
 /** An event of a v2 response, checked. */
 export interface ParsedEvent extends EventToStore {
@@ -13,14 +14,12 @@ export interface ParsedEvent extends EventToStore {
 /** Why an event cannot be stored. It is set aside and counted. */
 export interface BadEvent {
   readonly bad: string;
-  /** The type, where it can be told: state that cannot be stored sets its room aside. */
+  /** The type, where it can be told. */
   readonly type: string | undefined;
   readonly isState: boolean;
-  readonly stateKey: string | undefined;
 }
 
-/** Types longer than this cannot be valid: the specification limits a type to 255 bytes. */
-const MAX_TYPE_BYTES = 255;
+export const ENCRYPTION = "m.room.encryption";
 
 /** `unsigned` members that are the same for every reader; all others are personal or relative to when they were sent. */
 const SHARED_UNSIGNED: ReadonlySet<string> = new Set([
@@ -49,49 +48,47 @@ const NOT_SERVED: ReadonlySet<string> = new Set([
   "origin",
 ]);
 
-/** Reads one raw event of a timeline or of state. */
+/** Reads one raw event of a timeline or of state. What is odd but can be stored and served is kept byte for byte. */
 export function parseEvent(raw: Buffer): ParsedEvent | BadEvent {
   const event = parseJson(raw);
-  if (!isObject(event)) return { bad: "not a JSON object", type: undefined, isState: false, stateKey: undefined };
+  if (!isJsonObject(event)) return { bad: "not a JSON object", type: undefined, isState: false };
   const reason = faultOf(event);
-  if (reason !== undefined) {
-    return {
-      bad: reason,
-      type: stringAt(event, "type"),
-      isState: Object.hasOwn(event, "state_key"),
-      stateKey: stringAt(event, "state_key"),
-    };
-  }
-  const unsigned = isObject(event.unsigned) ? event.unsigned : {};
+  if (reason !== undefined) return { bad: reason, type: textAt(event, "type"), isState: hasStateKey(event) };
+  const unsigned = isJsonObject(event.unsigned) ? event.unsigned : {};
+  const transactionId = textAt(unsigned, "transaction_id");
   return {
     eventId: event.event_id as EventId,
     type: event.type as string,
-    stateKey: stringAt(event, "state_key"),
+    stateKey: textAt(event, "state_key"),
     sender: event.sender as UserId,
-    originServerTsMs: event.origin_server_ts as number,
-    content: event.content as JsonObject,
-    body: withoutMembers(raw, (key) => NOT_SERVED.has(key)),
+    originServerTsMs: safeInteger(event.origin_server_ts as number),
+    content: isJsonObject(event.content) ? event.content : {},
+    body: withoutMembers(raw, (key) => NOT_SERVED.has(key) || (key === "state_key" && !hasStateKey(event))),
     unsigned: Object.keys(unsigned).some((key) => SHARED_UNSIGNED.has(key)) ? sharedUnsigned(raw) : undefined,
-    transactionId: stringAt(unsigned, "transaction_id"),
+    transactionId: transactionId !== undefined && isStorableText(transactionId) ? transactionId : undefined,
   };
 }
 
+/** `null` stands for a key that is not there: some servers write all members of an event. */
+const hasStateKey = (event: JsonObject): boolean => Object.hasOwn(event, "state_key") && event.state_key !== null;
+
 function faultOf(event: JsonObject): string | undefined {
-  const type = event.type;
-  if (typeof type !== "string" || type === "") return "type is not a text";
+  const { type, content, state_key: stateKey } = event;
+  if (typeof type !== "string") return "type is not a text";
   if (Buffer.byteLength(type) > MAX_TYPE_BYTES || !isStorableText(type)) return "type cannot be stored";
   if (!isEventId(event.event_id) || !isStorableText(event.event_id)) return "event_id is not an event id";
   if (!isUserId(event.sender) || !isStorableText(event.sender)) return "sender is not a user id";
-  if (!isObject(event.content)) return "content is not an object";
-  const ts = event.origin_server_ts;
-  if (typeof ts !== "number" || !Number.isSafeInteger(ts)) return "origin_server_ts is not a safe integer";
-  if (Object.hasOwn(event, "state_key")) {
-    const stateKey = event.state_key;
-    if (typeof stateKey !== "string" || !isStorableText(stateKey)) return "state_key is not a text";
-    if (Buffer.byteLength(stateKey) > MAX_TYPE_BYTES) return "state_key is too long";
-  }
-  return undefined;
+  // Encryption counts whatever it holds: clients that never saw it would send plain text.
+  if (!isJsonObject(content) && type !== ENCRYPTION) return "content is not an object";
+  if (typeof event.origin_server_ts !== "number") return "origin_server_ts is not a number";
+  if (!hasStateKey(event)) return undefined;
+  if (typeof stateKey !== "string" || !isStorableText(stateKey)) return "state_key is not a text";
+  return Buffer.byteLength(stateKey) > MAX_TYPE_BYTES ? "state_key is too long" : undefined;
 }
+
+/** Old room versions allow any number for a time; the body keeps it. */
+const safeInteger = (value: number): number =>
+  Math.trunc(Math.min(Number.MAX_SAFE_INTEGER, Math.max(Number.MIN_SAFE_INTEGER, value)));
 
 function sharedUnsigned(raw: Buffer): Buffer | undefined {
   // Of members with the same key the last one counts, as for JSON.parse.

@@ -1,12 +1,26 @@
+import { isUtf8 } from "node:buffer";
 import { JsonSplitter } from "../../lib/json-splitter.ts";
+import { isJsonObject, isStorableText, parseJson } from "../../lib/json-value.ts";
 import { isRoomId, type RoomId } from "../../model/ids.ts";
-import { countAt, isObject, isStorableText, parseJson, stringAt } from "./json-value.ts";
-import { emptySection, type RoomSection, type SectionKind } from "./room-section.ts";
+import { type AccountDataEvent, emptySection, type RoomSection, type SectionKind } from "./room-section.ts";
+import {
+  accountDataEvent,
+  countsOf,
+  isStorableUserId,
+  isToDeviceEvent,
+  summaryOf,
+  sumOfCounts,
+  threadCountsOf,
+  tokenOf,
+} from "./section-values.ts";
 
-/** What a v2 response says beside its rooms: raw JSON values, each once. */
+/** What a v2 response says beside its rooms. */
 export interface ResponseRest {
   nextBatch: string | undefined;
-  readonly accountData: Buffer[];
+  readonly accountData: AccountDataEvent[];
+  /** The whole `account_data` was read; false: there is none, or it may still come. */
+  isAccountDataWhole: boolean;
+  /** Raw JSON objects. */
   readonly toDevice: Buffer[];
   readonly deviceLists: { readonly changed: string[]; readonly left: string[] };
   /** A JSON object; undefined: the key is absent, nothing changed. */
@@ -22,7 +36,10 @@ export interface ResponseReceiver {
   onSetAside(what: "room" | "section", where: string, reason: string): void;
 }
 
+type Path = readonly (string | number)[];
+
 const ROOM = ["rooms", "*", "*"] as const;
+const ACCOUNT_DATA = ["account_data"] as const;
 const FALLBACK_KEYS = "device_unused_fallback_key_types";
 
 const TOP_PATTERNS = [
@@ -56,7 +73,7 @@ const ROOM_PATTERNS = [
   [...ROOM, "unread_thread_notifications"],
 ] as const;
 
-const CONTAINERS = [ROOM, [...ROOM, "state_after"], [...ROOM, "org.matrix.msc4222.state_after"]] as const;
+const CONTAINERS = [ROOM, [...ROOM, "state_after"], [...ROOM, "org.matrix.msc4222.state_after"], ACCOUNT_DATA] as const;
 
 const isSectionKind = (kind: unknown): kind is SectionKind =>
   kind === "join" || kind === "invite" || kind === "knock" || kind === "leave";
@@ -70,6 +87,7 @@ export class ResponseReader {
   readonly rest: ResponseRest = {
     nextBatch: undefined,
     accountData: [],
+    isAccountDataWhole: false,
     toDevice: [],
     deviceLists: { changed: [], left: [] },
     oneTimeKeys: undefined,
@@ -85,10 +103,9 @@ export class ResponseReader {
     this.#splitter = new JsonSplitter({
       patterns: [...TOP_PATTERNS, ...ROOM_PATTERNS],
       containers: CONTAINERS,
-      onValue: (_pattern, path, raw) => (path[0] === "rooms" ? this.#roomValue(path, raw) : this.#topValue(path, raw)),
-      onOpen: (_pattern, path, kind) =>
-        path.length === ROOM.length ? this.#openRoom(path, kind) : this.#openStateAfter(),
-      onClose: (_pattern, path) => path.length === ROOM.length && this.#closeRoom(),
+      onValue: (_pattern, path, raw) => this.#value(path, asUtf8(raw)),
+      onOpen: (_pattern, path, kind) => this.#open(path, kind),
+      onClose: (_pattern, path) => this.#close(path),
     });
   }
 
@@ -101,7 +118,17 @@ export class ResponseReader {
     this.#splitter.end();
   }
 
-  #openRoom(path: readonly (string | number)[], container: "object" | "array"): void {
+  #open(path: Path, container: "object" | "array"): void {
+    if (path.length === ROOM.length) this.#openRoom(path, container);
+    else if (path.length > ROOM.length && this.#section !== undefined) this.#section.stateAfter ??= [];
+  }
+
+  #close(path: Path): void {
+    if (path.length === ROOM.length) this.#closeRoom();
+    else if (path.length === ACCOUNT_DATA.length) this.rest.isAccountDataWhole = true;
+  }
+
+  #openRoom(path: Path, container: "object" | "array"): void {
     const [, kind, roomId] = path;
     this.#section = undefined;
     if (!isSectionKind(kind)) return;
@@ -113,118 +140,80 @@ export class ResponseReader {
     this.#threadCounts = { notifications: 0, highlights: 0 };
   }
 
-  #openStateAfter(): void {
-    if (this.#section !== undefined) this.#section.stateAfter ??= [];
-  }
-
+  /** The poll asks for counts by thread; dialects have one number, so threads are added to it. */
   #closeRoom(): void {
     const section = this.#section;
     this.#section = undefined;
     if (section === undefined) return;
-    if (section.counts !== undefined) {
-      section.counts = {
-        notifications: section.counts.notifications + this.#threadCounts.notifications,
-        highlights: section.counts.highlights + this.#threadCounts.highlights,
-      };
-    }
+    if (section.counts !== undefined) section.counts = sumOfCounts(section.counts, this.#threadCounts);
     this.#receiver.onRoom(section);
   }
 
-  #topValue(path: readonly (string | number)[], raw: Buffer): void {
+  #value(path: Path, raw: Buffer): void {
+    if (path[0] !== "rooms") this.#topValue(path, raw);
+    else if (this.#section !== undefined) this.#roomValue(this.#section, path, raw);
+  }
+
+  #topValue(path: Path, raw: Buffer): void {
     switch (path[0]) {
-      case "next_batch": {
-        const token = parseJson(raw);
-        this.rest.nextBatch = typeof token === "string" && isStorableText(token) ? token : undefined;
+      case "next_batch":
+        this.rest.nextBatch = tokenOf(raw);
         break;
-      }
       case "account_data":
-        this.rest.accountData.push(raw);
+        this.#accountData(this.rest.accountData, raw);
         break;
       case "to_device":
-        this.rest.toDevice.push(raw);
+        if (isToDeviceEvent(raw)) this.rest.toDevice.push(raw);
+        else this.#receiver.onSetAside("section", "to_device", "not an event");
         break;
       case "device_lists":
         this.#deviceLists(parseJson(raw));
         break;
       case "device_one_time_keys_count":
-        if (isObject(parseJson(raw))) this.rest.oneTimeKeys = raw;
+        if (isJsonObject(parseJson(raw))) this.rest.oneTimeKeys = raw;
         break;
       default:
         if (Array.isArray(parseJson(raw))) this.rest.fallbackKeys = raw;
     }
   }
 
+  #accountData(list: AccountDataEvent[], raw: Buffer): void {
+    const event = accountDataEvent(raw);
+    if (event !== undefined) list.push(event);
+    else this.#receiver.onSetAside("section", `${this.#section?.roomId ?? ""} account_data`.trim(), "not an event");
+  }
+
   #deviceLists(lists: unknown): void {
-    if (!isObject(lists)) return;
+    if (!isJsonObject(lists)) return;
     for (const kind of ["changed", "left"] as const) {
       const users = lists[kind];
       if (!Array.isArray(users)) continue;
-      const known = users.filter((user): user is string => typeof user === "string" && isStorableText(user));
-      this.rest.deviceLists[kind].push(...known);
+      const known = users.filter(isStorableUserId);
+      for (const user of known) this.rest.deviceLists[kind].push(user);
       if (known.length < users.length) this.#receiver.onSetAside("section", `device_lists.${kind}`, "not a user id");
     }
   }
 
-  #roomValue(path: readonly (string | number)[], raw: Buffer): void {
-    const section = this.#section;
-    if (section === undefined) return;
+  #roomValue(section: RoomSection, path: Path, raw: Buffer): void {
+    section.bytes += raw.length;
     const part = path[3];
     if (part === "timeline") this.#timelineValue(section, path[4], raw);
     else if (part === "state") section.state.push(raw);
     else if (STATE_AFTER_KEYS.has(part)) section.stateAfter?.push(raw);
     else if (part === "ephemeral") section.ephemeral.push(raw);
-    else if (part === "account_data") section.accountData.push(raw);
-    else if (part === "summary") this.#summary(section, parseJson(raw));
-    else if (part === "unread_notifications") this.#counts(section, parseJson(raw));
-    else if (part === "unread_thread_notifications") this.#threads(parseJson(raw));
+    else if (part === "account_data") this.#accountData(section.accountData, raw);
+    else if (part === "summary") section.summary = summaryOf(raw);
+    else if (part === "unread_notifications") section.counts = countsOf(raw);
+    else if (part === "unread_thread_notifications") this.#threadCounts = threadCountsOf(raw);
     else section.stripped.push(raw);
   }
 
   #timelineValue(section: RoomSection, key: string | number | undefined, raw: Buffer): void {
-    if (key === "events") {
-      section.timeline.push(raw);
-    } else if (key === "limited") {
-      section.limited = parseJson(raw) === true;
-    } else {
-      const token = parseJson(raw);
-      section.prevBatch = typeof token === "string" && isStorableText(token) ? token : undefined;
-    }
-  }
-
-  #summary(section: RoomSection, summary: unknown): void {
-    if (!isObject(summary)) return;
-    const heroes = summary["m.heroes"];
-    section.summary = {
-      heroes: Array.isArray(heroes)
-        ? heroes.filter((hero): hero is string => typeof hero === "string" && isStorableText(hero)).slice(0, 5)
-        : undefined,
-      joinedCount: countAt(summary, "m.joined_member_count"),
-      invitedCount: countAt(summary, "m.invited_member_count"),
-    };
-  }
-
-  #counts(section: RoomSection, counts: unknown): void {
-    if (!isObject(counts)) return;
-    section.counts = {
-      notifications: countAt(counts, "notification_count") ?? 0,
-      highlights: countAt(counts, "highlight_count") ?? 0,
-    };
-  }
-
-  /** The poll asks for counts by thread; dialects have one number, so threads are added to it. */
-  #threads(threads: unknown): void {
-    if (!isObject(threads)) return;
-    for (const counts of Object.values(threads)) {
-      if (!isObject(counts)) continue;
-      this.#threadCounts.notifications += countAt(counts, "notification_count") ?? 0;
-      this.#threadCounts.highlights += countAt(counts, "highlight_count") ?? 0;
-    }
+    if (key === "events") section.timeline.push(raw);
+    else if (key === "limited") section.limited = parseJson(raw) === true;
+    else section.prevBatch = tokenOf(raw);
   }
 }
 
-/** Whether raw bytes are an event of the kind that account data and to-device lists hold: an object with a type. */
-export function typeOf(raw: Buffer): string | undefined {
-  const value = parseJson(raw);
-  const type = isObject(value) && isObject(value.content) ? stringAt(value, "type") : undefined;
-  return type !== undefined && type !== "" && isStorableText(type) ? type : undefined;
-}
+/** Bytes that are no UTF-8 would break every answer that they are put into; they are read as any decoder reads them. */
+const asUtf8 = (raw: Buffer): Buffer => (isUtf8(raw) ? raw : Buffer.from(raw.toString("utf8")));

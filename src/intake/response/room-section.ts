@@ -12,13 +12,22 @@ export interface RoomSection {
   /** Changes of state up to the end of the timeline (`state_after`, spec 1.16 or MSC4222); undefined: the key is absent. */
   stateAfter: Buffer[] | undefined;
   readonly ephemeral: Buffer[];
-  readonly accountData: Buffer[];
+  readonly accountData: AccountDataEvent[];
   /** Stripped state of an invite or knock. */
   readonly stripped: Buffer[];
   limited: boolean;
   prevBatch: string | undefined;
   summary: RoomSummary | undefined;
   counts: UnreadCounts | undefined;
+  /** What its values weigh. */
+  bytes: number;
+}
+
+/** An account data event that can be stored. */
+export interface AccountDataEvent {
+  readonly type: string;
+  /** The whole event as raw JSON. */
+  readonly body: Buffer;
 }
 
 /** `summary`: what is absent is unchanged. */
@@ -47,5 +56,6 @@ export function emptySection(kind: SectionKind, roomId: RoomId): RoomSection {
     prevBatch: undefined,
     summary: undefined,
     counts: undefined,
+    bytes: 0,
   };
 }

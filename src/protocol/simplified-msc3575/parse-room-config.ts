@@ -1,5 +1,6 @@
-import type { RequiredState, RoomConfig, StateSelector } from "../../engine/request.ts";
+import type { RequiredState, RoomConfig } from "../../engine/request.ts";
 import type { UserId } from "../../model/ids.ts";
+import type { StateSelector } from "../../model/room-reads.ts";
 import type { WireValue } from "../shared/wire-value.ts";
 
 /** Reads `timeline_limit` and `required_state`. Equal configs of one request become one object. */

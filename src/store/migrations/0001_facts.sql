@@ -60,7 +60,7 @@ CREATE TABLE rooms (
 CREATE TABLE events (
   nid               bigint PRIMARY KEY,
   room              integer NOT NULL,
-  event_id          text NOT NULL UNIQUE,
+  event_id          text NOT NULL,
   type              text NOT NULL,
   state_key         text,
   sender            text NOT NULL,
@@ -70,7 +70,8 @@ CREATE TABLE events (
   batch             bigint NOT NULL,
   visibility        smallint NOT NULL, -- history visibility in force at the event; Visibility in src/model/visibility.ts
   body              bytea NOT NULL,
-  unsigned          bytea              -- members of `unsigned` that are the same for every reader, as a JSON object
+  unsigned          bytea,             -- members of `unsigned` that are the same for every reader, as a JSON object
+  UNIQUE (event_id, room)              -- in old room versions servers choose ids, so one may occur in two rooms
 );
 ALTER TABLE events ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX events_in_order ON events (room, order_key) WHERE order_key IS NOT NULL;

@@ -1,19 +1,5 @@
 import type { Readable } from "node:stream";
 
-/** A body as JSON; undefined when it is not. */
-export function parseJson(body: Buffer): unknown {
-  try {
-    const json: unknown = JSON.parse(body.toString("utf8"));
-    return json;
-  } catch {
-    return undefined;
-  }
-}
-
-export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** Reads a body to its end; undefined, and the rest is not read, when it is larger than `limitBytes`. */
 export async function readBounded(body: Readable, limitBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
@@ -24,4 +10,10 @@ export async function readBounded(body: Readable, limitBytes: number): Promise<B
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, bytes);
+}
+
+/** Gives up a body of which nothing, or nothing more, will be read; the connection is cut. */
+export function discard(body: Readable): void {
+  // Being destroyed early is an error to the HTTP client, and one that nobody listens to would end the process.
+  body.on("error", () => undefined).destroy();
 }

@@ -1,0 +1,111 @@
+import { ChangeFlag, ChangeStream } from "../../model/change.ts";
+import type { UserId, UserNid } from "../../model/ids.ts";
+import { Membership } from "../../model/membership.ts";
+import type { MembershipChange, MembershipRow } from "../../model/room-facts.ts";
+import type { NewChange } from "../../store/publish.ts";
+import type { ParsedSection } from "../response/parsed-section.ts";
+import { departuresOfOthers } from "./departures.ts";
+import { ownMembership } from "./own-membership.ts";
+import { personalChange } from "./personal-change.ts";
+import type { RoomDraft } from "./room-draft.ts";
+import type { Numbers, Source } from "./source.ts";
+import { isMemberOf } from "./state-claim.ts";
+
+/** A section folded into its room's draft. */
+export interface FoldedSection {
+  /** What is to be published. */
+  readonly changes: readonly NewChange[];
+  /** The batch of the room's events, when there are any. */
+  readonly roomBatch: number | undefined;
+}
+
+/**
+ * Folds one section of one user's stream. Pure but for the draft, which it fills. With `sharedBatch` all that is the
+ * user's own goes into that batch, which the caller publishes: a long response brings thousands of rooms at once.
+ */
+export function foldSection(
+  draft: RoomDraft,
+  section: ParsedSection,
+  source: Source,
+  numbers: Numbers,
+  sharedBatch: number | undefined,
+): FoldedSection {
+  const { room, lastOrderKey: endBefore } = draft.row;
+  const before = draft.memberships.get(source.userId);
+  const changes: NewChange[] = [];
+  let roomBatch: number | undefined;
+  const batches = new Map<UserNid, number>(sharedBatch === undefined ? [] : [[source.userNid, sharedBatch]]);
+  const batchOf = (userNid: UserNid): number => {
+    const batch = batches.get(userNid) ?? numbers.batch();
+    if (!batches.has(userNid)) {
+      batches.set(userNid, batch);
+      changes.push({ batch, stream: ChangeStream.membership, room, userNid, flags: ChangeFlag.columns });
+    }
+    return batch;
+  };
+  if (isOutOfBand(section, source, before)) {
+    for (const event of section.timeline) draft.keep(event, batchOf(source.userNid));
+  } else {
+    const { batch, flags } = draft.apply(section, source);
+    if (flags !== 0) {
+      roomBatch = batch;
+      changes.push({ batch, stream: ChangeStream.room, room, flags });
+    }
+  }
+  const own = ownMembership({ draft, section, source, before, endBefore });
+  if (own !== undefined) keepMembership(draft, source.userId, { ...own, batch: batchOf(own.userNid) });
+  for (const [userId, change] of departuresOfOthers(draft, section, source, endBefore)) {
+    keepMembership(draft, userId, { ...change, batch: batchOf(change.userNid) });
+  }
+  if (section.kind === "join") keepPersonal(draft, section, source, batchOf);
+  return { changes, roomBatch };
+}
+
+/**
+ * The end of an invite or knock, which a homeserver may tell by a leave event that it made up: it says that the user is
+ * out, and nothing of the room.
+ */
+function isOutOfBand(section: ParsedSection, { userId }: Source, before: MembershipRow | undefined): boolean {
+  return (
+    section.kind === "leave" &&
+    before?.membership !== Membership.join &&
+    section.state.length === 0 &&
+    section.timeline.every((event) => isMemberOf(event, userId))
+  );
+}
+
+function keepMembership(draft: RoomDraft, userId: UserId, change: MembershipChange): void {
+  const { userNid, membership, nid, stripped, isTransition } = change;
+  const before = draft.memberships.get(userId);
+  draft.writes.memberships.push(change);
+  draft.memberships.set(userId, {
+    userNid,
+    userId,
+    room: draft.row.room,
+    membership,
+    since: isTransition ? undefined : before?.since,
+    nid,
+    stripped,
+    heroes: before?.heroes ?? [],
+    notifications: before?.notifications ?? 0,
+    highlights: before?.highlights ?? 0,
+  });
+}
+
+function keepPersonal(
+  draft: RoomDraft,
+  section: ParsedSection,
+  { userId }: Source,
+  batchOf: (userNid: UserNid) => number,
+): void {
+  const before = draft.memberships.get(userId);
+  const change = before?.membership === Membership.join ? personalChange(section, before) : undefined;
+  if (before === undefined || change === undefined) return;
+  draft.writes.personal.push({ ...change, batch: batchOf(change.userNid) });
+  draft.memberships.set(userId, {
+    ...before,
+    heroes: change.heroes ?? before.heroes,
+    notifications: change.counts?.notifications ?? before.notifications,
+    highlights: change.counts?.highlights ?? before.highlights,
+  });
+}

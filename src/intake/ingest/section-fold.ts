@@ -1,0 +1,76 @@
+import { ChangeFlag } from "../../model/change.ts";
+import type { ChunkNid, EventNid } from "../../model/ids.ts";
+import type { StateChange } from "../../model/room-facts.ts";
+import type { RoomRow } from "../../model/room-row.ts";
+import type { ParsedEvent } from "../response/parse-event.ts";
+import type { ParsedSection } from "../response/parsed-section.ts";
+import type { Source } from "./source.ts";
+
+const COLUMNS = [
+  "isComplete",
+  "quarantined",
+  "roomVersion",
+  "roomType",
+  "name",
+  "avatar",
+  "isEncrypted",
+  "historyVisibility",
+  "tombstoneSuccessor",
+  "joinedCount",
+  "invitedCount",
+] as const satisfies readonly (keyof RoomRow)[];
+
+/** One section on its way into its room's draft: what it has changed so far. */
+export class SectionFold {
+  readonly batch: number;
+  readonly section: ParsedSection;
+  readonly source: Source;
+  /** The room has no whole baseline yet: nothing was told of it. */
+  readonly isBaseline: boolean;
+  /** What it says of state stands, whatever is stored. */
+  readonly isAuthority: boolean;
+  /** New values by state key. */
+  readonly state = new Map<string, StateChange>();
+  /** State events that were read so far. */
+  readonly seen = new Set<EventNid>();
+  hasCreate = false;
+  newChunk: ChunkNid | undefined;
+  /** The last event that was put at the end of the room, and the last one that counts for the bump stamp. */
+  appended: ParsedEvent | undefined;
+  bumped: ParsedEvent | undefined;
+  /** Events were put elsewhere than at the end, or a hole was closed. */
+  hasHistory = false;
+  readonly #row: RoomRow;
+
+  constructor(batch: number, section: ParsedSection, source: Source, row: RoomRow) {
+    this.batch = batch;
+    this.section = section;
+    this.source = source;
+    this.#row = row;
+    this.isBaseline = !row.isComplete;
+    this.isAuthority = section.kind === "join" && (!row.isComplete || row.quarantined !== undefined);
+  }
+
+  /** The room goes on before everybody's eyes: it comes first in lists. */
+  get isLive(): boolean {
+    return this.source.poll === "live" && !this.isBaseline;
+  }
+
+  /** A key that took other values in between and has its old one again is none of them. */
+  stateChanges(): readonly StateChange[] {
+    return [...this.state.values()].filter(({ nid, previous }) => nid !== previous);
+  }
+
+  /** What those look at who hold the room in memory; 0: nothing happened. */
+  flags(row: RoomRow): number {
+    const haveColumnsChanged = COLUMNS.some((column) => row[column] !== this.#row[column]);
+    const isMoved = this.appended !== undefined;
+    const flags =
+      (haveColumnsChanged || (isMoved && !this.isLive) ? ChangeFlag.columns : 0) |
+      (this.stateChanges().length > 0 ? ChangeFlag.state : 0) |
+      (this.hasHistory ? ChangeFlag.history : 0) |
+      (isMoved && this.isLive ? ChangeFlag.activity : 0) |
+      (this.bumped !== undefined && this.isLive ? ChangeFlag.bump : 0);
+    return this.isBaseline && flags !== 0 ? flags | ChangeFlag.columns | ChangeFlag.history : flags;
+  }
+}

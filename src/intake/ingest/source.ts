@@ -1,0 +1,24 @@
+import type { ChunkNid, EventNid, UserId, UserNid } from "../../model/ids.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
+
+/** Fresh numbers, each given out once. */
+export interface Numbers {
+  batch(): number;
+  eventNid(): EventNid;
+  chunkNid(): ChunkNid;
+}
+
+/** Whose stream a section came with, and what its response can know. */
+export interface Source {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
+  readonly deviceNid: number;
+  /** The user ignores somebody, so that their stream attests for themselves alone. */
+  readonly ignoresSomebody: boolean;
+  /** `first`: without a `since`; `catch-up`: after a time without polls; `live`: it tells what happens as it happens. */
+  readonly poll: "first" | "catch-up" | "live";
+  /** Everything at or below it was stored before the request was sent, so that the response does not say what was before that. */
+  readonly storedBefore: StreamPosition;
+  /** Microseconds since 1970. */
+  readonly nowUs: number;
+}

@@ -1,0 +1,60 @@
+import type { UserId } from "../../model/ids.ts";
+import { isDeparted, membershipOf } from "../../model/membership.ts";
+import type { StateValue } from "../../model/room-facts.ts";
+import { type Visibility, visibilityOf } from "../../model/visibility.ts";
+import type { ParsedEvent } from "../response/parse-event.ts";
+import type { SectionKind } from "../response/room-section.ts";
+import type { Source } from "./source.ts";
+
+/** A section says that an event is current for its key, where another one is stored. */
+export interface StateClaim {
+  readonly event: ParsedEvent;
+  /** The event was not stored before. */
+  readonly isNew: boolean;
+  readonly current: StateValue;
+  /** The section holds the current event too, before this one. */
+  readonly isCurrentSeen: boolean;
+  readonly kind: SectionKind;
+  readonly source: Pick<Source, "userId" | "storedBefore">;
+  /** In force in the room. */
+  readonly visibility: Visibility;
+}
+
+/**
+ * Whether the claim stands. Streams of several users bring the same room in their own time, so neither arrival nor
+ * timestamps decide, but what the response can have known: it has the current value before the new one, or was asked for
+ * after the current value was stored. The section of a room that its user left tells of the time of the departure.
+ *
+ * What restricts acts at once: a departure, a stricter visibility. Were it not true, its room's streams put it right.
+ */
+export function isBelieved({ event, isNew, current, isCurrentSeen, kind, source, visibility }: StateClaim): boolean {
+  if (isCurrentSeen) return true;
+  if (kind === "leave") return isNew && isDepartureOf(event, source.userId);
+  if (wasStoredBefore(current.position, source)) return true;
+  return isNew && (isDepartureOf(event, event.stateKey) || isStricter(event, visibility));
+}
+
+/** Whether a value was stored before the request was sent. */
+export const wasStoredBefore = (
+  position: StateValue["position"],
+  { storedBefore }: Pick<Source, "storedBefore">,
+): boolean => position !== undefined && position <= storedBefore;
+
+/** A leave, kick or ban of the user. */
+export function isDepartureOf(event: ParsedEvent, userId: string | undefined): boolean {
+  if (event.type !== "m.room.member" || userId === undefined || event.stateKey !== userId) return false;
+  const membership = membershipOf(event.content);
+  return membership !== undefined && isDeparted(membership);
+}
+
+export const isMemberOf = (event: ParsedEvent, userId: UserId): boolean =>
+  event.type === "m.room.member" && event.stateKey === userId;
+
+export const isVisibilityEvent = (event: ParsedEvent): boolean =>
+  event.type === "m.room.history_visibility" && event.stateKey === "";
+
+export const isCreation = (event: ParsedEvent | undefined): boolean =>
+  event?.type === "m.room.create" && event.stateKey === "";
+
+const isStricter = (event: ParsedEvent, than: Visibility): boolean =>
+  isVisibilityEvent(event) && visibilityOf(event.content.history_visibility) > than;

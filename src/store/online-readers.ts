@@ -1,0 +1,172 @@
+import { ByteCache } from "../lib/byte-cache.ts";
+import { type Change, ChangeStream } from "../model/change.ts";
+import type { RoomNid, UserId, UserNid } from "../model/ids.ts";
+import { type ColumnRows, selectColumns } from "./column-selects.ts";
+import type { Queryable } from "./database.ts";
+import { ReaderRooms } from "./reader-rooms.ts";
+import { type ReaderRoomsWanted, type ReaderRows, selectReaderRooms, selectSomeReaderRooms } from "./reader-selects.ts";
+import type { RoomColumns } from "./room-columns.ts";
+import { RoomReaders } from "./room-readers.ts";
+
+/** A user that is online, with their rooms. */
+export interface OnlineReader {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
+  readonly rooms: ReaderRooms;
+  readonly bytes: number;
+}
+
+export interface OnlineReadersOptions {
+  readonly maxBytes: number;
+  /** Somebody waits for news of the user, who is not dropped then. */
+  readonly isWaitedFor: (userNid: UserNid) => boolean;
+}
+
+/** What changed of a reader: in rooms, and with batches that say nothing of rooms. */
+interface Touched {
+  readonly rooms: Set<RoomNid>;
+  readonly batches: Set<number>;
+}
+
+interface Loading {
+  readonly reader: Promise<OnlineReader>;
+  /** What changed since the rows were asked for: it may be missing from them. */
+  missed: Touched;
+}
+
+/**
+ * The rooms of users that are online, within a budget in bytes. Never required: who is not here is read. A read model: rows
+ * are read whole, {@link prepare} reads those again that changed.
+ */
+export class OnlineReaders {
+  readonly #db: Queryable;
+  readonly #columns: RoomColumns;
+  readonly #readers: ByteCache<UserNid, OnlineReader>;
+  readonly #loading = new Map<UserNid, Loading>();
+  readonly #byRoom = new RoomReaders();
+
+  constructor(db: Queryable, columns: RoomColumns, { maxBytes, isWaitedFor }: OnlineReadersOptions) {
+    this.#db = db;
+    this.#columns = columns;
+    const onDrop = (_user: UserNid, reader: OnlineReader) =>
+      this.#byRoom.removeAll(reader.userNid, reader.rooms.rooms());
+    this.#readers = new ByteCache({ maxBytes, isInUse: isWaitedFor, onDrop });
+  }
+
+  get size(): number {
+    return this.#readers.size;
+  }
+
+  /** The rooms of a user, read when they are not in memory. Columns of all of them are in memory afterwards. */
+  async get(userNid: UserNid, userId: UserId): Promise<OnlineReader> {
+    const known = this.#readers.get(userNid);
+    if (known !== undefined) return known;
+    const running = this.#loading.get(userNid);
+    if (running !== undefined) return await running.reader;
+    const load = { reader: this.#load(userNid, userId), missed: untouched() };
+    this.#loading.set(userNid, load);
+    try {
+      return await load.reader;
+    } finally {
+      this.#loading.delete(userNid);
+    }
+  }
+
+  /** Drops a user's rooms; they are read again when needed. */
+  forget(userNid: UserNid): void {
+    const reader = this.#readers.peek(userNid);
+    if (reader === undefined) return;
+    this.#readers.delete(userNid);
+    this.#byRoom.removeAll(userNid, reader.rooms.rooms());
+  }
+
+  /** Users that changes may be news to. Which rooms a user has whose rooms are being read is not known yet. */
+  concernedBy(changes: readonly Change[]): ReadonlySet<UserNid> {
+    const users = new Set<UserNid>();
+    for (const { stream, room, userNid } of changes) {
+      if (stream === ChangeStream.membership && userNid !== undefined) users.add(userNid);
+      if (stream !== ChangeStream.room || room === undefined) continue;
+      this.#byRoom.addTo(users, room);
+      for (const loading of this.#loading.keys()) users.add(loading);
+    }
+    return users;
+  }
+
+  /** Reads what changed. The result takes it in, in one step, once the position of this process moves there. */
+  async prepare(changes: readonly Change[]): Promise<() => void> {
+    const rows = await selectSomeReaderRooms(this.#db, this.#touched(changes));
+    const columns = await this.#readColumns([...rows.values()].flatMap(({ rooms }) => [...rooms] as RoomNid[]));
+    return () => {
+      if (columns !== undefined) this.#columns.take(columns);
+      for (const [userNid, own] of rows) this.#apply(userNid, own);
+    };
+  }
+
+  /** Readers that changed; what is missing from loads under way is noted. */
+  #touched(changes: readonly Change[]): readonly ReaderRoomsWanted[] {
+    const wanted = new Map<UserNid, ReaderRoomsWanted & Touched>();
+    for (const { stream, userNid, room, batch } of changes) {
+      if (stream !== ChangeStream.membership || userNid === undefined) continue;
+      const load = this.#loading.get(userNid);
+      if (load !== undefined) touch(load.missed, room, batch);
+      const reader = this.#readers.peek(userNid);
+      if (reader === undefined) continue;
+      const known = wanted.get(userNid) ?? { userNid, userId: reader.userId, ...untouched() };
+      touch(known, room, batch);
+      wanted.set(userNid, known);
+    }
+    return [...wanted.values()];
+  }
+
+  #apply(userNid: UserNid, rows: ReaderRows): void {
+    const reader = this.#readers.peek(userNid);
+    if (reader === undefined) return;
+    this.#byRoom.addAll(userNid, reader.rooms.apply(rows));
+    this.#readers.reweigh(userNid);
+  }
+
+  /** A change that comes while rows are read may be missing from them, so what changed is read again until nothing did. */
+  async #load(userNid: UserNid, userId: UserId): Promise<OnlineReader> {
+    const rooms = new ReaderRooms(await selectReaderRooms(this.#db, userNid, userId), (id) => this.#columns.find(id));
+    for (;;) {
+      const columns = await this.#readColumns(rooms.rooms());
+      if (columns !== undefined) this.#columns.take(columns);
+      const missed = this.#takeMissed(userNid);
+      if (missed.rooms.size + missed.batches.size === 0) break;
+      const rows = await selectSomeReaderRooms(this.#db, [{ userNid, userId, ...missed }]);
+      for (const own of rows.values()) rooms.apply(own);
+    }
+    const reader = {
+      userNid,
+      userId,
+      rooms,
+      get bytes() {
+        return rooms.bytes;
+      },
+    };
+    this.#byRoom.addAll(userNid, rooms.rooms());
+    this.#readers.set(userNid, reader);
+    return reader;
+  }
+
+  #takeMissed(userNid: UserNid): Touched {
+    const load = this.#loading.get(userNid);
+    const missed = load?.missed ?? untouched();
+    if (load !== undefined) load.missed = untouched();
+    return missed;
+  }
+
+  /** Columns of rooms that are not known: newer than the position of this process, or without any change of their own. */
+  async #readColumns(rooms: Iterable<RoomNid>): Promise<ColumnRows | undefined> {
+    const unknown = new Set<RoomNid>();
+    for (const room of rooms) if (!this.#columns.has(room)) unknown.add(room);
+    return await selectColumns(this.#db, unknown);
+  }
+}
+
+const untouched = (): Touched => ({ rooms: new Set(), batches: new Set() });
+
+function touch(touched: Touched, room: RoomNid | undefined, batch: number): void {
+  if (room === undefined) touched.batches.add(batch);
+  else touched.rooms.add(room);
+}

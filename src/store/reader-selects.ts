@@ -1,0 +1,229 @@
+import type { RoomNid, UserId, UserNid } from "../model/ids.ts";
+import { Membership } from "../model/membership.ts";
+import type { Queryable } from "./database.ts";
+import {
+  eachBytes,
+  eachPair,
+  eachText,
+  highOf,
+  intsOf,
+  lowOf,
+  packedBytes,
+  packedInts,
+  packedPairs,
+  packedTexts,
+  packedTwo,
+  packedValues,
+  selectPositions,
+  valuesOf,
+} from "./packed.ts";
+
+/** Rooms of one reader as read: numbers in columns, what few rooms have in maps by room. */
+export interface ReaderRows {
+  /** Ascending; the columns are parallel to it. */
+  readonly rooms: Int32Array;
+  readonly memberships: Uint8Array;
+  /** 1: the membership was set by the reader. Known of departures only. */
+  readonly isOwnChoice: Uint8Array;
+  readonly changed: Float64Array;
+  readonly since: Float64Array;
+  /** {@link NO_ORDER_KEY}: before all that is stored. */
+  readonly sinceOrderKeys: Float64Array;
+  readonly counts: ReadonlyMap<number, UnreadCounts>;
+  readonly heroes: ReadonlyMap<number, readonly UserId[]>;
+  readonly stripped: ReadonlyMap<number, Buffer>;
+}
+
+export interface UnreadCounts {
+  readonly notifications: number;
+  readonly highlights: number;
+}
+
+export const NO_ORDER_KEY = Number.NEGATIVE_INFINITY;
+
+const OWN_CHOICE = 8;
+
+interface PackedNumbers {
+  readonly user_nid: number;
+  readonly rooms: Buffer;
+  readonly batches: Buffer;
+  readonly since_batches: Buffer | null;
+  readonly counts_batches: Buffer | null;
+  readonly since_order_keys: Buffer | null;
+  readonly memberships: Buffer | null;
+  readonly counts: Buffer | null;
+}
+
+interface PackedRest {
+  readonly heroes: readonly string[] | null;
+  readonly stripped: Buffer | null;
+}
+
+/** One row per reader; what is as it is in most rooms is left out. `userId` is the SQL for the reader's. */
+const packedNumbers = (userId: string): string => `
+  m.user_nid, ${packedInts("m.room")} AS rooms, ${packedValues("m.batch")} AS batches,
+  ${packedPairs("m.room", "m.since_batch")} FILTER (WHERE m.since_batch <> m.batch) AS since_batches,
+  ${packedPairs("m.room", "m.counts_batch")} FILTER (WHERE m.counts_batch <> m.batch) AS counts_batches,
+  ${packedPairs("m.room", "m.since_order_key")} FILTER (WHERE m.since_order_key IS NOT NULL) AS since_order_keys,
+  ${packedPairs("m.room", `m.membership | CASE WHEN m.sender = ${userId} THEN ${OWN_CHOICE} ELSE 0 END`)}
+    FILTER (WHERE m.membership <> ${Membership.join}) AS memberships,
+  ${packedPairs("m.room", packedTwo("m.notification_count", "m.highlight_count"))}
+    FILTER (WHERE m.notification_count <> 0 OR m.highlight_count <> 0) AS counts`;
+
+const PACKED_REST = `
+  ${packedTexts("m.room", "array_to_string(m.heroes, E'\\n')")} FILTER (WHERE m.heroes <> '{}') AS heroes,
+  ${packedBytes("m.room", "m.stripped")} FILTER (WHERE m.stripped IS NOT NULL) AS stripped`;
+
+const SELECT_ALL_NUMBERS = `
+  SELECT ${packedNumbers("$2::text")} FROM memberships AS m WHERE m.user_nid = $1 GROUP BY m.user_nid`;
+const SELECT_ALL_REST = `
+  SELECT ${PACKED_REST} FROM memberships AS m WHERE m.user_nid = $1`;
+
+/** All rooms of a reader. On two connections: it is long for one query, and somebody waits. */
+export async function selectReaderRooms(db: Queryable, userNid: UserNid, userId: UserId): Promise<ReaderRows> {
+  const [[numbers], [rest]] = await Promise.all([
+    db.query<PackedNumbers>({ name: "reader-rooms", text: SELECT_ALL_NUMBERS, values: [userNid, userId] }),
+    db.query<PackedRest>({ name: "reader-rooms-rest", text: SELECT_ALL_REST, values: [userNid] }),
+  ]);
+  if (numbers === undefined || rest === undefined) return NO_ROWS;
+  return (await unpackAll(db, [{ ...numbers, ...rest }])).get(userNid) ?? NO_ROWS;
+}
+
+/** Rooms of one reader to be read again: by their number, or those that changed with a batch. */
+export interface ReaderRoomsWanted {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
+  readonly rooms: ReadonlySet<RoomNid>;
+  readonly batches: ReadonlySet<number>;
+}
+
+const SELECT_SOME = `
+  SELECT ${packedNumbers("w.user_id")}, ${PACKED_REST}
+    FROM unnest($1::int[], $2::text[], $3::int[]) AS w (user_nid, user_id, room)
+    JOIN memberships AS m ON m.user_nid = w.user_nid AND m.room = w.room
+   GROUP BY m.user_nid`;
+
+const SELECT_BY_BATCH = `
+  SELECT m.user_nid, m.room
+    FROM unnest($1::int[], $2::bigint[]) AS w (user_nid, batch)
+    JOIN memberships AS m ON m.user_nid = w.user_nid AND (m.batch = w.batch OR m.counts_batch = w.batch)`;
+
+/** Some rooms of several readers. */
+export async function selectSomeReaderRooms(
+  db: Queryable,
+  wanted: readonly ReaderRoomsWanted[],
+): Promise<ReadonlyMap<UserNid, ReaderRows>> {
+  const inBatches = await selectRoomsInBatches(db, wanted);
+  const keys = wanted.flatMap(({ userNid, userId, rooms }) =>
+    [...new Set([...rooms, ...(inBatches.get(userNid) ?? [])])].map((room) => ({ userNid, userId, room })),
+  );
+  if (keys.length === 0) return new Map();
+  const values = [keys.map(({ userNid }) => userNid), keys.map(({ userId }) => userId), keys.map(({ room }) => room)];
+  return await unpackAll(db, await db.query<PackedReader>({ name: "some-reader-rooms", text: SELECT_SOME, values }));
+}
+
+async function selectRoomsInBatches(
+  db: Queryable,
+  wanted: readonly ReaderRoomsWanted[],
+): Promise<ReadonlyMap<number, readonly RoomNid[]>> {
+  const keys = wanted.flatMap(({ userNid, batches }) => [...batches].map((batch) => ({ userNid, batch })));
+  if (keys.length === 0) return new Map();
+  const rows = await db.query<{ user_nid: number; room: number }>({
+    name: "reader-rooms-by-batch",
+    text: SELECT_BY_BATCH,
+    values: [keys.map(({ userNid }) => userNid), keys.map(({ batch }) => batch)],
+  });
+  const byUser = Map.groupBy(rows, ({ user_nid }) => user_nid);
+  return new Map([...byUser].map(([user, own]) => [user, own.map(({ room }) => room as RoomNid)]));
+}
+
+interface PackedReader extends PackedNumbers, PackedRest {}
+
+async function unpackAll(db: Queryable, rows: readonly PackedReader[]): Promise<ReadonlyMap<UserNid, ReaderRows>> {
+  const batches = new Set<number>();
+  for (const row of rows) {
+    for (const batch of valuesOf(row.batches)) batches.add(batch);
+    for (const pairs of [row.since_batches, row.counts_batches]) eachPair(pairs, (_room, batch) => batches.add(batch));
+  }
+  const positions = await selectPositions(db, batches);
+  return new Map(rows.map((row) => [row.user_nid as UserNid, unpack(row, positions)]));
+}
+
+function unpack(row: PackedReader, positions: ReadonlyMap<number, number>): ReaderRows {
+  const { rooms, batches } = inOrder(row);
+  const at = (room: number) => indexIn(rooms, room);
+  const changed = batches.map((batch) => positions.get(batch) ?? 0);
+  const since = changed.slice();
+  eachPair(row.since_batches, (room, batch) => {
+    since[at(room)] = positions.get(batch) ?? 0;
+  });
+  eachPair(row.counts_batches, (room, batch) => {
+    const index = at(room);
+    changed[index] = Math.max(changed[index] ?? 0, positions.get(batch) ?? 0);
+  });
+  const sinceOrderKeys = new Float64Array(rooms.length).fill(NO_ORDER_KEY);
+  eachPair(row.since_order_keys, (room, orderKey) => {
+    sinceOrderKeys[at(room)] = orderKey;
+  });
+  const memberships = new Uint8Array(rooms.length).fill(Membership.join);
+  const isOwnChoice = new Uint8Array(rooms.length);
+  eachPair(row.memberships, (room, value) => {
+    memberships[at(room)] = value % OWN_CHOICE;
+    isOwnChoice[at(room)] = value >= OWN_CHOICE ? 1 : 0;
+  });
+  return { rooms, memberships, isOwnChoice, changed, since, sinceOrderKeys, ...unpackRare(row) };
+}
+
+function unpackRare(row: PackedReader): Pick<ReaderRows, "counts" | "heroes" | "stripped"> {
+  const counts = new Map<number, UnreadCounts>();
+  eachPair(row.counts, (room, value) => {
+    counts.set(room, { notifications: highOf(value), highlights: lowOf(value) });
+  });
+  const heroes = new Map<number, readonly UserId[]>();
+  eachText(row.heroes, (room, text) => {
+    heroes.set(room, text.split("\n") as UserId[]);
+  });
+  const stripped = new Map<number, Buffer>();
+  eachBytes(row.stripped, (room, bytes) => {
+    stripped.set(room, bytes);
+  });
+  return { counts, heroes, stripped };
+}
+
+/** Rows come in the order of the index, or in that of the table. */
+function inOrder(row: PackedNumbers): { rooms: Int32Array; batches: Float64Array } {
+  const rooms = intsOf(row.rooms);
+  const batches = valuesOf(row.batches);
+  if (rooms.every((room, index) => room > (rooms[index - 1] ?? 0))) return { rooms, batches };
+  const order = Uint32Array.from(rooms.keys()).sort((a, b) => (rooms[a] ?? 0) - (rooms[b] ?? 0));
+  return {
+    rooms: Int32Array.from(order, (from) => rooms[from] ?? 0),
+    batches: Float64Array.from(order, (from) => batches[from] ?? 0),
+  };
+}
+
+/** Index of a room in ascending numbers, by halves; -1: it is not there. */
+export function indexIn(rooms: Int32Array, room: number): number {
+  let low = 0;
+  let high = rooms.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const found = rooms[middle] ?? 0;
+    if (found === room) return middle;
+    if (found < room) low = middle + 1;
+    else high = middle - 1;
+  }
+  return -1;
+}
+
+const NO_ROWS: ReaderRows = {
+  rooms: new Int32Array(0),
+  memberships: new Uint8Array(0),
+  isOwnChoice: new Uint8Array(0),
+  changed: new Float64Array(0),
+  since: new Float64Array(0),
+  sinceOrderKeys: new Float64Array(0),
+  counts: new Map(),
+  heroes: new Map(),
+  stripped: new Map(),
+};

@@ -1,0 +1,78 @@
+import type { Config } from "./config/config.ts";
+import { systemClock } from "./lib/clock.ts";
+import type { Logger } from "./logging/logger.ts";
+import type { Metrics } from "./metrics/metrics.ts";
+import { type Change, ChangeStream } from "./model/change.ts";
+import type { DeviceNid } from "./model/ids.ts";
+import type { Database } from "./store/database.ts";
+import { Follower } from "./store/follower.ts";
+import { Memory } from "./store/memory.ts";
+import type { Secrets } from "./store/secrets.ts";
+import { Stream } from "./stream/stream.ts";
+import { Connections } from "./sync/connections.ts";
+import { Devices } from "./sync/devices.ts";
+import { PosCodec } from "./sync/pos.ts";
+import { SyncService } from "./sync/sync-service.ts";
+
+/** Memory for rooms' timelines and state. More: fewer reads. Less: a smaller process. */
+const HOT_ROOM_BYTES = 256 * 1024 * 1024;
+/** Memory for the rooms of users that are online: some 2,000 with 10,000 rooms each. More: fewer of them are read again. */
+const READER_BYTES = 256 * 1024 * 1024;
+
+interface SyncCoreDeps {
+  readonly config: Pick<Config, "sync" | "polling">;
+  readonly db: Database;
+  readonly secrets: Secrets;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface SyncCore {
+  /** To be started before requests are answered, and disposed after the last one. */
+  readonly follower: Follower;
+  readonly service: SyncService;
+}
+
+/** What answers sync requests from the store: memory, who keeps it up to date, and the service. */
+export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDeps): SyncCore {
+  const stream = new Stream();
+  const memory = new Memory(db, {
+    maxHotRoomBytes: HOT_ROOM_BYTES,
+    maxReaderBytes: READER_BYTES,
+    isWaitedFor: (user) => stream.isWaitedFor(user),
+  });
+  const follower = new Follower({
+    db,
+    memory,
+    clock: systemClock,
+    onAdvance: (position, changes) => {
+      stream.advance({ position, users: memory.readers.concernedBy(changes), syncedDevices: syncedDevices(changes) });
+      metrics.streamPosition.set(position);
+      metrics.roomsLoaded.set(memory.columns.size);
+      metrics.usersLoaded.set(memory.readers.size);
+    },
+    onError: (error) => log.warn({ err: error }, "the stream could not be read and is read again"),
+  });
+  const { initialWaitMs, maxTimeoutMs } = config.sync;
+  const { catchUpWaitMs } = config.polling;
+  const service = new SyncService({
+    devices: new Devices({ db, stream, vault: secrets, clock: systemClock }, { initialWaitMs, catchUpWaitMs }),
+    connections: new Connections(db, systemClock),
+    pos: new PosCodec(secrets.posKey),
+    memory,
+    rooms: { db, hotRooms: memory.hotRooms },
+    stream,
+    clock: systemClock,
+    log,
+    metrics,
+    maxTimeoutMs,
+  });
+  return { follower, service };
+}
+
+const syncedDevices = (changes: readonly Change[]): ReadonlySet<DeviceNid> =>
+  new Set(
+    changes.flatMap(({ stream, deviceNid }) =>
+      stream === ChangeStream.synced && deviceNid !== undefined ? [deviceNid] : [],
+    ),
+  );

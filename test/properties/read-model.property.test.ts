@@ -1,0 +1,395 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { systemClock } from "../../src/lib/clock.ts";
+import { ChangeStream } from "../../src/model/change.ts";
+import type { EventId, RoomId, RoomNid, UserId } from "../../src/model/ids.ts";
+import type { ReadEvent, RoomData, RoomReads } from "../../src/model/room-reads.ts";
+import type { StateEvent } from "../../src/model/stored-event.ts";
+import { BEFORE_ALL, type StreamPosition } from "../../src/model/stream-position.ts";
+import { selectHead } from "../../src/store/changes.ts";
+import type { Database } from "../../src/store/database.ts";
+import { Follower } from "../../src/store/follower.ts";
+import { HotRooms } from "../../src/store/hot-rooms.ts";
+import { Memory } from "../../src/store/memory.ts";
+import { RoomReader } from "../../src/store/room-reader.ts";
+import { openTestDatabase, type TestDatabase } from "../support/database.ts";
+import { slowed } from "../support/slow-database.ts";
+import { type JoinedBody, StoredWorld, type StreamUser, type WireEvent } from "../support/stored-world.ts";
+
+/** Worlds that live beside each other in one case, each with its own users and rooms. */
+const WORLDS = 6;
+const CASES = 40;
+const USERS = 3;
+const ROOMS = 3;
+const POOL = 40;
+
+const PLENTY_BYTES = 64 * 1024 * 1024;
+
+let db: TestDatabase;
+
+beforeAll(async () => {
+  db = await openTestDatabase();
+});
+
+afterAll(async () => {
+  await db[Symbol.asyncDispose]();
+});
+
+const upTo = (max: number) => fc.integer({ min: 0, max });
+const some = (max: number, maxLength: number) =>
+  fc.uniqueArray(upTo(max), { maxLength }).map((picked) => picked.sort((a, b) => a - b));
+
+/** What one response says of one room. Numbers name events of the room's pool, so that some are known already. */
+const section = fc.record({
+  room: upTo(ROOMS - 1),
+  kind: fc.constantFrom("join", "join", "join", "join", "join", "leave", "invite" as const),
+  timeline: some(POOL - 1, 7),
+  state: some(POOL - 1, 3),
+  hasCreate: fc.boolean(),
+  isStateAfter: fc.boolean(),
+  limited: fc.boolean(),
+  hasToken: fc.boolean(),
+  counts: fc.option(upTo(3), { nil: undefined }),
+  heroes: fc.option(some(USERS, 2), { nil: undefined }),
+  joined: fc.option(upTo(9), { nil: undefined }),
+});
+type Section = typeof section extends fc.Arbitrary<infer T> ? T : never;
+
+const response = fc.record({
+  user: upTo(USERS - 1),
+  sections: fc.uniqueArray(section, { minLength: 1, maxLength: 3, selector: ({ room }) => room }),
+  isLong: fc.boolean(),
+  ignoresSomebody: fc.boolean(),
+  isAnnounced: fc.boolean(),
+});
+
+/** What readers do meanwhile. */
+const step = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ does: fc.constant("read reader" as const), user: upTo(USERS - 1) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      does: fc.constant("read rooms" as const),
+      rooms: some(ROOMS - 1, ROOMS),
+      events: fc.constantFrom(0, 3, 21, 45),
+      members: some(USERS, USERS),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("forget reader" as const), user: upTo(USERS - 1) }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant("forget rooms" as const) }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant("follow" as const) }) },
+  { weight: 4, arbitrary: fc.record({ does: fc.constant("pause" as const), ms: upTo(4) }) },
+);
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+const plan = fc.record({
+  responses: fc.array(response, { minLength: 3, maxLength: 14 }),
+  readers: fc.array(fc.array(step, { minLength: 4, maxLength: 24 }), { minLength: 2, maxLength: 3 }),
+  pausesMs: fc.array(fc.constantFrom(0, 0, 1, 3, 6), { minLength: 5, maxLength: 20 }),
+  hotRoomBytes: fc.constantFrom(25_000, PLENTY_BYTES),
+  readerBytes: fc.constantFrom(5_000, PLENTY_BYTES),
+});
+
+type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never;
+
+/** Events that any stream may bring, in any order, as often as it likes. */
+function poolOf(world: StoredWorld, users: readonly UserId[]): readonly WireEvent[] {
+  const someone = (index: number) => users[index % users.length]!;
+  const make = (index: number): WireEvent => {
+    const sender = someone(index + 1);
+    switch ((index * 7) % 10) {
+      case 0:
+        return world.state("m.room.name", sender, { name: index % 3 === 0 ? "" : `name ${index}` });
+      case 1:
+        return world.state("m.room.avatar", sender, { url: `mxc://test/${index}` });
+      case 2:
+      case 3:
+        return world.member(someone(index), ["join", "leave", "ban", "invite"][index % 4], sender);
+      case 4:
+        return world.state("m.room.topic", sender, { topic: `topic ${index}` });
+      case 5:
+        return world.state("m.room.history_visibility", sender, {
+          history_visibility: index % 2 === 0 ? "joined" : "shared",
+        });
+      case 6:
+        return index > 20 ? world.state("m.room.encryption", sender) : world.message(sender);
+      default:
+        return world.message(sender, { unsigned: { transaction_id: `txn${index}` } });
+    }
+  };
+  return Array.from({ length: POOL }, (_, index) => make(index));
+}
+
+interface Room {
+  readonly roomId: RoomId;
+  readonly create: WireEvent;
+  readonly pool: readonly WireEvent[];
+}
+
+const newMemory = (own: Database, budgets = { maxHotRoomBytes: PLENTY_BYTES, maxReaderBytes: PLENTY_BYTES }): Memory =>
+  new Memory(own, { ...budgets, isWaitedFor: () => false });
+
+/** One run: streams that are stored, and the memory of one process that follows. */
+class Run {
+  readonly world = new StoredWorld(db);
+  readonly users: StreamUser[] = [];
+  readonly rooms: Room[] = [];
+  readonly memory: Memory;
+  readonly follower: Follower;
+  /** Positions at which something was read. */
+  readonly positions: StreamPosition[] = [];
+  readonly errors: Error[] = [];
+  readonly #readDb: Database;
+
+  constructor({ pausesMs, hotRoomBytes, readerBytes }: Plan) {
+    let at = 0;
+    this.#readDb = slowed(db, () => pausesMs[at++ % pausesMs.length]!);
+    this.memory = newMemory(this.#readDb, { maxHotRoomBytes: hotRoomBytes, maxReaderBytes: readerBytes });
+    this.follower = new Follower({
+      db: this.#readDb,
+      memory: this.memory,
+      clock: systemClock,
+      onAdvance: () => {},
+      onError: (error) => this.errors.push(error),
+    });
+  }
+
+  async start(name: string): Promise<void> {
+    for (let user = 0; user < USERS; user++) this.users.push(await this.world.user(`${name}user${user}`));
+    const userIds = [...this.users.map(({ userId }) => userId), `@stranger${name}:test` as UserId];
+    for (let room = 0; room < ROOMS; room++) {
+      const own = (event: WireEvent, index: number): WireEvent => ({
+        ...event,
+        event_id: `$${name}room${room}event${index}` as EventId,
+      });
+      const create = own(this.world.state("m.room.create", userIds[0]!), POOL);
+      const roomId = `!${name}room${room}:test` as RoomId;
+      this.rooms.push({ roomId, create, pool: poolOf(this.world, userIds).map(own) });
+    }
+    await this.follower.start();
+  }
+
+  async store({ user, sections, isAnnounced, ...options }: typeof response extends fc.Arbitrary<infer T> ? T : never) {
+    const byKind = Map.groupBy(sections, ({ kind }) => kind);
+    const bodies = (kind: Section["kind"]) =>
+      Object.fromEntries((byKind.get(kind) ?? []).map((each) => [this.rooms[each.room]!.roomId, this.#body(each)]));
+    const invites = (byKind.get("invite") ?? []).map((each) => [
+      this.rooms[each.room]!.roomId,
+      { invite_state: { events: [{ type: "m.room.name", state_key: "", sender: "@x:test", content: {} }] } },
+    ]);
+    await this.world.store(
+      this.users[user]!,
+      { join: bodies("join"), leave: bodies("leave"), invite: Object.fromEntries(invites) },
+      options,
+    );
+    if (isAnnounced) this.follower.wake();
+  }
+
+  #body({
+    room,
+    timeline,
+    state,
+    hasCreate,
+    isStateAfter,
+    limited,
+    hasToken,
+    counts,
+    heroes,
+    joined,
+  }: Section): JoinedBody {
+    const { pool, create } = this.rooms[room]!;
+    const ofState = state.map((index) => pool[index]!).filter((event) => event.state_key !== undefined);
+    const events = hasCreate ? [create, ...ofState] : ofState;
+    return {
+      timeline: {
+        events: timeline.map((index) => pool[index]!),
+        limited,
+        ...(hasToken && { prev_batch: `p${this.world.next()}` }),
+      },
+      ...(isStateAfter ? { state_after: { events } } : { state: { events } }),
+      summary: {
+        ...(heroes && { "m.heroes": heroes.map((hero) => `@hero${hero}:test`) }),
+        ...(joined !== undefined && { "m.joined_member_count": joined }),
+      },
+      ...(counts !== undefined && { unread_notifications: { notification_count: counts, highlight_count: 0 } }),
+    };
+  }
+
+  async do(step: Step): Promise<void> {
+    switch (step.does) {
+      case "read reader": {
+        const { userNid, userId } = this.users[step.user]!;
+        await this.memory.readers.get(userNid, userId);
+        return;
+      }
+      case "read rooms": {
+        const to = this.follower.position;
+        this.positions.push(to);
+        const members = step.members.map((index) => this.users[index]?.userId ?? ("@stranger:test" as UserId));
+        await this.read(this.memory.hotRooms, step.rooms, { timelineEvents: step.events, members }, to);
+        return;
+      }
+      case "forget reader":
+        return this.memory.readers.forget(this.users[step.user]!.userNid);
+      case "forget rooms":
+        return this.memory.hotRooms.clear();
+      case "follow":
+        return this.follower.wake();
+      case "pause":
+        await pause(step.ms);
+    }
+  }
+
+  /** Rooms by their index in {@link rooms}; those that nothing was stored of are left out. */
+  async read(
+    hotRooms: HotRooms,
+    rooms: readonly number[],
+    more: Partial<RoomReads>,
+    to: StreamPosition,
+  ): Promise<ReadonlyMap<RoomNid, RoomData>> {
+    const known = rooms.map((room) => this.memory.columns.find(this.rooms[room]!.roomId));
+    const { userNid, userId, deviceNid } = this.users[0]!;
+    const reads = known
+      .filter((room) => room !== undefined)
+      .map((room) => ({
+        room,
+        timelineEvents: 0,
+        upToOrderKey: undefined,
+        state: [],
+        members: [],
+        changedAfter: undefined,
+        ownMember: false,
+        ...more,
+      }));
+    return await new RoomReader({ db: this.#readDb, hotRooms }, { userNid, userId, deviceNid, to }).rooms(reads);
+  }
+
+  async catchUp(): Promise<StreamPosition> {
+    const head = await selectHead(db);
+    while (this.follower.position < head) {
+      this.follower.wake();
+      await pause(1);
+    }
+    return head;
+  }
+}
+
+const shownState = (events: Iterable<StateEvent>) =>
+  [...events]
+    .map(({ type, stateKey, eventId, position, visibility }) => ({ type, stateKey, eventId, position, visibility }))
+    .sort((a, b) => (a.type + a.stateKey < b.type + b.stateKey ? -1 : 1));
+
+const shownEvent = (event: ReadEvent, { chunks }: RoomData) => ({
+  eventId: event.eventId,
+  position: event.position,
+  orderKey: event.orderKey,
+  visibility: event.visibility,
+  chunk: event.chunk,
+  facts: chunks.get(event.chunk),
+  tokenAfter: event.tokenAfter,
+});
+
+const shown = (data: ReadonlyMap<RoomNid, RoomData>) =>
+  [...data].map(([room, each]) => ({
+    room,
+    timeline: each.timeline.map((event) => shownEvent(event, each)),
+    state: shownState(each.state),
+    members: shownState(each.members.values()),
+    changed: shownState(each.changed),
+    transactionIds: [...each.transactionIds].sort(),
+  }));
+
+const columnsOf = ({ columns }: Memory, room: RoomNid) => ({
+  roomId: columns.roomId(room),
+  activity: columns.activity(room),
+  bumpStamp: columns.bumpStamp(room),
+  changedAt: columns.changedAt(room),
+  isComplete: columns.isComplete(room),
+  isEncrypted: columns.isEncrypted(room),
+  roomType: columns.roomType(room),
+  name: columns.name(room),
+  avatar: columns.avatar(room),
+  joinedCount: columns.joinedCount(room),
+  invitedCount: columns.invitedCount(room),
+});
+
+const CHANGE = {
+  position: BEFORE_ALL,
+  batch: 0,
+  userNid: undefined,
+  deviceNid: undefined,
+  flags: 0,
+  receivedUs: undefined,
+};
+
+async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {
+  const { rooms } = await memory.readers.get(userNid, userId);
+  const isConcerned = (room: RoomNid) => {
+    const change = { ...CHANGE, stream: ChangeStream.room, room };
+    return memory.readers.concernedBy([change]).has(userNid);
+  };
+  return Array.from({ length: rooms.size }, (_, index) => ({
+    room: rooms.room(index),
+    membership: rooms.membership(index),
+    changedAt: rooms.changedAt(index),
+    since: rooms.since(index),
+    hasLeftByChoice: rooms.hasLeftByChoice(index),
+    sinceOrderKey: rooms.sinceOrderKey(index),
+    notificationCount: rooms.notificationCount(index),
+    highlightCount: rooms.highlightCount(index),
+    heroes: rooms.heroes(index),
+    strippedState: rooms.strippedState(index)?.toString(),
+    indexOf: rooms.indexOf(rooms.room(index)),
+    isConcerned: isConcerned(rooms.room(index)),
+  }));
+}
+
+async function expectFresh(run: Run): Promise<void> {
+  const to = await run.catchUp();
+  const fresh = newMemory(db);
+  await fresh.columns.load(db);
+  for (const user of run.users) expect(await readerOf(run.memory, user)).toEqual(await readerOf(fresh, user));
+  for (const { roomId } of run.rooms) {
+    const room = fresh.columns.find(roomId);
+    expect(run.memory.columns.find(roomId)).toBe(room);
+    if (room !== undefined) expect(columnsOf(run.memory, room)).toEqual(columnsOf(fresh, room));
+  }
+
+  const all = Array.from({ length: ROOMS }, (_, room) => room);
+  const members = [...run.users.map(({ userId }) => userId), "@stranger:test" as UserId];
+  const state = [{ type: undefined, stateKey: undefined }];
+  const changedAfter = [BEFORE_ALL, ...run.positions];
+  for (const [index, after] of changedAfter.entries()) {
+    const more = { timelineEvents: 1 + ((index * 11) % 60), state, members, changedAfter: after };
+    const warm = await run.read(run.memory.hotRooms, all, more, to);
+    const cold = await run.read(new HotRooms(db, PLENTY_BYTES), all, more, to);
+    expect(shown(warm)).toEqual(shown(cold));
+  }
+}
+
+/** Stores and reads at the same time, then compares. */
+async function live(each: Plan, name: string): Promise<void> {
+  const run = new Run(each);
+  await run.start(name);
+  await using _follower = run.follower;
+  const storing = async () => {
+    for (const response of each.responses) await run.store(response);
+  };
+  const reading = async (steps: readonly Step[]) => {
+    for (const each of steps) await run.do(each);
+  };
+  await Promise.all([storing(), ...each.readers.map(reading)]);
+  await expectFresh(run);
+  expect(run.errors).toEqual([]);
+}
+
+test("what is in memory ends equal to what a fresh start reads, whatever is stored and read meanwhile", async () => {
+  let cases = 0;
+  const property = fc.asyncProperty(fc.array(plan, { minLength: WORLDS, maxLength: WORLDS }), async (plans) => {
+    cases += 1;
+    await Promise.all(plans.map((each, world) => live(each, `case${cases}world${world}`)));
+  });
+  // Interleavings do not repeat, so a smaller plan tells nothing about the failure of a larger one.
+  await fc.assert(property, { numRuns: CASES, endOnFailure: true });
+}, 120_000);
