@@ -1,0 +1,49 @@
+/** How much of everything one run has. */
+export interface Sizes {
+  /** Rooms of the account with many rooms. */
+  readonly ownerRooms: number;
+  /** Users whose first request is measured with nothing of them in memory. */
+  readonly coldUsers: number;
+  /** Starts of the serving process that are measured. */
+  readonly restarts: number;
+  /** First requests with everything in memory. */
+  readonly warmRequests: number;
+  /** Requests that find nothing changed. */
+  readonly unchangedRequests: number;
+  readonly liveSeconds: number;
+  readonly floodSeconds: number;
+  readonly floodUsers: number;
+  /** Rooms that are stored when the service starts. */
+  readonly startRooms: number;
+  /** Those of them that the first user to ask has. */
+  readonly startUserRooms: number;
+  readonly starts: number;
+}
+
+export const FULL: Sizes = {
+  ownerRooms: 10_000,
+  coldUsers: 60,
+  restarts: 15,
+  warmRequests: 1_000,
+  unchangedRequests: 2_000,
+  liveSeconds: 20,
+  floodSeconds: 10,
+  floodUsers: 50,
+  startRooms: 100_000,
+  startUserRooms: 1_000,
+  starts: 5,
+};
+
+export const SMOKE: Sizes = {
+  ownerRooms: 2_000,
+  coldUsers: 20,
+  restarts: 3,
+  warmRequests: 200,
+  unchangedRequests: 500,
+  liveSeconds: 4,
+  floodSeconds: 3,
+  floodUsers: 50,
+  startRooms: 20_000,
+  startUserRooms: 1_000,
+  starts: 2,
+};

@@ -1,0 +1,115 @@
+import { Agent, request as httpRequest } from "node:http";
+import { request as httpsRequest, Agent as TlsAgent } from "node:https";
+import { setTimeout as pause } from "node:timers/promises";
+import { nowUs } from "./clock.ts";
+
+const SYNC_PATH = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
+
+/** What Element X asks for with its list of all rooms and its room subscriptions. */
+export const REQUIRED_STATE: readonly (readonly [string, string])[] = [
+  ["m.room.name", ""],
+  ["m.room.encryption", ""],
+  ["m.room.member", "$LAZY"],
+  ["m.room.member", "$ME"],
+  ["m.room.topic", ""],
+  ["m.room.avatar", ""],
+  ["m.room.canonical_alias", ""],
+  ["m.room.power_levels", ""],
+  ["org.matrix.msc3401.call.member", "*"],
+  ["m.room.join_rules", ""],
+  ["m.room.tombstone", ""],
+  ["m.room.create", ""],
+  ["m.room.history_visibility", ""],
+  ["io.element.functional_members", ""],
+  ["m.space.parent", "*"],
+  ["m.space.child", "*"],
+  ["org.matrix.msc3672.beacon_info", "*"],
+];
+
+const TIMELINE_LIMIT = 20;
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+  /** From the request to the head of the answer. */
+  readonly firstByteMs: number;
+  /** When the head of the answer came, by {@link nowUs}. */
+  readonly headUs: number;
+  /** From the request to the last byte of the answer. */
+  readonly totalMs: number;
+}
+
+export interface Call {
+  readonly url: string;
+  readonly token?: string;
+  /** JSON to POST; undefined: GET. */
+  readonly body?: string;
+  readonly agent: Agent;
+}
+
+/** Connections that are kept; `maxSockets` 1: one request after the other. */
+export const keptConnections = (isTls: boolean, maxSockets = Number.POSITIVE_INFINITY): Agent =>
+  isTls ? new TlsAgent({ keepAlive: true, maxSockets }) : new Agent({ keepAlive: true, maxSockets });
+
+export function call({ url, token, body, agent }: Call): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) }),
+    };
+    const send = url.startsWith("https:") ? httpsRequest : httpRequest;
+    const startedMs = performance.now();
+    const request = send(url, { method: body === undefined ? "GET" : "POST", headers, agent }, (response) => {
+      const firstByteMs = performance.now() - startedMs;
+      const headUs = nowUs();
+      const pieces: Buffer[] = [];
+      response.on("data", (piece: Buffer) => pieces.push(piece));
+      response.on("error", reject);
+      response.on("end", () => {
+        const totalMs = performance.now() - startedMs;
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(pieces), firstByteMs, headUs, totalMs });
+      });
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+export interface SyncCall {
+  readonly url: string;
+  readonly token: string;
+  readonly agent: Agent;
+  readonly connId: string;
+  /** First and last index of the window. */
+  readonly range: readonly [number, number];
+  readonly pos?: string;
+  readonly timeoutMs?: number;
+}
+
+/** One sync request with one list. Answers other than 200 are returned too. */
+export async function sync({ url, token, agent, connId, range, pos, timeoutMs = 0 }: SyncCall): Promise<Answer> {
+  const query = new URLSearchParams({ timeout: String(timeoutMs), ...(pos !== undefined && { pos }) });
+  const list = { ranges: [range], timeline_limit: TIMELINE_LIMIT, required_state: REQUIRED_STATE };
+  const body = JSON.stringify({ conn_id: connId, lists: { all_rooms: list } });
+  return await call({ url: `${url}${SYNC_PATH}?${query}`, token, agent, body });
+}
+
+/** The same; waits as long as a server says that there were too many requests. */
+export async function patientSync(request: SyncCall): Promise<Answer> {
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await sync(request);
+    if (answer.status === 200) return answer;
+    const text = answer.body.toString("utf8");
+    if (answer.status !== 429 || attempt === 100) throw new Error(`sync was answered ${answer.status}: ${text}`);
+    await pause(Number((JSON.parse(text) as { retry_after_ms?: number }).retry_after_ms ?? 100));
+  }
+}
+
+/** What a client reads of an answer to go on. */
+export const parseSync = ({ body }: Answer): SyncBody => JSON.parse(body.toString("utf8")) as SyncBody;
+
+export interface SyncBody {
+  readonly pos: string;
+  readonly lists?: Readonly<Record<string, { readonly count: number }>>;
+  readonly rooms?: Readonly<Record<string, { readonly timeline?: readonly unknown[] }>>;
+}

@@ -1,0 +1,40 @@
+/** What the upstream is told to do; it answers each order once, when it is done. */
+export type Order =
+  /** Serve the owner's initial sync from this file. */
+  | { readonly kind: "owner-body"; readonly file: string }
+  /** Let events happen in groups: `events` in one response to each user of a group, every `intervalMs`, in turns. */
+  | {
+      readonly kind: "live";
+      readonly run: number;
+      readonly groups: number;
+      readonly events: number;
+      readonly intervalMs: number;
+      readonly seconds: number;
+    }
+  /** Answer every poll of these users at once with one event each. */
+  | { readonly kind: "flood"; readonly users: number; readonly seconds: number };
+
+export interface LiveDone {
+  /** Events that happened. */
+  readonly events: number;
+}
+
+export interface FloodDone {
+  /** Events whose response was followed by the next poll: they were stored. */
+  readonly stored: number;
+  readonly seconds: number;
+}
+
+export interface OrderMessage {
+  readonly id: number;
+  readonly order: Order;
+}
+
+export interface DoneMessage {
+  readonly id: number;
+  readonly result: unknown;
+}
+
+export interface ReadyMessage {
+  readonly port: number;
+}
