@@ -8,14 +8,14 @@ import type { Visibility } from "./visibility.ts";
 export interface Neighbour {
   readonly orderKey: number;
   readonly chunk: ChunkNid;
+  /** Nothing is missing between its chunk and the one before. */
+  readonly continues: boolean;
 }
 
 /** Where an event that is already stored stands. */
 export interface Landmark extends Neighbour {
   /** For whom its chunk is attested; undefined: everybody. */
   readonly attestedFor: UserNid | undefined;
-  /** Nothing is missing between its chunk and the one before. */
-  readonly continues: boolean;
   /** undefined: there is none on that side. */
   readonly previous: Neighbour | undefined;
   readonly next: Neighbour | undefined;
@@ -54,6 +54,8 @@ export interface StateValue {
 export interface RoomEnd {
   /** For whom the last chunk is attested; undefined: everybody. */
   readonly attestedFor: UserNid | undefined;
+  /** Nothing is missing between the last chunk and the one before. */
+  readonly continues: boolean;
   /** What orders the room in lists, and its bump stamp: positions, or times in microseconds. */
   readonly activity: number;
   readonly bump: number;

@@ -1,5 +1,5 @@
 import type { DeviceId, UserNid } from "../model/ids.ts";
-import type { Queryable, Tx } from "./database.ts";
+import type { Queryable } from "./database.ts";
 
 /** A connection is (user, device, conn_id), never a token. */
 export interface ConnectionKey {
@@ -35,7 +35,7 @@ const SELECT_CONNECTION = `
    ORDER BY d.position`;
 
 /** State at a confirmed position: a base and the confirmed deltas after it, in order. */
-export interface StoredConnection {
+interface StoredConnection {
   readonly base: Buffer;
   readonly deltas: readonly Buffer[];
 }
@@ -55,14 +55,15 @@ export async function selectConnection(
 }
 
 /** Answers computed from one confirmed position that are kept. A client that cancels often has several under way. */
-const MAX_CHILDREN = 8;
+export const MAX_CHILDREN = 8;
 
 /** Connections of one device. More: a client that invents conn_ids fills the table. Fewer: its own processes displace each other. */
 const MAX_CONNECTIONS = 20;
 
+// The lock makes it wait for a request that is just confirming another position, and look again.
 const INSERT_CHILD = `
   WITH parent AS (
-    SELECT connection FROM connections WHERE connection = $1 AND confirmed = $2
+    SELECT connection FROM connections WHERE connection = $1 AND confirmed = $2 FOR SHARE
   ), kept AS (
     SELECT position FROM connection_deltas
      WHERE connection = $1 AND parent = $2 ORDER BY position DESC LIMIT ${MAX_CHILDREN - 1}
@@ -87,52 +88,57 @@ export async function insertChild(
   return (await db.query({ name: "insert-child", text: INSERT_CHILD, values })).length > 0;
 }
 
+// Rows that another request is using or removing are passed over, so that no two wait for each other.
 const INSERT_ROOT = `
   WITH others AS (
     SELECT connection, conn_id = $4 AND confirmed = 0 AS is_sibling, used_at
       FROM connections WHERE user_nid = $2 AND device_id = $3
+  ), superfluous AS (
+    (SELECT connection FROM others WHERE is_sibling ORDER BY connection DESC OFFSET ${MAX_CHILDREN - 1})
+    UNION ALL
+    (SELECT connection FROM others WHERE NOT is_sibling ORDER BY used_at DESC OFFSET ${MAX_CONNECTIONS - 1})
   ), gone AS (
-    DELETE FROM connections AS c
-     USING (SELECT connection FROM others WHERE is_sibling ORDER BY connection DESC OFFSET ${MAX_CHILDREN - 1}) AS o
-     WHERE c.connection = o.connection
-  ), crowded AS (
-    DELETE FROM connections AS c
-     USING (SELECT connection FROM others WHERE NOT is_sibling ORDER BY used_at DESC OFFSET ${MAX_CONNECTIONS - 1}) AS o
-     WHERE c.connection = o.connection
+    DELETE FROM connections WHERE connection IN (
+      SELECT c.connection FROM connections AS c JOIN superfluous USING (connection) FOR UPDATE OF c SKIP LOCKED)
   ), root AS (
     INSERT INTO connections (connection, user_nid, device_id, conn_id, confirmed, base, base_position)
-    VALUES ($1, $2, $3, $4, 0, $5, 0)
+    SELECT $1, $2, $3, $4, 0, $5, 0 FROM set_config('synchronous_commit', 'off', true)
+    ON CONFLICT (connection) DO NOTHING
     RETURNING connection
   )
-  SELECT connection FROM root`;
+  INSERT INTO connection_deltas (connection, position, parent, delta)
+  SELECT connection, $6, 0, $7 FROM root
+  RETURNING position`;
 
-const INSERT_FIRST_CHILD = `INSERT INTO connection_deltas (connection, position, parent, delta) VALUES ($1, $2, 0, $3)`;
-
-/** Stores a new connection with its first answer. The others of its key go when it is used. */
+/**
+ * Stores a new connection with its first answer, without waiting for the disk. The others of its key go when it is used.
+ * False: the number is taken.
+ */
 export async function insertConnection(
-  tx: Tx,
-  key: ConnectionKey,
+  db: Queryable,
+  { userNid, deviceId, connId }: ConnectionKey,
   first: { readonly connection: number; readonly base: Buffer; readonly position: number; readonly delta: Buffer },
-): Promise<void> {
-  const root = [first.connection, key.userNid, key.deviceId, key.connId, first.base];
-  await tx.query({ name: "insert-root", text: INSERT_ROOT, values: root });
-  const child = [first.connection, first.position, first.delta];
-  await tx.query({ name: "insert-first-child", text: INSERT_FIRST_CHILD, values: child });
+): Promise<boolean> {
+  const values = [first.connection, userNid, deviceId, connId, first.base, first.position, first.delta];
+  return (await db.query({ name: "insert-root", text: INSERT_ROOT, values })).length > 0;
 }
 
 const REBASE = `
   WITH based AS (
-    UPDATE connections SET base = $3, base_position = $2 WHERE connection = $1 AND confirmed = $2 RETURNING connection
+    UPDATE connections AS c SET base = $3, base_position = $2
+      FROM set_config('synchronous_commit', 'off', true)
+     WHERE c.connection = $1 AND c.confirmed = $2
+    RETURNING c.connection
   )
   DELETE FROM connection_deltas AS d USING based AS b WHERE d.connection = b.connection AND d.position <= $2`;
 
-/** Folds the confirmed deltas into a new base. */
+/** Folds the confirmed deltas into a new base, without waiting for the disk. */
 export async function rebaseConnection(
-  tx: Tx,
+  db: Queryable,
   connection: number,
   base: { readonly position: number; readonly state: Buffer },
 ): Promise<void> {
-  await tx.query({ name: "rebase-connection", text: REBASE, values: [connection, base.position, base.state] });
+  await db.query({ name: "rebase-connection", text: REBASE, values: [connection, base.position, base.state] });
 }
 
 const EXPIRE = `DELETE FROM connections WHERE used_at < now() - $1 * interval '1 millisecond'`;

@@ -16,13 +16,16 @@ type ByRoom<Value> = ReadonlyMap<RoomNid, Value>;
 
 const SELECT_KNOWN = `
   SELECT e.room, e.event_id, e.nid, e.order_key, e.chunk, c.attested_for, c.continues,
-         p.order_key AS previous, p.chunk AS previous_chunk, n.order_key AS next, n.chunk AS next_chunk
+         p.order_key AS previous, p.chunk AS previous_chunk, p.continues AS previous_continues,
+         n.order_key AS next, n.chunk AS next_chunk, n.continues AS next_continues
     FROM events AS e
     LEFT JOIN chunks AS c ON c.chunk = e.chunk
-    LEFT JOIN LATERAL (SELECT o.order_key, o.chunk FROM events AS o WHERE o.room = e.room AND o.order_key < e.order_key
-                        ORDER BY o.order_key DESC LIMIT 1) AS p ON true
-    LEFT JOIN LATERAL (SELECT o.order_key, o.chunk FROM events AS o WHERE o.room = e.room AND o.order_key > e.order_key
-                        ORDER BY o.order_key LIMIT 1) AS n ON true
+    LEFT JOIN LATERAL (SELECT o.order_key, o.chunk, oc.continues
+                         FROM events AS o JOIN chunks AS oc USING (chunk)
+                        WHERE o.room = e.room AND o.order_key < e.order_key ORDER BY o.order_key DESC LIMIT 1) AS p ON true
+    LEFT JOIN LATERAL (SELECT o.order_key, o.chunk, oc.continues
+                         FROM events AS o JOIN chunks AS oc USING (chunk)
+                        WHERE o.room = e.room AND o.order_key > e.order_key ORDER BY o.order_key LIMIT 1) AS n ON true
    WHERE e.event_id = ANY($1::text[]) AND e.room = ANY($2::int[])`;
 
 interface KnownRow {
@@ -35,8 +38,10 @@ interface KnownRow {
   readonly continues: boolean | null;
   readonly previous: number | null;
   readonly previous_chunk: number | null;
+  readonly previous_continues: boolean | null;
   readonly next: number | null;
   readonly next_chunk: number | null;
+  readonly next_continues: boolean | null;
 }
 
 /** Which of these events are stored in these rooms, and where they stand. */
@@ -51,21 +56,22 @@ export async function selectKnownEvents(
 }
 
 function toKnown(row: KnownRow): KnownEvent {
-  const place = neighbour(row.order_key, row.chunk);
+  const place = neighbour(row.order_key, row.chunk, row.continues);
   return {
     nid: row.nid as EventNid,
     landmark: place && {
       ...place,
       attestedFor: (row.attested_for ?? undefined) as UserNid | undefined,
-      continues: row.continues ?? false,
-      previous: neighbour(row.previous, row.previous_chunk),
-      next: neighbour(row.next, row.next_chunk),
+      previous: neighbour(row.previous, row.previous_chunk, row.previous_continues),
+      next: neighbour(row.next, row.next_chunk, row.next_continues),
     },
   };
 }
 
-const neighbour = (orderKey: number | null, chunk: number | null): Neighbour | undefined =>
-  orderKey === null || chunk === null ? undefined : { orderKey, chunk: chunk as ChunkNid };
+const neighbour = (orderKey: number | null, chunk: number | null, continues: boolean | null): Neighbour | undefined =>
+  orderKey === null || chunk === null
+    ? undefined
+    : { orderKey, chunk: chunk as ChunkNid, continues: continues ?? false };
 
 function grouped<Row extends { readonly room: number }, Key, Value>(
   rows: readonly Row[],
@@ -165,24 +171,34 @@ function toMembership(row: MembershipSqlRow): MembershipRow {
 }
 
 const SELECT_ROOM_ENDS = `
-  SELECT r.room, c.attested_for, coalesce(a.position, r.activity_us) AS activity, coalesce(b.position, r.bump_us) AS bump
+  SELECT r.room, c.attested_for, c.continues, coalesce(a.position, r.activity_us) AS activity,
+         coalesce(b.position, r.bump_us) AS bump
     FROM rooms AS r
     LEFT JOIN chunks AS c ON c.chunk = r.last_chunk
     LEFT JOIN changes AS a ON a.batch = r.activity_batch
     LEFT JOIN changes AS b ON b.batch = r.bump_batch
    WHERE r.room = ANY($1::int[])`;
 
+interface EndRow {
+  readonly room: number;
+  readonly attested_for: number | null;
+  readonly continues: boolean | null;
+  readonly activity: number;
+  readonly bump: number;
+}
+
 /** What stands at the end of locked rooms. Not part of the statement that locks them, which sees others as it began. */
 export async function selectRoomEnds(tx: Tx, rooms: readonly RoomNid[]): Promise<ByRoom<RoomEnd>> {
-  const rows = await tx.query<{ room: number; attested_for: number | null; activity: number; bump: number }>({
-    name: "room-ends",
-    text: SELECT_ROOM_ENDS,
-    values: [rooms],
-  });
+  const rows = await tx.query<EndRow>({ name: "room-ends", text: SELECT_ROOM_ENDS, values: [rooms] });
   return new Map(
-    rows.map(({ room, attested_for: attestedFor, activity, bump }) => [
+    rows.map(({ room, attested_for: attestedFor, continues, activity, bump }) => [
       room as RoomNid,
-      { attestedFor: (attestedFor ?? undefined) as UserNid | undefined, activity, bump },
+      {
+        attestedFor: (attestedFor ?? undefined) as UserNid | undefined,
+        continues: continues ?? false,
+        activity,
+        bump,
+      },
     ]),
   );
 }

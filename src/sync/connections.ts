@@ -1,23 +1,28 @@
-import { LRUCache } from "lru-cache";
 import { decodeDelta, decodeState, encodeDelta, encodeState, isEmptyDelta } from "../engine/connection/delta.ts";
 import { MutableConnectionState } from "../engine/connection/mutable-state.ts";
 import type { ConnectionDelta, ConnectionState } from "../engine/connection/state.ts";
+import { ByteCache } from "../lib/byte-cache.ts";
 import { type Clock, microseconds } from "../lib/clock.ts";
 import {
   type ConnectionKey,
   confirmPosition,
   insertChild,
   insertConnection,
+  MAX_CHILDREN,
   rebaseConnection,
   selectConnection,
 } from "../store/connections.ts";
-import type { Database } from "../store/database.ts";
+import type { Queryable } from "../store/database.ts";
 
 /** Confirmed deltas are folded into a new base when they weigh more than the base and this. */
 const MIN_REBASE_BYTES = 8 * 1024;
 
 /** Memory for connection states; what falls out is read again. */
 const CACHE_BYTES = 128 * 1024 * 1024;
+
+/** What a state weighs in memory: at least this, and a multiple of what it weighs encoded. Estimates that err upwards. */
+const STATE_OVERHEAD_BYTES = 2_000;
+const BYTES_PER_ENCODED_BYTE = 8;
 
 /** An open connection at a confirmed position. */
 export interface OpenConnection {
@@ -27,29 +32,20 @@ export interface OpenConnection {
   readonly state: ConnectionState;
 }
 
-interface Kept {
-  readonly state: MutableConnectionState;
-  position: number;
-  /** Answers computed from `position` by this process, by their position. */
-  children: Map<number, ConnectionDelta>;
-  baseBytes: number;
-  deltaBytes: number;
-}
+/** Where a connection stands for its client. */
+type Standing = Omit<OpenConnection, "state">;
 
 /**
  * What connections were told, in Postgres, with a copy in memory of those in use. The stored rows decide: a copy that is
  * not at the confirmed position is read anew.
  */
 export class Connections {
-  readonly #db: Database;
+  readonly #db: Queryable;
   readonly #clock: Clock;
-  readonly #kept = new LRUCache<number, Kept>({
-    maxSize: CACHE_BYTES,
-    sizeCalculation: ({ baseBytes, deltaBytes }) => 2_000 + 8 * (baseBytes + deltaBytes),
-  });
+  readonly #kept = new ByteCache<number, KeptConnection>({ maxBytes: CACHE_BYTES });
   #lastNumber = 0;
 
-  constructor(db: Database, clock: Clock) {
+  constructor(db: Queryable, clock: Clock) {
     this.#db = db;
     this.#clock = clock;
   }
@@ -64,9 +60,11 @@ export class Connections {
     if (connection === 0) return this.start();
     const before = await confirmPosition(this.#db, key, connection, position);
     if (before === undefined) return undefined;
-    const kept = this.#advance(connection, before, position) ?? (await this.#read(connection, position));
+    const known = this.#kept.get(connection);
+    const kept = known?.advance(before, position) ? known : await this.#read(connection, position);
     if (kept === undefined) return undefined;
     if (kept.deltaBytes > Math.max(MIN_REBASE_BYTES, kept.baseBytes)) await this.#rebase(connection, kept);
+    this.#kept.reweigh(connection);
     return { connection, position, state: kept.state };
   }
 
@@ -74,80 +72,112 @@ export class Connections {
    * Stores what an answer told. Returns where the connection stands for its client; undefined: the connection moved on
    * meanwhile, and this answer can lead nowhere. An empty delta writes nothing.
    */
-  async save(
-    key: ConnectionKey,
-    open: OpenConnection,
-    delta: ConnectionDelta,
-  ): Promise<{ readonly connection: number; readonly position: number } | undefined> {
-    if (isEmptyDelta(delta)) return { connection: open.connection, position: open.position };
+  async save(key: ConnectionKey, open: OpenConnection, delta: ConnectionDelta): Promise<Standing | undefined> {
+    const { connection } = open;
+    if (isEmptyDelta(delta)) return { connection, position: open.position };
     const encoded = encodeDelta(delta);
-    if (open.connection === 0) return await this.#saveRoot(key, delta, encoded);
+    if (connection === 0) return await this.#saveRoot(key, delta, encoded);
     const position = this.#next(open.position);
-    const child = { parent: open.position, position, delta: encoded };
-    const isSaved = await insertChild(this.#db, open.connection, child);
+    const isSaved = await insertChild(this.#db, connection, { parent: open.position, position, delta: encoded });
     if (!isSaved) return undefined;
-    const kept = this.#kept.get(open.connection);
-    if (kept?.position === open.position) kept.children.set(position, delta);
-    return { connection: open.connection, position };
-  }
-
-  async #saveRoot(
-    key: ConnectionKey,
-    delta: ConnectionDelta,
-    encoded: Buffer,
-  ): Promise<{ connection: number; position: number }> {
-    const state = new MutableConnectionState();
-    const base = encodeState(state);
-    const connection = this.#next(0);
-    const position = this.#next(connection);
-    await this.#db.transaction((tx) => insertConnection(tx, key, { connection, base, position, delta: encoded }), {
-      lane: "read",
-      durable: false,
-    });
-    const children = new Map([[position, delta]]);
-    this.#kept.set(connection, { state, position: 0, children, baseBytes: base.length, deltaBytes: encoded.length });
+    this.#kept.peek(connection)?.addChild(open.position, position, { delta, bytes: encoded.length });
+    this.#kept.reweigh(connection);
     return { connection, position };
   }
 
-  /** The copy in memory, brought to the confirmed position; undefined: it is not there, or stands elsewhere. */
-  #advance(connection: number, before: number, position: number): Kept | undefined {
-    const kept = this.#kept.get(connection);
-    if (kept?.position === position) return kept;
-    const delta = kept?.position === before ? kept.children.get(position) : undefined;
-    if (kept === undefined || delta === undefined) return undefined;
-    kept.state.apply(delta);
-    kept.position = position;
-    kept.children = new Map();
-    kept.deltaBytes += encodeDelta(delta).length;
-    this.#kept.set(connection, kept);
-    return kept;
+  async #saveRoot(key: ConnectionKey, delta: ConnectionDelta, encoded: Buffer): Promise<Standing> {
+    const state = new MutableConnectionState();
+    const base = encodeState(state);
+    for (;;) {
+      const connection = this.#next(0);
+      const position = this.#next(connection);
+      const isSaved = await insertConnection(this.#db, key, { connection, base, position, delta: encoded });
+      // Another process drew the same number in the same microsecond.
+      if (!isSaved) continue;
+      const kept = new KeptConnection(state, 0, { baseBytes: base.length, deltaBytes: 0 });
+      kept.addChild(0, position, { delta, bytes: encoded.length });
+      this.#kept.set(connection, kept);
+      return { connection, position };
+    }
   }
 
-  async #read(connection: number, position: number): Promise<Kept | undefined> {
+  async #read(connection: number, position: number): Promise<KeptConnection | undefined> {
     const stored = await selectConnection(this.#db, connection, position);
     if (stored === undefined) return undefined;
     const state = decodeState(stored.base);
     for (const delta of stored.deltas) state.apply(decodeDelta(delta));
     const deltaBytes = stored.deltas.reduce((sum, { length }) => sum + length, 0);
-    const kept: Kept = { state, position, children: new Map(), baseBytes: stored.base.length, deltaBytes };
+    const kept = new KeptConnection(state, position, { baseBytes: stored.base.length, deltaBytes });
     this.#kept.set(connection, kept);
     return kept;
   }
 
-  async #rebase(connection: number, kept: Kept): Promise<void> {
+  async #rebase(connection: number, kept: KeptConnection): Promise<void> {
     const state = encodeState(kept.state);
-    await this.#db.transaction((tx) => rebaseConnection(tx, connection, { position: kept.position, state }), {
-      lane: "read",
-      durable: false,
-    });
+    await rebaseConnection(this.#db, connection, { position: kept.position, state });
     kept.baseBytes = state.length;
     kept.deltaBytes = 0;
-    this.#kept.set(connection, kept);
   }
 
   /** Connection numbers and positions are never issued twice, not even after a restore: they are at least the clock. */
   #next(after: number): number {
     this.#lastNumber = Math.max(this.#lastNumber + 1, after + 1, microseconds(this.#clock));
     return this.#lastNumber;
+  }
+}
+
+interface Child {
+  readonly delta: ConnectionDelta;
+  readonly bytes: number;
+}
+
+/** A copy of a connection at a confirmed position, with the answers that this process computed from there. */
+class KeptConnection {
+  readonly state: MutableConnectionState;
+  baseBytes: number;
+  deltaBytes: number;
+  #position: number;
+  #children = new Map<number, Child>();
+
+  constructor(
+    state: MutableConnectionState,
+    position: number,
+    weight: { readonly baseBytes: number; readonly deltaBytes: number },
+  ) {
+    this.state = state;
+    this.#position = position;
+    this.baseBytes = weight.baseBytes;
+    this.deltaBytes = weight.deltaBytes;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Estimated memory. */
+  get bytes(): number {
+    let encoded = this.baseBytes + this.deltaBytes;
+    for (const { bytes } of this.#children.values()) encoded += bytes;
+    return STATE_OVERHEAD_BYTES + BYTES_PER_ENCODED_BYTE * encoded;
+  }
+
+  /** As many are remembered as are stored. */
+  addChild(parent: number, position: number, child: Child): void {
+    if (parent !== this.#position) return;
+    this.#children.set(position, child);
+    const [oldest] = this.#children.keys();
+    if (this.#children.size > MAX_CHILDREN && oldest !== undefined) this.#children.delete(oldest);
+  }
+
+  /** Brings the copy from the position that was confirmed before to the new one. False: it does not know the way. */
+  advance(before: number, position: number): boolean {
+    if (this.#position === position) return true;
+    const child = this.#position === before ? this.#children.get(position) : undefined;
+    if (child === undefined) return false;
+    this.state.apply(child.delta);
+    this.#position = position;
+    this.#children = new Map();
+    this.deltaBytes += child.bytes;
+    return true;
   }
 }

@@ -115,6 +115,7 @@ export class StoredWorld {
           deviceNid,
           poll: isCatchUp ? "catch-up" : "live",
           storedBefore: this.#writer.position,
+          lastSeen: new Map(),
         },
         ignoresSomebody,
         since: this.#since.get(deviceNid),

@@ -32,9 +32,10 @@ export class EventBook {
     const landmark = this.#known.get(eventId)?.landmark;
     if (landmark === undefined || this.#placed.length === 0) return landmark;
     let { previous, next } = landmark;
-    for (const { orderKey, chunk } of this.#placed) {
-      if (orderKey < landmark.orderKey && orderKey > (previous?.orderKey ?? -Infinity)) previous = { orderKey, chunk };
-      if (orderKey > landmark.orderKey && orderKey < (next?.orderKey ?? Infinity)) next = { orderKey, chunk };
+    for (const placed of this.#placed) {
+      const { orderKey } = placed;
+      if (orderKey < landmark.orderKey && orderKey > (previous?.orderKey ?? -Infinity)) previous = placed;
+      if (orderKey > landmark.orderKey && orderKey < (next?.orderKey ?? Infinity)) next = placed;
     }
     return { ...landmark, previous, next };
   }

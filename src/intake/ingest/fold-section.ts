@@ -44,7 +44,8 @@ export function foldSection(
     return batch;
   };
   if (isOutOfBand(section, source, before)) {
-    for (const event of section.timeline) draft.keep(event, batchOf(source.userNid));
+    const unknown = section.timeline.filter(({ eventId }) => draft.events.nidOf(eventId) === undefined);
+    for (const event of unknown) draft.keep(event, batchOf(source.userNid));
   } else {
     const { batch, flags } = draft.apply(section, source);
     if (flags !== 0) {

@@ -51,11 +51,10 @@ type Landmarks = readonly (Landmark | undefined)[];
  *
  *     batch        a   b   x   c   y           b, c are known
  *     room       … p   b   q   c   d           p, q, d are known, and not in the batch
- *     after      … p a b x q   c   d   y       before the first, after the one before, at the end
+ *     after      … p a b x q   c y d           before the first, after the one before
  *
- * What follows the last landmark of a batch, though others brought something after that landmark, goes to the end of the
- * room: right after the landmark it would stand behind what readers were told already, and they would never hear of it.
- * Only where there is a hole after the landmark, of which they know, it goes into that.
+ * The batch of a user who ignores somebody may lack `d`, so that `y` may be newer. It goes to the end of the room then:
+ * before `d` it would stand behind what readers were told already, and they would never hear of it.
  */
 export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: BatchFacts): Placement {
   const runs = new Runs(landmarks, tail, batch);
@@ -122,13 +121,19 @@ class Runs {
     const landmark = this.#landmarks[index];
     if (landmark === undefined || end === index + 1) return;
     const { orderKey: low, next, chunk } = landmark;
-    const isHole = next !== undefined && next.chunk !== chunk;
-    if (next === undefined || (isLast && !isHole)) {
+    if (next === undefined || (isLast && this.#attestedFor !== undefined)) {
       this.append(index + 1, end, next === undefined || chunk === this.#tail?.chunk);
     } else {
-      const { orderKey: high } = next;
+      // In a batch that orders events as the room does not, two runs may come into one gap.
+      const given = this.places.flatMap((place) => (place !== undefined && place.orderKey > low ? place.orderKey : []));
       const own = this.#chunkBeside(landmark, next, true);
-      this.#spread(index + 1, end, { low, high, chunk: own, previous: landmark, next });
+      this.#spread(index + 1, end, {
+        low,
+        high: Math.min(next.orderKey, ...given),
+        chunk: own,
+        previous: landmark,
+        next,
+      });
     }
   }
 

@@ -1,4 +1,4 @@
-import type { RoomId, RoomNid, UserId } from "../../model/ids.ts";
+import type { EventId, RoomId, RoomNid } from "../../model/ids.ts";
 import type { RoomEnd } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
 import type { Tx } from "../../store/database.ts";
@@ -11,17 +11,16 @@ import {
   selectStateValues,
 } from "../../store/known-facts.ts";
 import { lockRooms } from "../../store/room-rows.ts";
-import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ResponsePart } from "./part.ts";
 import { RoomDraft } from "./room-draft.ts";
 import type { Numbers } from "./source.ts";
 
 type Drafts = ReadonlyMap<RoomId, RoomDraft>;
 
-/** What the sections of some parts name. */
+/** What the sections of some parts name, and what stands right before them. */
 interface Named {
-  readonly events: readonly ParsedEvent[];
-  readonly users: readonly string[];
+  readonly events: ReadonlySet<EventId>;
+  readonly users: ReadonlySet<string>;
   readonly stateKeys: readonly RoomStateKey[];
 }
 
@@ -41,9 +40,9 @@ export async function readDrafts(tx: Tx, parts: readonly ResponsePart[], numbers
   // Each is a statement of its own after the lock, so that it sees what the last holder of the lock stored.
   const [ends, known, state, memberships] = await Promise.all([
     selectRoomEnds(tx, rooms),
-    selectKnownEvents(tx, rooms, [...new Set(events.map(({ eventId }) => eventId))]),
+    selectKnownEvents(tx, rooms, [...events]),
     selectStateValues(tx, stateKeys),
-    selectMemberships(tx, users, rooms),
+    selectMemberships(tx, [...users], rooms),
     ...parts.filter(({ end }) => end === undefined).map(({ claim }) => checkClaim(tx, claim)),
   ]);
   const draftOf = (row: RoomRow): RoomDraft =>
@@ -60,28 +59,28 @@ export async function readDrafts(tx: Tx, parts: readonly ResponsePart[], numbers
   return new Map([...locked].map(([roomId, row]) => [roomId, draftOf(row)]));
 }
 
-const NO_END: RoomEnd = { attestedFor: undefined, activity: 0, bump: 0 };
+const NO_END: RoomEnd = { attestedFor: undefined, continues: false, activity: 0, bump: 0 };
 
 function namedIn(parts: readonly ResponsePart[], rows: ReadonlyMap<RoomId, RoomRow>): Named {
-  const all: ParsedEvent[] = [];
-  const users = new Set<string>(parts.map(({ source }) => source.userId));
+  const events = new Set<EventId>();
+  const users = new Set<string>();
   const keys = new Map<string, RoomStateKey>();
-  const addKey = (room: RoomNid, type: string, stateKey: string) =>
+  const addState = (room: RoomNid, type: string, stateKey: string) => {
     keys.set(`${room}\0${type}\0${stateKey}`, { room, type, stateKey });
+    if (type === "m.room.member") users.add(stateKey);
+  };
   for (const { source, sections } of parts) {
     for (const { roomId, state, timeline } of sections) {
       const room = rows.get(roomId)?.room;
       if (room === undefined) continue;
-      addKey(room, MEMBER, source.userId);
-      for (const event of [...state, ...timeline]) {
-        all.push(event);
-        if (event.stateKey === undefined) continue;
-        addKey(room, event.type, event.stateKey);
-        if (event.type === MEMBER) users.add(event.stateKey as UserId);
+      addState(room, "m.room.member", source.userId);
+      const last = source.lastSeen.get(roomId);
+      if (last !== undefined) events.add(last);
+      for (const { eventId, type, stateKey } of [...state, ...timeline]) {
+        events.add(eventId);
+        if (stateKey !== undefined) addState(room, type, stateKey);
       }
     }
   }
-  return { events: all, users: [...users], stateKeys: [...keys.values()] };
+  return { events, users, stateKeys: [...keys.values()] };
 }
-
-const MEMBER = "m.room.member";

@@ -1,4 +1,4 @@
-import type { ChunkNid, EventNid, UserId, UserNid } from "../../model/ids.ts";
+import type { ChunkNid, EventId, EventNid, RoomId, UserId, UserNid } from "../../model/ids.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 
 /** Fresh numbers, each given out once. */
@@ -19,6 +19,8 @@ export interface Source {
   readonly poll: "first" | "catch-up" | "live";
   /** Everything at or below it was stored before the request was sent, so that the response does not say what was before that. */
   readonly storedBefore: StreamPosition;
+  /** Last events that earlier responses of the stream had of rooms, as far as that is known: what goes on follows them. */
+  readonly lastSeen: ReadonlyMap<RoomId, EventId>;
   /** Microseconds since 1970. */
   readonly nowUs: number;
 }

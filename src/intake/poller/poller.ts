@@ -6,6 +6,7 @@ import type { Forwarded, UpstreamFault } from "../../model/upstream.ts";
 import { UpstreamError } from "../../model/upstream-error.ts";
 import { FencedError } from "../../store/device-stream.ts";
 import type { ClaimedDevice } from "../../store/devices.ts";
+import { LastSeen } from "./last-seen.ts";
 import { type IntakeEvents, MalformedResponseError, type PartStore, ResponseIntake } from "./response-intake.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
@@ -63,6 +64,7 @@ export class Poller {
   #since: string | undefined;
   #ignoresSomebody: boolean | undefined;
   #isCatchUp = true;
+  readonly #lastSeen = new LastSeen();
 
   /** `ignoresSomebody`: as the stored account data says; undefined: it says nothing. */
   constructor(device: ClaimedDevice, token: PollToken, ignoresSomebody: boolean | undefined, deps: PollerDeps) {
@@ -113,6 +115,7 @@ export class Poller {
       this.#since = taken.nextBatch;
       this.#ignoresSomebody = taken.ignoresSomebody;
       this.#isCatchUp = false;
+      for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
       events.onPolled({ seconds: (clock.nowMs() - startedMs) / 1000, bytes: taken.bytes, isEmpty: taken.isEmpty });
     } finally {
       await intake.settle();
@@ -127,7 +130,7 @@ export class Poller {
     const poll = this.#since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
     return {
       claim: this.#device,
-      source: { userNid, userId, deviceNid, poll, storedBefore },
+      source: { userNid, userId, deviceNid, poll, storedBefore, lastSeen: this.#lastSeen.events },
       ignoresSomebody: this.#ignoresSomebody,
       since: this.#since,
       nowUs: () => microseconds(clock),

@@ -1,3 +1,4 @@
+import type { EventId, RoomId } from "../../model/ids.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { DeviceClaim } from "../../store/device-stream.ts";
 import type { ResponsePart } from "../ingest/part.ts";
@@ -6,6 +7,7 @@ import type { Source } from "../ingest/source.ts";
 import type { BadEvent } from "../response/parse-event.ts";
 import { type ParsedSection, parseSection } from "../response/parsed-section.ts";
 import { ResponseReader, type ResponseRest } from "../response/response-reader.ts";
+import { LastSeen } from "./last-seen.ts";
 
 /**
  * A part of a long response is stored when it holds this much. Larger: more memory, and a longer transaction. Smaller: more
@@ -37,6 +39,8 @@ export interface TakenIn {
   readonly bytes: number;
   /** Nothing was in it but where the stream goes on. */
   readonly isEmpty: boolean;
+  /** The last event of each room that had any; of a long response, of the rooms that came last. */
+  readonly lastSeen: ReadonlyMap<RoomId, EventId>;
 }
 
 export interface ResponseContext {
@@ -63,6 +67,7 @@ export class ResponseIntake {
   #pendingBytes = 0;
   #bytes = 0;
   #hasStoredParts = false;
+  readonly #lastSeen = new LastSeen();
   #inFlight: Promise<void> = Promise.resolve();
 
   constructor(context: ResponseContext, store: PartStore, events: IntakeEvents) {
@@ -95,7 +100,7 @@ export class ResponseIntake {
     const isEmpty = !this.#hasStoredParts && this.#sections.length === 0 && isRestEmpty(rest);
     const end = { rest, since: { from: this.#context.since, to: nextBatch } };
     await this.#store.live({ ...this.#part(ignoresSomebody), token: nextBatch, end, receivedUs });
-    return { nextBatch, ignoresSomebody, bytes: this.#bytes, isEmpty };
+    return { nextBatch, ignoresSomebody, bytes: this.#bytes, isEmpty, lastSeen: this.#lastSeen.events };
   }
 
   /** Waits for what is being stored, so that nothing of this response is stored after the next one was asked for. */
@@ -105,6 +110,7 @@ export class ResponseIntake {
 
   #add(section: ParsedSection): void {
     this.#sections.push(section);
+    this.#lastSeen.note(section.roomId, section.timeline.at(-1)?.eventId);
     this.#pendingBytes += section.bytes;
     this.#pendingEvents += 1 + section.timeline.length + section.state.length;
   }

@@ -69,30 +69,35 @@ CREATE FUNCTION use_connection(
   wanted bigint, for_user integer, for_device text, for_conn_id text, presented bigint
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-  known connections%ROWTYPE;
+  before  bigint;
+  is_idle boolean;
 BEGIN
-  -- What is lost with a crash of the server is a client's last step: it starts the connection anew.
-  PERFORM set_config('synchronous_commit', 'off', true);
-  SELECT * INTO known FROM connections
-   WHERE connection = wanted AND user_nid = for_user AND device_id = for_device AND conn_id = for_conn_id
-     FOR UPDATE;
-  IF NOT FOUND THEN
-    RETURN NULL;
-  END IF;
-  IF known.confirmed = presented THEN
-    UPDATE connections SET used_at = now() WHERE connection = wanted AND used_at < now() - interval '5 minutes';
+  -- Most requests present what is confirmed already. They write nothing, not even a lock.
+  SELECT c.confirmed, c.used_at < now() - interval '5 minutes' INTO before, is_idle FROM connections AS c
+   WHERE c.connection = wanted AND c.user_nid = for_user AND c.device_id = for_device AND c.conn_id = for_conn_id;
+  IF before = presented AND NOT is_idle THEN
     RETURN presented;
   END IF;
-  PERFORM FROM connection_deltas WHERE connection = wanted AND position = presented AND parent = known.confirmed;
-  IF NOT FOUND THEN
-    RETURN NULL;
+  -- What is lost with a crash of the server is a client's last step: it starts the connection anew.
+  PERFORM set_config('synchronous_commit', 'off', true);
+  SELECT c.confirmed INTO before FROM connections AS c
+   WHERE c.connection = wanted AND c.user_nid = for_user AND c.device_id = for_device AND c.conn_id = for_conn_id
+     FOR UPDATE;
+  IF before <> presented THEN
+    PERFORM FROM connection_deltas WHERE connection = wanted AND position = presented AND parent = before;
+    IF NOT FOUND THEN
+      RETURN NULL;
+    END IF;
   END IF;
   UPDATE connections SET confirmed = presented, used_at = now() WHERE connection = wanted;
   DELETE FROM connection_deltas
-   WHERE connection = wanted AND parent = known.confirmed AND position <> presented;
-  IF known.confirmed = 0 THEN
-    DELETE FROM connections
-     WHERE user_nid = for_user AND device_id = for_device AND conn_id = for_conn_id AND connection <> wanted;
+   WHERE connection = wanted AND parent = before AND position <> presented AND before <> presented;
+  IF before = 0 THEN
+    -- One that is being used or removed at this moment is passed over: waiting for each other would lead nowhere.
+    DELETE FROM connections WHERE connection IN (
+      SELECT c.connection FROM connections AS c
+       WHERE c.user_nid = for_user AND c.device_id = for_device AND c.conn_id = for_conn_id AND c.connection <> wanted
+         FOR UPDATE SKIP LOCKED);
   END IF;
-  RETURN known.confirmed;
+  RETURN before;
 END $$;

@@ -1,0 +1,147 @@
+import { isBumpType } from "../../model/events-that-bump.ts";
+import type { ChunkNid, EventNid, UserNid } from "../../model/ids.ts";
+import type { Landmark, RoomBefore, RoomWrites } from "../../model/room-facts.ts";
+import type { RoomRow } from "../../model/room-row.ts";
+import type { Visibility } from "../../model/visibility.ts";
+import type { ParsedEvent } from "../response/parse-event.ts";
+import { EventBook } from "./event-book.ts";
+import { type Place, type Placement, placeBatch, type Tail } from "./place.ts";
+import type { SectionFold } from "./section-fold.ts";
+import type { Numbers, Source } from "./source.ts";
+import { isCreation } from "./state-claim.ts";
+
+type Ends = Pick<RoomRow, "firstOrderKey" | "lastOrderKey" | "lastChunk">;
+type ChunkFacts = Pick<Landmark, "attestedFor" | "continues">;
+
+const UNKNOWN_CHUNK: ChunkFacts = { attestedFor: undefined, continues: false };
+
+/** The part of a room's draft that says where events stand. Writes into the draft's `writes`. */
+export class TimelineDraft {
+  readonly events: EventBook;
+  ends: Ends;
+  readonly #writes: RoomWrites;
+  readonly #numbers: Numbers;
+  readonly #roomId: RoomRow["roomId"];
+  /** Chunks that events are put into, as they are now. */
+  readonly #chunks = new Map<ChunkNid, ChunkFacts>();
+
+  constructor({ row, end, known }: RoomBefore, writes: RoomWrites, numbers: Numbers) {
+    const { firstOrderKey, lastOrderKey, lastChunk, roomId } = row;
+    this.events = new EventBook(known);
+    this.ends = { firstOrderKey, lastOrderKey, lastChunk };
+    this.#writes = writes;
+    this.#numbers = numbers;
+    this.#roomId = roomId;
+    if (lastChunk !== undefined) this.#chunks.set(lastChunk, end);
+  }
+
+  /** Finds places for the timeline of a section; an entry per event, undefined where it keeps its place. */
+  place(fold: SectionFold): Placement["places"] {
+    const { section, source } = fold;
+    const events = section.timeline.map(({ eventId }) => this.events.landmark(eventId));
+    // A first sync knows nothing of what came before it.
+    const limited = section.limited || source.poll === "first";
+    const anchor = limited ? undefined : this.#anchor(source);
+    const landmarks = anchor === undefined ? events : [anchor, ...events];
+    for (const landmark of landmarks) {
+      if (landmark !== undefined && !this.#chunks.has(landmark.chunk)) this.#chunks.set(landmark.chunk, landmark);
+    }
+    const reachesEnd = section.kind === "join";
+    const placement = placeBatch(landmarks, this.#tail(), { limited, reachesEnd, attestedFor: attestedBy(source) });
+    const places = placement.places.slice(landmarks.length - events.length);
+    this.#join(placement.joined, fold);
+    if (placement.newChunkContinues !== undefined) this.#startChunk(places, placement.newChunkContinues, fold);
+    if (section.limited && events.length === 0) this.#markHole(fold);
+    return places;
+  }
+
+  /** What stands right before a batch that goes on, for those for whom the stream attests. */
+  #anchor({ lastSeen }: Source): Landmark | undefined {
+    const last = lastSeen.get(this.#roomId);
+    return last && this.events.landmark(last);
+  }
+
+  #tail(): Tail | undefined {
+    const { lastOrderKey: orderKey, lastChunk: chunk } = this.ends;
+    if (orderKey === undefined || chunk === undefined) return undefined;
+    return { orderKey, chunk, ...this.#factsOf(chunk) };
+  }
+
+  #factsOf(chunk: ChunkNid): ChunkFacts {
+    const { attestedFor, continues } = this.#chunks.get(chunk) ?? UNKNOWN_CHUNK;
+    return { attestedFor, continues };
+  }
+
+  #join(chunks: readonly ChunkNid[], fold: SectionFold): void {
+    for (const chunk of chunks) {
+      this.#writes.joined.push(chunk);
+      this.#chunks.set(chunk, { ...this.#factsOf(chunk), continues: true });
+      fold.hasHistory = true;
+    }
+  }
+
+  #startChunk(places: Placement["places"], continues: boolean, fold: SectionFold): ChunkNid {
+    const first = fold.section.timeline[places.findIndex((place) => place?.chunk === "new")];
+    const chunk = this.#numbers.chunkNid();
+    const attestedFor = attestedBy(fold.source);
+    this.#writes.chunks.push({ chunk, attestedFor, continues, isStart: isCreation(first) });
+    this.#chunks.set(chunk, { attestedFor, continues });
+    fold.newChunk = chunk;
+    return chunk;
+  }
+
+  /** A timeline without an event may tell of a hole, too: what comes next begins a chunk. */
+  #markHole(fold: SectionFold): void {
+    if (fold.section.kind !== "join" || this.ends.lastOrderKey === undefined) return;
+    this.ends = { ...this.ends, lastChunk: this.#startChunk([], false, fold) };
+    fold.hasHistory = true;
+  }
+
+  /** Stores an event that is not known, and gives it its place. */
+  store(event: ParsedEvent, place: Place | undefined, visibility: Visibility, fold: SectionFold): EventNid {
+    const known = this.events.nidOf(event.eventId);
+    const nid = known ?? this.#numbers.eventNid();
+    const chunk = place?.chunk === "new" ? fold.newChunk : place?.chunk;
+    const { batch } = fold;
+    if (known === undefined) {
+      this.events.add(event.eventId, nid, undefined);
+      this.#writes.events.push({ nid, event, orderKey: place?.orderKey, chunk, visibility, batch });
+    }
+    if (place === undefined || chunk === undefined) return nid;
+    const { orderKey, previous, next } = place;
+    if (known !== undefined) this.#writes.placed.push({ nid, orderKey, chunk, visibility, batch });
+    this.events.add(event.eventId, nid, { orderKey, chunk, previous, next, ...this.#factsOf(chunk) });
+    this.#moveEnds(place, chunk);
+    if (!place.isAtEnd) fold.hasHistory = true;
+    else fold.appended = event;
+    if (place.isAtEnd && isBumpType(event.type)) fold.bumped = event;
+    return nid;
+  }
+
+  #moveEnds({ orderKey, isAtEnd }: Place, chunk: ChunkNid): void {
+    const { firstOrderKey = orderKey, lastOrderKey, lastChunk } = this.ends;
+    this.ends = {
+      firstOrderKey: Math.min(firstOrderKey, orderKey),
+      lastOrderKey: isAtEnd ? orderKey : lastOrderKey,
+      lastChunk: isAtEnd ? chunk : lastChunk,
+    };
+  }
+
+  /** Stores an event that is not known and stands in no timeline. */
+  keep(event: ParsedEvent, visibility: Visibility, batch: number): void {
+    const nid = this.#numbers.eventNid();
+    this.events.add(event.eventId, nid, undefined);
+    this.#writes.events.push({ nid, event, orderKey: undefined, chunk: undefined, visibility, batch });
+  }
+
+  /** Keeps the token that stands before the timeline's first event. */
+  keepToken({ timeline, prevBatch }: SectionFold["section"]): void {
+    const [first] = timeline;
+    const orderKey = first && this.events.orderKeyOf(first.eventId);
+    if (prevBatch !== undefined && orderKey !== undefined) this.#writes.tokens.push({ orderKey, token: prevBatch });
+  }
+}
+
+/** Somebody who ignores others attests for nobody but themselves. */
+const attestedBy = ({ ignoresSomebody, userNid }: Source): UserNid | undefined =>
+  ignoresSomebody ? userNid : undefined;

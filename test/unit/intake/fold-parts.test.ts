@@ -1,0 +1,211 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { foldParts } from "../../../src/intake/ingest/fold-parts.ts";
+import type { ResponsePart } from "../../../src/intake/ingest/part.ts";
+import { numbersNeeded } from "../../../src/intake/ingest/store-parts.ts";
+import { parseSection } from "../../../src/intake/response/parsed-section.ts";
+import { ResponseReader } from "../../../src/intake/response/response-reader.ts";
+import type { RoomSection } from "../../../src/intake/response/room-section.ts";
+import { ChangeStream } from "../../../src/model/change.ts";
+import type { DeviceNid, RoomId, UserId, UserNid } from "../../../src/model/ids.ts";
+import { BEFORE_ALL } from "../../../src/model/stream-position.ts";
+import { DraftedRoom, ROOM } from "../../support/drafted-room.ts";
+import {
+  ALICE,
+  BOB,
+  create,
+  inRoom,
+  member,
+  message,
+  messages,
+  name,
+  type RoomParts,
+} from "../../support/v2-events.ts";
+
+/** A part of a response that says `rooms`; with `rest` it ends the response. */
+function partOf(
+  room: DraftedRoom,
+  rooms: object,
+  rest?: object,
+  more: Partial<ResponsePart["source"]> = {},
+): ResponsePart {
+  const sections: RoomSection[] = [];
+  const reader = new ResponseReader({ onRoom: (section) => sections.push(section), onSetAside: () => {} });
+  reader.write(Buffer.from(JSON.stringify({ rooms, ...rest })));
+  reader.end();
+  return {
+    claim: { deviceNid: 1 as DeviceNid, epoch: 1 },
+    source: {
+      userNid: 1 as UserNid,
+      userId: ALICE as UserId,
+      deviceNid: 1,
+      ignoresSomebody: false,
+      poll: "live",
+      storedBefore: room.position,
+      lastSeen: new Map(),
+      nowUs: 2_000_000_000_000_000,
+      ...more,
+    },
+    sections: sections.map((section) => parseSection(section, () => {})),
+    token: "s1",
+    end: rest && { rest: reader.rest, since: { from: "s0", to: "s1" } },
+    receivedUs: undefined,
+  };
+}
+
+function fold(room: DraftedRoom, parts: readonly ResponsePart[]) {
+  const draft = room.draft();
+  return { ...foldParts(parts, new Map([[ROOM as RoomId, draft]]), room), writes: draft.writes, draft };
+}
+
+const personal: RoomParts = {
+  unread_notifications: { notification_count: 1 },
+  ephemeral: {
+    events: [
+      { type: "m.receipt", content: { $a: { "m.read": { [BOB]: { ts: 1 } } } } },
+      { type: "m.typing", content: { user_ids: [BOB] } },
+    ],
+  },
+  account_data: {
+    events: [
+      { type: "m.tag", content: {} },
+      { type: "m.fully_read", content: {} },
+    ],
+  },
+};
+
+describe("the parts of some responses", () => {
+  test("are published room by room, the user's own facts after the room's", () => {
+    const room = new DraftedRoom();
+    const part = partOf(room, { join: { [ROOM]: inRoom([create(), ...messages("$a")], personal) } }, {});
+    const { changes, offered, accountData, receipts, typing, tokens } = fold(room, [part]);
+    expect(changes.map(({ stream }) => stream)).toEqual([ChangeStream.room, ChangeStream.membership]);
+    expect(offered.map(({ stream }) => stream)).toEqual([
+      ChangeStream.accountData,
+      ChangeStream.receipts,
+      ChangeStream.typing,
+    ]);
+    expect(accountData.map(({ type }) => type)).toEqual(["m.tag", "m.fully_read"]);
+    expect([receipts.length, typing.length]).toEqual([1, 1]);
+    expect(tokens).toEqual([{ batch: changes[0]?.batch, token: "s1" }]);
+  });
+
+  test("of a long response have one membership change for all their rooms", () => {
+    const room = new DraftedRoom();
+    const part = partOf(room, { join: { [ROOM]: inRoom([create()], personal) } });
+    const { changes, writes } = fold(room, [part]);
+    const [, own] = changes;
+    expect(own).toMatchObject({ stream: ChangeStream.membership, userNid: 1 });
+    expect(own?.room).toBeUndefined();
+    expect([writes.memberships[0]?.batch, writes.personal[0]?.batch]).toEqual([own?.batch, own?.batch]);
+  });
+
+  test("come in the order of their newest events", () => {
+    const at = (eventId: string, ms: number) => inRoom([message(eventId, { origin_server_ts: ms })]);
+    const [first, second] = [new DraftedRoom(), new DraftedRoom()];
+    const part = partOf(first, { join: { "!new:test": at("$new", 9), "!old:test": at("$old", 3) } }, {});
+    const drafts = new Map([
+      ["!new:test" as RoomId, first.draft()],
+      ["!old:test" as RoomId, second.draft()],
+    ]);
+    foldParts([part], drafts, first);
+    const batchOf = (roomId: string) => drafts.get(roomId as RoomId)?.writes.events[0]?.batch ?? 0;
+    expect(batchOf("!old:test")).toBeLessThan(batchOf("!new:test"));
+  });
+
+  test("with global account data offer it once for all types", () => {
+    const room = new DraftedRoom();
+    const events = [
+      { type: "m.direct", content: {} },
+      { type: "m.push_rules", content: {} },
+    ];
+    const { offered, accountData } = fold(room, [partOf(room, {}, { account_data: { events } })]);
+    expect(offered).toMatchObject([{ stream: ChangeStream.accountData, userNid: 1 }]);
+    expect(accountData.map(({ room: nid, type, batch }) => [nid, type, batch])).toEqual([
+      [0, "m.direct", offered[0]?.batch],
+      [0, "m.push_rules", offered[0]?.batch],
+    ]);
+  });
+});
+
+/** Sections that may do anything to the room, in any order. */
+const event = fc.oneof(
+  fc.nat(20).map((n) => message(`$m${n}`)),
+  fc.nat(5).map((n) => name(`$n${n}`, `${n}`)),
+  fc
+    .tuple(fc.nat(12), fc.constantFrom(ALICE, BOB), fc.constantFrom("join", "leave", "ban"))
+    .map(([n, user, membership]) => member(`$u${n}`, user, membership)),
+  fc.constant(create()),
+);
+
+const section = fc.record({
+  kind: fc.constantFrom("join", "join", "leave", "invite"),
+  timeline: fc.array(event, { maxLength: 6 }),
+  state: fc.array(
+    event.filter(({ state_key }) => state_key !== undefined),
+    { maxLength: 4 },
+  ),
+  stateKey: fc.constantFrom("state" as const, "after" as const),
+  limited: fc.boolean(),
+  more: fc.constantFrom({}, personal),
+  user: fc.constantFrom({}, { userNid: 2 as UserNid, userId: BOB as UserId }),
+  rest: fc.constantFrom({}, undefined),
+  ignoresSomebody: fc.boolean(),
+  asked: fc.constantFrom({}, { storedBefore: BEFORE_ALL }),
+});
+type Given = typeof section extends fc.Arbitrary<infer Value> ? Value : never;
+
+function partFrom(room: DraftedRoom, given: Given): ResponsePart {
+  const { kind, timeline, state, stateKey, limited, more, user, rest, ignoresSomebody, asked } = given;
+  const parts: RoomParts = { limited, [stateKey]: state, ...more };
+  const body = kind === "invite" ? { invite_state: { events: state } } : inRoom(timeline, parts);
+  return partOf(room, { [kind]: { [ROOM]: body } }, rest, { ...user, ...asked, ignoresSomebody });
+}
+
+function expectSound(room: DraftedRoom, parts: readonly ResponsePart[]): void {
+  const start = room.batch();
+  const { draft, writes, changes, offered, ...facts } = fold(room, parts);
+  const needed = numbersNeeded(parts);
+  expect(room.batch() - start - 1).toBeLessThanOrEqual(needed.batches + needed.events + needed.chunks);
+  expect(writes.events.length).toBeLessThanOrEqual(needed.events);
+  expect(writes.chunks.length).toBeLessThanOrEqual(needed.chunks);
+  const published = new Set([...changes, ...offered].map(({ batch }) => batch));
+  expect(published.size).toBe(changes.length + offered.length);
+  const standing = writes.events.filter(({ orderKey }) => orderKey !== undefined);
+  const { tokens, accountData, receipts, typing } = facts;
+  const own = [...writes.memberships, ...writes.personal];
+  const written = [
+    ...standing,
+    ...writes.placed,
+    ...writes.state,
+    ...own,
+    ...tokens,
+    ...accountData,
+    ...receipts,
+    ...typing,
+  ];
+  expect(written.filter(({ batch }) => !published.has(batch))).toEqual([]);
+  expect(new Set(writes.events.map((each) => each.event.eventId)).size).toBe(writes.events.length);
+  for (const { chunk, orderKey } of writes.events) expect(chunk === undefined).toBe(orderKey === undefined);
+  room.store(draft, changes);
+}
+
+describe("whatever the sections say", () => {
+  test("what readers find by its batch is published, every order key is given once, and numbers suffice", () => {
+    const transactions = fc.array(fc.array(section, { minLength: 1, maxLength: 3 }), { maxLength: 4 });
+    fc.assert(
+      fc.property(transactions, (given) => {
+        const room = new DraftedRoom();
+        for (const each of given) {
+          expectSound(
+            room,
+            each.map((part) => partFrom(room, part)),
+          );
+        }
+        const keys = room.timeline().map(({ orderKey }) => orderKey);
+        expect(new Set(keys).size).toBe(keys.length);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});

@@ -1,0 +1,376 @@
+import { describe, expect, test } from "@jest/globals";
+import { ChangeStream } from "../../../src/model/change.ts";
+import type { UserId, UserNid } from "../../../src/model/ids.ts";
+import { Membership } from "../../../src/model/membership.ts";
+import type { StreamPosition } from "../../../src/model/stream-position.ts";
+import { DraftedRoom } from "../../support/drafted-room.ts";
+import { ALICE, BOB, create, inRoom, member, message, messages, type V2Event } from "../../support/v2-events.ts";
+
+const bobs = { userNid: 2 as UserNid, userId: BOB as UserId };
+/** A request that was sent before anything was stored. */
+const stale = { storedBefore: 0 as StreamPosition };
+
+const kick = (eventId: string, userId = BOB) => member(eventId, userId, "leave", { sender: ALICE });
+const wasJoined = { unsigned: { prev_content: { membership: "join" } } };
+
+/** Alice's room, in which Bob is. */
+function shared(): DraftedRoom {
+  const room = new DraftedRoom();
+  room.fold("join", inRoom([create(), member("$alice", ALICE, "join"), member("$bob", BOB, "join")]));
+  room.fold(
+    "join",
+    inRoom([member("$alice", ALICE, "join"), member("$bob", BOB, "join")], { state: [create()] }),
+    bobs,
+  );
+  return room;
+}
+
+const of = (room: DraftedRoom, userId: string) => room.memberships.get(userId as UserId);
+
+/** A user's membership with the event that it comes from and the event that it began with. */
+function shown(room: DraftedRoom, userId = BOB): readonly (string | undefined)[] {
+  const row = of(room, userId);
+  const ids = [...room.events.values()];
+  return [
+    Object.entries(Membership).find(([, value]) => value === row?.membership)?.[0],
+    ids.find(({ nid }) => nid === row?.nid)?.eventId,
+    ids.find(({ orderKey }) => orderKey !== undefined && orderKey === row?.sinceOrderKey)?.eventId,
+  ];
+}
+
+describe("a join", () => {
+  test("of a room of which nothing was known counts from before all that is stored", () => {
+    const room = new DraftedRoom();
+    room.fold("join", inRoom([message("$a")], { limited: true, state: [create(), member("$alice", ALICE, "join")] }));
+    expect(shown(room, ALICE)).toEqual(["join", "$alice", undefined]);
+    expect(of(room, ALICE)?.sinceOrderKey).toBeUndefined();
+  });
+
+  test("within the timeline counts from there", () => {
+    const room = shared();
+    expect(shown(room)).toEqual(["join", "$bob", "$bob"]);
+    expect(shown(room, ALICE)).toEqual(["join", "$alice", "$alice"]);
+  });
+
+  test("that was before the timeline counts from its first event, which the homeserver shows", () => {
+    const room = new DraftedRoom();
+    room.fold(
+      "join",
+      inRoom([create(), member("$alice", ALICE, "join"), member("$bob", BOB, "join"), ...messages("$a", "$b")]),
+    );
+    room.fold("join", inRoom(messages("$b"), { limited: true, state: [member("$bob", BOB, "join")] }), bobs);
+    expect(shown(room)).toEqual(["join", "$bob", "$b"]);
+  });
+
+  test("of which no event is shown counts from the end of what others brought", () => {
+    const room = new DraftedRoom();
+    room.fold("join", inRoom([create(), ...messages("$a", "$b")]));
+    room.fold("join", inRoom([], { state: [member("$bob", BOB, "join")] }), bobs);
+    expect(of(room, BOB)?.sinceOrderKey).toBe(room.timeline().at(-1)!.orderKey! + 1);
+  });
+
+  test("is not taken for one when it changes a name", () => {
+    const room = new DraftedRoom();
+    room.fold("join", inRoom([create(), ...messages("$a", "$b")]));
+    room.fold("join", inRoom([message("$b"), member("$named", BOB, "join", wasJoined)]), bobs);
+    expect(shown(room)).toEqual(["join", "$named", "$b"]);
+  });
+
+  test("that another stream brought first counts from where it stands", () => {
+    const room = new DraftedRoom();
+    room.fold("join", inRoom([create(), message("$a"), member("$bob", BOB, "join"), message("$b")]));
+    expect(of(room, BOB)).toBeUndefined();
+    room.fold("join", inRoom([message("$a"), member("$bob", BOB, "join"), message("$b")]), bobs);
+    expect(shown(room)).toEqual(["join", "$bob", "$bob"]);
+  });
+
+  test("goes on when the name changes, with the new event", () => {
+    const room = shared();
+    const { since } = of(room, BOB)!;
+    const { changes } = room.fold("join", inRoom([member("$named", BOB, "join", wasJoined)]), bobs);
+    expect(shown(room)).toEqual(["join", "$named", "$bob"]);
+    expect(of(room, BOB)?.since).toBe(since);
+    expect(changes.map(({ stream, userNid }) => [stream, userNid])).toEqual([
+      [ChangeStream.room, undefined],
+      [ChangeStream.membership, 2],
+    ]);
+  });
+
+  test("is no news when it is told again", () => {
+    const room = shared();
+    const again = inRoom([message("$m")], { state: [member("$bob", BOB, "join")] });
+    expect(room.fold("join", again, bobs).changes.map(({ stream }) => stream)).toEqual([ChangeStream.room]);
+    expect(room.fold("join", again, bobs).changes).toEqual([]);
+  });
+
+  test("of others waits for their own stream", () => {
+    const room = shared();
+    room.fold("leave", inRoom([member("$out", BOB, "leave")]), bobs);
+    room.fold("join", inRoom([member("$out", BOB, "leave"), member("$back", BOB, "join")]));
+    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
+    room.fold("join", inRoom([member("$back", BOB, "join"), message("$hi")], { limited: true }), bobs);
+    expect(shown(room)).toEqual(["join", "$back", "$back"]);
+  });
+
+  test("after a departure within one section begins anew", () => {
+    const room = shared();
+    const { since } = of(room, BOB)!;
+    room.fold("join", inRoom([member("$out", BOB, "leave"), member("$back", BOB, "join"), message("$hi")]), bobs);
+    expect(shown(room)).toEqual(["join", "$back", "$back"]);
+    expect(of(room, BOB)?.since).toBeGreaterThan(since!);
+  });
+
+  test("does not begin anew for a departure that was before it", () => {
+    const room = shared();
+    const { since } = of(room, BOB)!;
+    const past = [member("$before", BOB, "leave"), member("$alice", ALICE, "join"), member("$bob", BOB, "join")];
+    room.fold("join", inRoom([...past, member("$named", BOB, "join", wasJoined)], { limited: true }), bobs);
+    expect(shown(room)).toEqual(["join", "$named", "$bob"]);
+    expect(of(room, BOB)?.since).toBe(since);
+  });
+});
+
+describe("a departure", () => {
+  test.each([
+    ["leave", member("$out", BOB, "leave"), BOB],
+    ["leave", kick("$out"), ALICE],
+    ["ban", member("$out", BOB, "ban", { sender: ALICE }), ALICE],
+  ] as const)("by %s ends with its event, and tells who did it", (membership, event: V2Event, sender) => {
+    const room = shared();
+    room.fold("leave", inRoom([message("$m"), event]), bobs);
+    expect(shown(room)).toEqual([membership, "$out", "$out"]);
+    expect(of(room, BOB)?.sender).toBe(sender);
+  });
+
+  test("that is told in the state alone ends with the timeline", () => {
+    const room = shared();
+    room.fold("leave", inRoom([message("$m")], { state: [kick("$out")] }), bobs);
+    expect(shown(room)).toEqual(["leave", "$out", "$m"]);
+  });
+
+  test("without its event is a departure all the same", () => {
+    const room = shared();
+    room.fold("leave", inRoom([message("$m")]), bobs);
+    expect(shown(room)).toEqual(["leave", undefined, "$m"]);
+  });
+
+  test("is no news when it is told again, unless by another event", () => {
+    const room = shared();
+    room.fold("leave", inRoom([kick("$out")]), bobs);
+    const { since } = of(room, BOB)!;
+    expect(room.fold("leave", inRoom([kick("$out")]), bobs).changes).toEqual([]);
+    room.fold("leave", inRoom([kick("$again")]), bobs);
+    expect(shown(room)).toEqual(["leave", "$again", "$out"]);
+    expect(of(room, BOB)?.since).toBe(since);
+    room.fold("leave", inRoom([member("$banned", BOB, "ban", { sender: ALICE })]), bobs);
+    expect(of(room, BOB)).toMatchObject({ membership: Membership.ban });
+    expect(of(room, BOB)?.since).toBeGreaterThan(since!);
+  });
+
+  test("of another user acts at once", () => {
+    const room = shared();
+    const { changes } = room.fold("join", inRoom([kick("$out"), message("$m")]));
+    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
+    expect(changes.filter(({ stream }) => stream === ChangeStream.membership)).toMatchObject([{ userNid: 2 }]);
+    expect(of(room, BOB)?.sender).toBe(ALICE);
+  });
+
+  test("of another user acts even when the request was sent before they came", () => {
+    const room = shared();
+    room.fold("join", inRoom([kick("$out")]), stale);
+    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
+  });
+
+  test("of another user that is told after a gap ends before the gap", () => {
+    const room = shared();
+    room.fold("join", inRoom(messages("$x"), { limited: true, state: [kick("$out")] }));
+    expect(shown(room)).toEqual(["leave", "$out", "$bob"]);
+  });
+
+  test("of another user does not act when they are back, or were never known", () => {
+    const room = shared();
+    room.fold("join", inRoom([kick("$out"), member("$back", BOB, "join")]));
+    expect(shown(room)[0]).toBe("join");
+    room.fold("join", inRoom([member("$carol", "@carol:test", "leave")]));
+    expect(room.memberships.size).toBe(2);
+  });
+
+  test("of another user is no news the second time", () => {
+    const room = shared();
+    room.fold("join", inRoom([kick("$out")]));
+    expect(room.fold("join", inRoom([kick("$out")])).changes).toEqual([]);
+    expect(room.fold("leave", inRoom([kick("$out")]), { ...bobs, ...stale }).changes).toEqual([]);
+  });
+
+  test("of another user in the section of a room that its user left long ago does not act", () => {
+    const room = shared();
+    room.fold("leave", inRoom([kick("$then"), member("$gone", ALICE, "leave")]), {});
+    expect([shown(room), shown(room, ALICE)]).toEqual([
+      ["join", "$bob", "$bob"],
+      ["leave", "$gone", "$gone"],
+    ]);
+  });
+});
+
+describe("what a slower stream says of its user", () => {
+  test("does not take back a kick that another stream told of", () => {
+    const room = shared();
+    room.fold("join", inRoom([kick("$out")]));
+    const late = inRoom([message("$m")], { state: [member("$bob", BOB, "join")] });
+    room.fold("join", late, { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
+  });
+
+  test("is believed once it was asked for after the kick, for the kick may not have stood", () => {
+    const room = shared();
+    room.fold("join", inRoom([kick("$out")]));
+    room.fold("join", inRoom([message("$m")]), bobs);
+    expect(of(room, BOB)).toMatchObject({ membership: Membership.join });
+  });
+
+  test("is believed when it shows the kick to be over", () => {
+    const room = shared();
+    room.fold("join", inRoom([kick("$out")]));
+    room.fold("join", inRoom([kick("$out"), member("$back", BOB, "join")]), { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["join", "$back", "$back"]);
+  });
+
+  test("does not take back a rejoin with the departure before it", () => {
+    const room = shared();
+    room.fold("leave", inRoom([kick("$out")]), bobs);
+    room.fold("join", inRoom([kick("$out"), member("$back", BOB, "join")]), bobs);
+    room.fold("leave", inRoom([kick("$out")]), { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["join", "$back", "$back"]);
+  });
+
+  test("acts at once when it is a departure that was not known", () => {
+    const room = shared();
+    room.fold("leave", inRoom([kick("$out")]), { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
+  });
+
+  test("does not take a join back to the invite before it", () => {
+    const room = shared();
+    room.fold("invite", { invite_state: { events: [member("$invited", BOB, "invite")] } }, { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["join", "$bob", "$bob"]);
+  });
+});
+
+describe("an invite", () => {
+  const invite = {
+    invite_state: {
+      events: [
+        { type: "m.room.name", state_key: "", content: {} },
+        member("$i", BOB, "invite", { sender: ALICE, origin_server_ts: 5_000 }),
+      ],
+    },
+  };
+
+  test("is kept as it came, apart from the room", () => {
+    const room = new DraftedRoom();
+    const { writes, changes } = room.fold("invite", invite, bobs);
+    expect(writes.memberships).toMatchObject([
+      { membership: Membership.invite, sender: ALICE, nid: undefined, isTransition: true, strippedUs: 5_000_000 },
+    ]);
+    expect(JSON.parse(String(writes.memberships[0]?.stripped))).toEqual(invite.invite_state.events);
+    expect([room.row.isComplete, room.events.size, changes.length]).toEqual([false, 0, 1]);
+  });
+
+  test("is no news when it is told again as it was", () => {
+    const room = new DraftedRoom();
+    room.fold("invite", invite, bobs);
+    expect(room.fold("invite", invite, bobs).changes).toEqual([]);
+    const { writes } = room.fold("invite", { invite_state: { events: [member("$j", BOB, "invite")] } }, bobs);
+    expect(writes.memberships).toMatchObject([{ isTransition: false, sender: BOB }]);
+  });
+
+  test("may hold anything", () => {
+    const room = new DraftedRoom();
+    const events = ["text", null, { type: "m.room.member", state_key: BOB, sender: 5, origin_server_ts: "x" }];
+    const { writes } = room.fold("invite", { invite_state: { events } }, bobs);
+    expect(writes.memberships).toMatchObject([{ sender: BOB, strippedUs: undefined }]);
+    expect(JSON.parse(String(writes.memberships[0]?.stripped))).toEqual([events[2]]);
+    room.fold("invite", {}, bobs);
+    expect(of(room, BOB)?.stripped?.toString()).toBe("[]");
+    const future = { ...member("$i", BOB, "invite"), origin_server_ts: Number.MAX_SAFE_INTEGER };
+    const late = room.fold("invite", { invite_state: { events: [future] } }, { ...bobs, nowUs: 77 });
+    expect(late.writes.memberships).toMatchObject([{ strippedUs: 77 }]);
+  });
+
+  test("ends with a join, from where that stands", () => {
+    const room = new DraftedRoom();
+    room.fold(
+      "join",
+      inRoom([create(), member("$alice", ALICE, "join"), member("$i", BOB, "invite", { sender: ALICE })]),
+    );
+    room.fold("invite", invite, bobs);
+    const arrival = [member("$i", BOB, "invite", { sender: ALICE }), member("$in", BOB, "join")];
+    room.fold("join", inRoom(arrival, { limited: true, state: [create()] }), bobs);
+    expect(shown(room)).toEqual(["join", "$in", "$in"]);
+    expect(of(room, BOB)?.stripped).toBeUndefined();
+  });
+
+  test("that is refused ends by an event that may be made up, and stands in no timeline", () => {
+    const room = new DraftedRoom();
+    room.fold(
+      "join",
+      inRoom([create(), member("$alice", ALICE, "join"), member("$i", BOB, "invite", { sender: ALICE })]),
+    );
+    room.fold("invite", invite, bobs);
+    const { changes } = room.fold("leave", inRoom([member("$madeup", BOB, "leave")]), bobs);
+    expect(shown(room)).toEqual(["leave", "$madeup", undefined]);
+    expect([room.line(), room.current("m.room.member", BOB)]).toEqual(["create alice i", "$i"]);
+    expect(changes.map(({ stream }) => stream)).toEqual([ChangeStream.membership]);
+    room.fold("join", inRoom([member("$real", BOB, "leave")]));
+    expect(room.line()).toBe("create alice i real");
+  });
+
+  test("to a room that nobody here knows may be taken back without an event", () => {
+    const room = new DraftedRoom();
+    room.fold("invite", invite, bobs);
+    room.fold("leave", {}, bobs);
+    expect(of(room, BOB)).toMatchObject({ membership: Membership.leave, nid: undefined });
+  });
+});
+
+test("a knock is kept like an invite", () => {
+  const room = new DraftedRoom();
+  const { writes } = room.fold("knock", { knock_state: { events: [member("$k", BOB, "knock")] } }, bobs);
+  expect(writes.memberships).toMatchObject([{ membership: Membership.knock, sender: BOB, isTransition: true }]);
+});
+
+describe("unread counts and heroes", () => {
+  const counted = (notifications: number, highlights: number, heroes?: string[]) =>
+    inRoom([], {
+      unread_notifications: { notification_count: notifications, highlight_count: highlights },
+      ...(heroes === undefined ? {} : { summary: { "m.heroes": heroes } }),
+    });
+
+  test("are the user's own, and news only when they differ", () => {
+    const room = shared();
+    const first = room.fold("join", counted(2, 1, [ALICE]), bobs);
+    expect(first.writes.personal).toMatchObject([
+      { userNid: 2, heroes: [ALICE], counts: { notifications: 2, highlights: 1 } },
+    ]);
+    expect(first.changes).toMatchObject([{ stream: ChangeStream.membership, userNid: 2 }]);
+    expect(room.fold("join", counted(2, 1, [ALICE]), bobs).changes).toEqual([]);
+    const second = room.fold("join", counted(0, 0), bobs);
+    expect(second.writes.personal).toMatchObject([{ heroes: undefined, counts: { notifications: 0, highlights: 0 } }]);
+    expect(of(room, ALICE)?.notifications).toBe(0);
+  });
+
+  test("share a batch with the membership", () => {
+    const room = new DraftedRoom();
+    room.fold("join", inRoom([create(), member("$alice", ALICE, "join")]));
+    const joined = { ...inRoom([member("$bob", BOB, "join")]), unread_notifications: { notification_count: 1 } };
+    const { writes, changes } = room.fold("join", joined, bobs);
+    expect(writes.personal[0]?.batch).toBe(writes.memberships[0]?.batch);
+    expect(changes.filter(({ stream }) => stream === ChangeStream.membership)).toHaveLength(1);
+  });
+
+  test("of somebody who is out are not kept", () => {
+    const room = shared();
+    room.fold("join", inRoom([kick("$out")]));
+    expect(room.fold("join", counted(3, 0), { ...bobs, ...stale }).writes.personal).toEqual([]);
+  });
+});

@@ -1,0 +1,224 @@
+import { describe, expect, test } from "@jest/globals";
+import type { ResponsePart } from "../../../src/intake/ingest/part.ts";
+import { Poller, type PollerDeps, type PollToken, type SyncUpstream } from "../../../src/intake/poller/poller.ts";
+import type { Verdict } from "../../../src/intake/poller/verdict.ts";
+import type { StreamPosition } from "../../../src/model/stream-position.ts";
+import type { UpstreamFault } from "../../../src/model/upstream.ts";
+import { UpstreamError } from "../../../src/model/upstream-error.ts";
+import { DatabaseUnavailableError } from "../../../src/store/database-errors.ts";
+import { FencedError } from "../../../src/store/device-stream.ts";
+import type { ClaimedDevice } from "../../../src/store/devices.ts";
+import { inRoom, messages } from "../../support/v2-events.ts";
+
+type Poll = Parameters<SyncUpstream["syncV2"]>[0];
+/** What the homeserver does with a poll. */
+type Answer = (poll: Poll) => object | string | Promise<object | string>;
+
+const token = (text: string): PollToken => ({ text, hash: Buffer.from(text) });
+const refuse = (status: number) => {
+  throw new UpstreamError("refused", { kind: "status", status, errcode: undefined, retryAfterMs: undefined });
+};
+
+/** A poller in front of scripted answers; after the last one it is stopped. */
+class Stage {
+  readonly polls: Poll[] = [];
+  readonly parts: ResponsePart[] = [];
+  readonly failures: { readonly fault: UpstreamFault | Error; readonly verdict: Verdict }[] = [];
+  readonly stop = new AbortController();
+  readonly poller: Poller;
+  readonly #answers: Answer[];
+  admitted = 0;
+  position = 0 as StreamPosition;
+  /** Called with every live part, before it counts as stored. */
+  onStore: (part: ResponsePart) => void = () => {};
+
+  constructor(answers: Answer[], device: Partial<ClaimedDevice> = {}, ignoresSomebody?: boolean) {
+    this.#answers = answers;
+    const claimed = { userId: "@alice:test", since: "s0", head: 3, ...device } as ClaimedDevice;
+    this.poller = new Poller(claimed, token("first"), ignoresSomebody, this.#deps());
+  }
+
+  run() {
+    return this.poller.run(this.stop.signal);
+  }
+
+  #deps(): PollerDeps {
+    const stage = this;
+    return {
+      upstream: { syncV2: (poll) => this.#answer(poll) },
+      store: {
+        get position() {
+          return stage.position;
+        },
+        live: async (part) => {
+          stage.onStore(part);
+          stage.parts.push(part);
+        },
+        bulk: async (part) => void stage.parts.push(part),
+      },
+      clock: { nowMs: () => 1_000 },
+      random: () => 0,
+      filter: "the filter",
+      events: {
+        onPolled: () => {},
+        onFailed: (fault, verdict) => {
+          this.failures.push({ fault, verdict });
+          // The wait before the next poll is not what is looked at.
+          if (verdict.next === "again") setImmediate(() => this.stop.abort());
+        },
+        onSetAside: () => {},
+      },
+      admit: async (work) => {
+        this.admitted += 1;
+        return await work();
+      },
+    };
+  }
+
+  async #answer(poll: Poll): Promise<AsyncIterable<Buffer>> {
+    this.polls.push(poll);
+    const answer = this.#answers.shift();
+    if (answer === undefined) {
+      this.stop.abort();
+      throw poll.signal.reason;
+    }
+    const body = await answer(poll);
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    return (async function* () {
+      yield Buffer.from(text);
+    })();
+  }
+}
+
+const next =
+  (next_batch: string, more: object = {}): Answer =>
+  () => ({ next_batch, ...more });
+
+describe("a poller", () => {
+  test("goes on from where its device was, each poll from where the last one ended", async () => {
+    const stage = new Stage([next("s1"), next("s2")], { forwardedFor: "192.0.2.7", userAgent: "Phone/1" });
+    expect(await stage.run()).toEqual({ reason: "shutdown" });
+    expect(stage.polls.map(({ since, timeoutMs }) => [since, timeoutMs])).toEqual([
+      ["s0", 0],
+      ["s1", 30_000],
+      ["s2", 30_000],
+    ]);
+    expect(stage.polls[0]).toMatchObject({
+      token: "first",
+      filter: "the filter",
+      forwarded: { xForwardedFor: "192.0.2.7", userAgent: "Phone/1" },
+    });
+    expect(stage.admitted).toBe(0);
+    expect(stage.parts.map(({ source }) => source.poll)).toEqual(["catch-up", "live"]);
+  });
+
+  test("asks for a place for a first sync, once", async () => {
+    const stage = new Stage([next("s1"), next("s2")], { since: undefined });
+    await stage.run();
+    expect([stage.polls[0]?.since, stage.admitted]).toEqual([undefined, 1]);
+    expect(stage.parts.map(({ source }) => source.poll)).toEqual(["first", "live"]);
+  });
+
+  test("knows what was stored before each request", async () => {
+    const stage = new Stage([next("s1"), next("s2"), next("s3")]);
+    stage.onStore = (part) => {
+      stage.position = (part.end?.since.to === "s1" ? 2 : 9) as StreamPosition;
+    };
+    await stage.run();
+    expect(stage.parts.map(({ source }) => source.storedBefore)).toEqual([3, 3, 9]);
+  });
+
+  test("remembers the last event of each room", async () => {
+    const room = (...ids: string[]) => ({ rooms: { join: { "!r:test": inRoom(messages(...ids)) } } });
+    const stage = new Stage([next("s1", room("$a", "$b")), next("s2"), next("s3", room("$c")), next("s4")]);
+    const seen: unknown[] = [];
+    stage.onStore = ({ source }) => seen.push([...source.lastSeen]);
+    await stage.run();
+    expect(seen).toEqual([[], [["!r:test", "$b"]], [["!r:test", "$b"]], [["!r:test", "$c"]]]);
+  });
+
+  test("knows whom its user ignores from what is stored, and from its own stream", async () => {
+    const list = (ignored: object) => ({
+      account_data: { events: [{ type: "m.ignored_user_list", content: { ignored_users: ignored } }] },
+    });
+    const stage = new Stage([next("s1"), next("s2", list({ "@m:test": {} })), next("s3"), next("s4", list({}))]);
+    await stage.run();
+    expect(stage.parts.map(({ source }) => source.ignoresSomebody)).toEqual([false, true, true, false]);
+    const known = new Stage([next("s1")], { since: undefined }, true);
+    await known.run();
+    expect(known.parts[0]?.source.ignoresSomebody).toBe(true);
+  });
+
+  test("asks again from the same place after a failure, whatever that was", async () => {
+    const failing: Answer[] = [
+      () => refuse(500),
+      () => refuse(403),
+      () => "<html>",
+      () => ({ rooms: {} }),
+      () => Promise.reject(new UpstreamError("gone", { kind: "unreachable" })),
+      () => Promise.reject(new TypeError("a bug")),
+    ];
+    const kinds: unknown[] = [];
+    for (const answer of failing) {
+      const stage = new Stage([answer]);
+      expect(await stage.run()).toEqual({ reason: "shutdown" });
+      expect(stage.parts).toEqual([]);
+      const [failure] = stage.failures;
+      kinds.push(failure?.fault instanceof Error ? failure.fault.name : failure?.fault.kind);
+      expect(failure?.verdict).toEqual({ next: "again", afterMs: 1_000 });
+    }
+    expect(kinds).toEqual(["status", "status", "malformed", "malformed", "unreachable", "TypeError"]);
+  });
+
+  test("does not move on when its response could not be stored", async () => {
+    const stage = new Stage([next("s1"), next("s1")]);
+    stage.onStore = () => {
+      throw new DatabaseUnavailableError("no database");
+    };
+    await stage.run();
+    expect(stage.polls.map(({ since }) => since)).toEqual(["s0"]);
+    expect(stage.failures).toMatchObject([{ verdict: { next: "again" } }]);
+  });
+
+  test("ends when its claim is gone", async () => {
+    const stage = new Stage([next("s1"), next("s2")]);
+    stage.onStore = () => {
+      throw new FencedError("another polls");
+    };
+    expect(await stage.run()).toEqual({ reason: "lost-claim" });
+    expect(stage.polls).toHaveLength(1);
+  });
+
+  test("ends when its token is refused, and says which", async () => {
+    const stage = new Stage([() => refuse(401), next("s1")]);
+    expect(await stage.run()).toEqual({ reason: "token-refused", token: token("first") });
+    expect(stage.polls).toHaveLength(1);
+  });
+
+  test("goes on with a new token, also when the old one was refused meanwhile", async () => {
+    const stage: Stage = new Stage([
+      next("s1"),
+      () => {
+        stage.poller.useToken(token("second"));
+        return refuse(401);
+      },
+      next("s2"),
+    ]);
+    expect(await stage.run()).toEqual({ reason: "shutdown" });
+    expect(stage.polls.map((poll) => [poll.token, poll.since])).toEqual([
+      ["first", "s0"],
+      ["first", "s1"],
+      ["second", "s1"],
+      ["second", "s2"],
+    ]);
+  });
+
+  test("ends at once when it is stopped, also while it waits after a failure", async () => {
+    const stage = new Stage([() => refuse(500)]);
+    expect(await stage.run()).toEqual({ reason: "shutdown" });
+    const never = new Stage([next("s1")]);
+    never.stop.abort();
+    expect(await never.run()).toEqual({ reason: "shutdown" });
+    expect(never.polls).toEqual([]);
+  });
+});
