@@ -424,4 +424,4 @@ test("what is in memory ends equal to what a fresh start reads, whatever is stor
   });
   // Interleavings do not repeat, so a smaller plan tells nothing about the failure of a larger one.
   await fc.assert(property, { numRuns: CASES, endOnFailure: true });
-}, 120_000);
+}, 600_000);
