@@ -1,6 +1,7 @@
 // The read side of one process over a test database: memory, who keeps it up to date, and the stream.
-import { systemClock } from "../../src/lib/clock.ts";
+
 import type { Clock } from "../../src/lib/clock.ts";
+import { systemClock } from "../../src/lib/clock.ts";
 import type { Change } from "../../src/model/change.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
 import { selectHead } from "../../src/store/changes.ts";
