@@ -11,6 +11,8 @@ export interface Sizes {
   /** Requests that find nothing changed. */
   readonly unchangedRequests: number;
   readonly liveSeconds: number;
+  /** How many of the scenes of live events, the simplest first. */
+  readonly liveScenes: number;
   readonly floodSeconds: number;
   readonly floodUsers: number;
   /** Rooms that are stored when the service starts. */
@@ -26,6 +28,7 @@ export const FULL: Sizes = {
   restarts: 15,
   warmRequests: 1_000,
   unchangedRequests: 2_000,
+  liveScenes: 3,
   liveSeconds: 20,
   floodSeconds: 10,
   floodUsers: 50,
@@ -36,14 +39,15 @@ export const FULL: Sizes = {
 
 export const SMOKE: Sizes = {
   ownerRooms: 2_000,
-  coldUsers: 20,
-  restarts: 3,
-  warmRequests: 200,
-  unchangedRequests: 500,
-  liveSeconds: 4,
+  coldUsers: 3,
+  restarts: 1,
+  warmRequests: 100,
+  unchangedRequests: 200,
+  liveScenes: 1,
+  liveSeconds: 3,
   floodSeconds: 3,
   floodUsers: 50,
   startRooms: 20_000,
   startUserRooms: 1_000,
-  starts: 2,
+  starts: 1,
 };

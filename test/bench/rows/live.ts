@@ -40,7 +40,7 @@ export const live: RowMeasure = {
     const rows: Row[] = [];
     const clients: WaitingClient[] = [];
     try {
-      for (const scene of SCENES) {
+      for (const scene of SCENES.slice(0, bench.sizes.liveScenes)) {
         bench.progress(`live: ${rateOf(scene)} events/s for ${scene.groups * GROUP_USERS} clients`);
         await startClients(bench, scene.groups, clients);
         await observe(bench, clients, scene, WARM_UP_SECONDS);
