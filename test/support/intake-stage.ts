@@ -87,7 +87,8 @@ export class IntakeStage implements AsyncDisposable {
   }
 
   /** A response whose body is still to be written. */
-  intake({ claim, since, lastSeen, ignoresSomebody }: StageDevice, options: RespondOptions = {}): ResponseIntake {
+  intake(device: StageDevice, options: RespondOptions = {}, writer = this.writer): ResponseIntake {
+    const { claim, since, lastSeen, ignoresSomebody } = device;
     const { poll = since === undefined ? "first" : "live", storedBefore = this.writer.position } = options;
     const { userNid, userId, deviceNid } = claim;
     return new ResponseIntake(
@@ -98,7 +99,7 @@ export class IntakeStage implements AsyncDisposable {
         since,
         nowUs: () => Date.now() * 1000,
       },
-      this.writer,
+      writer,
       { onSetAside: (what, where, reason) => this.aside.push(`${what} ${where}: ${reason}`) },
     );
   }
