@@ -102,7 +102,7 @@ function pollerEvents(device: ClaimedDevice, { log, metrics }: IntakeDeps): Poll
 
 function outcomeOf(fault: UpstreamFault | Error): "refused" | "limited" | "failed" {
   if (fault instanceof Error || fault.kind !== "status") return "failed";
-  if (fault.status === 401) return "refused";
+  if (fault.status === 401 || fault.status === 403) return "refused";
   return fault.status === 429 ? "limited" : "failed";
 }
 

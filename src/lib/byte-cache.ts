@@ -61,10 +61,10 @@ export class ByteCache<Key, Value extends Weighed> {
     const { maxBytes, isInUse, onDrop } = this.#options;
     if (entry.bytes > maxBytes && !isInUse?.(key)) {
       onDrop?.(key, value);
-      return;
+    } else {
+      this.#entries.set(key, entry);
+      this.#bytes += entry.bytes;
     }
-    this.#entries.set(key, entry);
-    this.#bytes += entry.bytes;
     this.#makeRoom();
   }
 

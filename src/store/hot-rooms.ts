@@ -7,8 +7,8 @@ import { chunksOf, toReadEvent, toStateEvent } from "./event-rows.ts";
 import { HotRoom, type HotRoomNews, MAX_TAIL_EVENTS } from "./hot-room.ts";
 import { selectAppended, selectBatchState, selectMembers, selectState, selectTails } from "./room-selects.ts";
 
-/** Events read of a room that becomes hot, at least: a window's timeline of 20 and what came meanwhile. */
-const TAIL_EVENTS = 32;
+/** Events read of a room that becomes hot, at least; lists ask for one or two. Larger: what no timeline shows is read as well. */
+const MIN_TAIL_EVENTS = 8;
 
 /** What the stream said of a room in one turn of the follower. */
 export interface RoomTurn {
@@ -64,7 +64,7 @@ export class HotRooms {
     for (const [room, events] of wanted) {
       const hot = this.#rooms.get(room);
       if (hot?.holds(Math.min(events, MAX_TAIL_EVENTS))) found.set(room, hot);
-      else missing.set(room, Math.min(Math.max(events, TAIL_EVENTS), MAX_TAIL_EVENTS));
+      else missing.set(room, Math.min(Math.max(events, MIN_TAIL_EVENTS), MAX_TAIL_EVENTS));
     }
     if (missing.size > 0) for (const [room, hot] of await this.#load(missing, position)) found.set(room, hot);
     return found;

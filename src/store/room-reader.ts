@@ -15,9 +15,6 @@ import {
   selectTransactionIds,
 } from "./room-selects.ts";
 
-/** Events read beyond what was asked for when newer ones above `to` may be among them. */
-const SLACK_EVENTS = 20;
-
 export interface RoomReaderDeps {
   readonly db: Queryable;
   readonly hotRooms: HotRooms;
@@ -154,14 +151,14 @@ async function readTimelines(
   if (missing.length === 0) return found;
   const wanted = missing.map(({ room, timelineEvents, upToOrderKey }) => ({
     room,
-    count: timelineEvents + SLACK_EVENTS,
+    count: timelineEvents,
     upToOrderKey,
   }));
   const byRoom = Map.groupBy(await selectTails(db, wanted, to), (row) => row.room as RoomNid);
-  for (const { room, timelineEvents } of missing) {
+  for (const { room } of missing) {
     const rows = byRoom.get(room) ?? [];
     const events = rows.map(toReadEvent).sort((a, b) => a.orderKey - b.orderKey);
-    found.set(room, { timeline: events.slice(-timelineEvents), chunks: chunksOf(rows) });
+    found.set(room, { timeline: events, chunks: chunksOf(rows) });
   }
   return found;
 }

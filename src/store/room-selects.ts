@@ -3,30 +3,32 @@ import type { StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
 import { EVENT_COLUMNS, type EventRow, type TimelineRow } from "./event-rows.ts";
 
-/** Of a timeline row `t`: what it says beside the event. */
-const TIMELINE_COLUMNS = `t.*, c.position, ch.attested_for, ch.continues, ch.is_start, bt.token AS token_before,
+/** Of an event in a timeline: what it says beside {@link EVENT_COLUMNS}. */
+const TIMELINE_COLUMNS = `${EVENT_COLUMNS}, e.order_key, e.chunk, e.batch, c.position`;
+/** Of a row `t` with these columns. */
+const WITH_CHUNK_AND_TOKENS = `t.*, ch.attested_for, ch.continues, ch.is_start, bt.token AS token_before,
   rt.token AS token_after`;
-const TIMELINE_JOINS = `
-    JOIN changes AS c ON c.batch = t.batch
-    JOIN chunks AS ch ON ch.chunk = t.chunk
+// The limit keeps the planner from reading all chunks once for every room, while there are few.
+const CHUNK_AND_TOKENS = `
+   CROSS JOIN LATERAL (SELECT * FROM chunks WHERE chunks.chunk = t.chunk LIMIT 1) AS ch
     LEFT JOIN batch_tokens AS bt ON bt.room = t.room AND bt.order_key = t.order_key
     LEFT JOIN response_tokens AS rt ON rt.batch = t.batch`;
 
 const SELECT_TAILS = `
-  SELECT ${TIMELINE_COLUMNS}
+  SELECT ${WITH_CHUNK_AND_TOKENS}
     FROM unnest($1::int[], $2::int[], $3::bigint[]) AS w (room, count, up_to)
    CROSS JOIN LATERAL (
-         SELECT ${EVENT_COLUMNS}, e.order_key, e.chunk, e.batch
+         SELECT ${TIMELINE_COLUMNS}
            FROM events AS e
+           JOIN changes AS c ON c.batch = e.batch AND c.position <= $4
           WHERE e.room = w.room AND e.order_key <= w.up_to
           ORDER BY e.order_key DESC
-          LIMIT w.count) AS t ${TIMELINE_JOINS}
-   WHERE c.position <= $4`;
+          LIMIT w.count) AS t ${CHUNK_AND_TOKENS}`;
 
 /** The largest order key there can be. */
 const END_OF_ROOM = Number.MAX_SAFE_INTEGER;
 
-/** Newest events of rooms, in no order; those above `to` are left out after the count was taken. */
+/** Newest events of rooms at or below `to`, in no order. */
 export async function selectTails(
   db: Queryable,
   wanted: readonly { readonly room: RoomNid; readonly count: number; readonly upToOrderKey?: number | undefined }[],
@@ -43,14 +45,15 @@ export async function selectTails(
 }
 
 const SELECT_APPENDED = `
-  SELECT ${TIMELINE_COLUMNS}
+  SELECT ${WITH_CHUNK_AND_TOKENS}
     FROM unnest($1::int[], $2::bigint[]) AS w (room, after)
    CROSS JOIN LATERAL (
-         SELECT ${EVENT_COLUMNS}, e.order_key, e.chunk, e.batch
+         SELECT ${TIMELINE_COLUMNS}
            FROM events AS e
+           JOIN changes AS c ON c.batch = e.batch
           WHERE e.room = w.room AND e.order_key > w.after
           ORDER BY e.order_key DESC
-          LIMIT $3) AS t ${TIMELINE_JOINS}
+          LIMIT $3) AS t ${CHUNK_AND_TOKENS}
    ORDER BY t.room, t.order_key`;
 
 /** The newest events that stand after an order key, at most `limit` of each room, by room and order key. */

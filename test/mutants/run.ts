@@ -6,11 +6,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { mutants as engine } from "./engine.ts";
+import { mutants as intake } from "./intake.ts";
 import { mutants as jsonSplitter } from "./json-splitter.ts";
 import type { Mutant } from "./mutant.ts";
 import { mutants as positions } from "./positions.ts";
 
-const mutants: readonly Mutant[] = [...jsonSplitter, ...positions, ...engine];
+const mutants: readonly Mutant[] = [...jsonSplitter, ...positions, ...engine, ...intake];
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const COPIED = ["src", "test", "jest.config.mjs", "package.json", "tsconfig.json"];

@@ -12,14 +12,14 @@ import type { Database } from "../../src/store/database.ts";
 import { Follower } from "../../src/store/follower.ts";
 import { HotRooms } from "../../src/store/hot-rooms.ts";
 import { Memory } from "../../src/store/memory.ts";
-import { RoomReader } from "../../src/store/room-reader.ts";
+import { RoomReader, type RoomReaderDeps } from "../../src/store/room-reader.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
-import { slowed } from "../support/slow-database.ts";
+import { Gates, gated } from "../support/gates.ts";
 import { type JoinedBody, StoredWorld, type StreamUser, type WireEvent } from "../support/stored-world.ts";
 
 /** Worlds that live beside each other in one case, each with its own users and rooms. */
 const WORLDS = 4;
-const CASES = 8;
+const CASES = 50;
 const USERS = 3;
 const ROOMS = 3;
 const POOL = 100;
@@ -85,20 +85,20 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constant("forget reader" as const), user: upTo(USERS - 1) }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant("forget rooms" as const) }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant("follow" as const) }) },
-  { weight: 4, arbitrary: fc.record({ does: fc.constant("pause" as const), ms: upTo(4) }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 const plan = fc.record({
   responses: fc.array(response, { minLength: 6, maxLength: 14 }),
   readers: fc.array(fc.array(step, { minLength: 4, maxLength: 12 }), { minLength: 1, maxLength: 2 }),
-  pausesMs: fc.array(fc.constantFrom(0, 0, 2, 6, 15), { minLength: 5, maxLength: 20 }),
+  choices: fc.array(upTo(1_000_000), { minLength: 20, maxLength: 200 }),
   hotRoomBytes: fc.constantFrom(25_000, PLENTY_BYTES),
   readerBytes: fc.constantFrom(5_000, PLENTY_BYTES),
 });
 
 type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never;
 
+const ANY_STATE = [{ type: undefined, stateKey: undefined }];
 const STRANGER = "@stranger:test" as UserId;
 
 /** Events that any stream may bring, in any order, as often as it likes. */
@@ -150,12 +150,13 @@ class Run {
   /** Positions at which something was read. */
   readonly positions: StreamPosition[] = [];
   readonly errors: Error[] = [];
+  readonly gates: Gates;
   readonly #readDb: Database;
 
-  constructor({ pausesMs, hotRoomBytes, readerBytes }: Plan) {
+  constructor({ choices, hotRoomBytes, readerBytes }: Plan) {
     let at = 0;
-    // What is read for readers takes longer than to learn of changes: then reads are overtaken.
-    this.#readDb = slowed(db, (name) => (name === "select-changes" ? 0 : pausesMs[at++ % pausesMs.length]!));
+    this.gates = new Gates((count) => choices[at++ % choices.length]! % count);
+    this.#readDb = gated(db, this.gates);
     this.memory = newMemory(this.#readDb, { maxHotRoomBytes: hotRoomBytes, maxReaderBytes: readerBytes });
     this.follower = new Follower({
       db: this.#readDb,
@@ -189,11 +190,8 @@ class Run {
       this.rooms[each.room]!.roomId,
       { invite_state: { events: [{ type: "m.room.name", state_key: "", sender: "@x:test", content: {} }] } },
     ]);
-    await this.world.store(
-      this.users[user]!,
-      { join: bodies("join"), leave: bodies("leave"), invite: Object.fromEntries(invites) },
-      options,
-    );
+    const rooms = { join: bodies("join"), leave: bodies("leave"), invite: Object.fromEntries(invites) };
+    await this.gates.through(() => this.world.store(this.users[user]!, rooms, options));
     if (isAnnounced) this.follower.wake();
   }
 
@@ -236,24 +234,32 @@ class Run {
         return this.memory.hotRooms.clear();
       case "follow":
         return this.follower.wake();
-      case "pause":
-        await pause(step.ms);
     }
   }
 
-  /** The timeline up to a position, and what changed between two, never become other than they were. */
+  /**
+   * The timeline up to a position, and what changed between two, never become other than they were; nor does state that has
+   * not changed since.
+   */
   async #readAndCompare({ rooms, events, members, back }: Extract<Step, { does: "read rooms" }>): Promise<void> {
     const to = this.follower.position;
     const more = {
       timelineEvents: events,
       members: members.map((index) => this.users[index]?.userId ?? STRANGER),
+      state: ANY_STATE,
       changedAfter: this.positions.at(-1 - back) ?? BEFORE_ALL,
     };
     this.positions.push(to);
     const known = this.known(rooms);
-    const warm = await this.read(this.memory.hotRooms, known, more, to);
-    const cold = await this.read(new HotRooms(db, PLENTY_BYTES), known, more, to);
+    const warm = await this.read(known, more, to);
+    const cold = await this.gates.through(() => this.readAnew(known, more, to));
     expect(shown(warm).map(lasting)).toEqual(shown(cold).map(lasting));
+    for (const [room, { state, members: ofUsers }] of cold) {
+      const known = warm.get(room)!;
+      expect(idsOf(known.state)).toEqual(expect.arrayContaining(idsOf(state.filter(({ position }) => position <= to))));
+      const settled = [...ofUsers.values()].filter(({ position }) => position <= to);
+      expect(idsOf([...known.members.values()])).toEqual(expect.arrayContaining(idsOf(settled)));
+    }
   }
 
   /** Rooms by their index in {@link rooms}; those that nothing was stored of are left out. */
@@ -261,8 +267,18 @@ class Run {
     return rooms.flatMap((room) => this.memory.columns.find(this.rooms[room]!.roomId) ?? []);
   }
 
-  async read(
-    hotRooms: HotRooms,
+  /** As this process has it. */
+  read(rooms: readonly RoomNid[], more: Partial<RoomReads>, to: StreamPosition) {
+    return this.#read({ db: this.#readDb, hotRooms: this.memory.hotRooms }, rooms, more, to);
+  }
+
+  /** As a process that has just started has it. */
+  readAnew(rooms: readonly RoomNid[], more: Partial<RoomReads>, to: StreamPosition) {
+    return this.#read({ db, hotRooms: new HotRooms(db, PLENTY_BYTES) }, rooms, more, to);
+  }
+
+  async #read(
+    deps: RoomReaderDeps,
     rooms: readonly RoomNid[],
     more: Partial<RoomReads>,
     to: StreamPosition,
@@ -278,7 +294,7 @@ class Run {
       ownMember: false,
       ...more,
     }));
-    return await new RoomReader({ db: this.#readDb, hotRooms }, { userNid, userId, deviceNid, to }).rooms(reads);
+    return await new RoomReader(deps, { userNid, userId, deviceNid, to }).rooms(reads);
   }
 
   async catchUp(): Promise<StreamPosition> {
@@ -316,6 +332,8 @@ const shown = (data: ReadonlyMap<RoomNid, RoomData>) =>
     changed: shownState(each.changed),
     transactionIds: [...each.transactionIds].sort(),
   }));
+
+const idsOf = (events: readonly StateEvent[]) => events.map(({ eventId }) => eventId);
 
 /** Of a chunk it may turn out later that it continues another. */
 const lasting = ({ room, timeline, changed }: ReturnType<typeof shown>[number]) => ({
@@ -382,12 +400,11 @@ async function expectFresh(run: Run): Promise<void> {
 
   const all = run.known(Array.from({ length: ROOMS }, (_, room) => room));
   const members = [...run.users.map(({ userId }) => userId), STRANGER];
-  const state = [{ type: undefined, stateKey: undefined }];
   const changedAfter = [BEFORE_ALL, ...run.positions];
   for (const [index, after] of changedAfter.entries()) {
-    const more = { timelineEvents: 1 + ((index * 11) % 60), state, members, changedAfter: after };
-    const warm = await run.read(run.memory.hotRooms, all, more, to);
-    const cold = await run.read(new HotRooms(db, PLENTY_BYTES), all, more, to);
+    const more = { timelineEvents: 1 + ((index * 11) % 60), state: ANY_STATE, members, changedAfter: after };
+    const warm = await run.read(all, more, to);
+    const cold = await run.readAnew(all, more, to);
     expect(shown(warm)).toEqual(shown(cold));
   }
 }
@@ -397,20 +414,13 @@ async function live(each: Plan, name: string): Promise<void> {
   const run = new Run(each);
   await run.start(name);
   await using _follower = run.follower;
-  let isStored = false;
   const storing = async () => {
     for (const response of each.responses) await run.store(response);
   };
   const reading = async (steps: readonly Step[]) => {
-    do {
-      for (const step of steps) await run.do(step);
-      await pause(1);
-    } while (!isStored);
+    for (const step of steps) await run.do(step);
   };
-  const stored = storing().finally(() => {
-    isStored = true;
-  });
-  await Promise.all([stored, ...each.readers.map(reading)]);
+  await run.gates.run(() => Promise.all([storing(), ...each.readers.map(reading)]));
   await expectFresh(run);
   expect(run.errors).toEqual([]);
 }

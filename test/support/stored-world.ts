@@ -67,11 +67,16 @@ export class StoredWorld {
   readonly #db: Database;
   readonly #writer: Writer;
   readonly #since = new Map<DeviceNid, string>();
+  readonly #name: string;
   #count = 0;
 
-  /** With `notifies`, other processes are told of every stored response. */
-  constructor(db: Database, { notifies = false } = {}) {
+  /**
+   * Ids of events, rooms and users begin with `name`: worlds in one database need one each. With `notifies`, other processes
+   * are told of every stored response.
+   */
+  constructor(db: Database, { name = "", notifies = false } = {}) {
     this.#db = db;
+    this.#name = name;
     this.#writer = new Writer({
       db,
       onPosition: (position) => {
@@ -90,7 +95,7 @@ export class StoredWorld {
   }
 
   async user(name: string, deviceId = "PHONE"): Promise<StreamUser> {
-    const userId = `@${name}:test` as UserId;
+    const userId = `@${this.#name}${name}:test` as UserId;
     const { userNid, deviceNid } = await seeDevice(this.#db, {
       userId,
       deviceId: deviceId as DeviceId,
@@ -147,7 +152,7 @@ export class StoredWorld {
   /** An event that was never sent before. */
   event(type: string, sender: UserId, content: object = {}, more: Partial<WireEvent> = {}): WireEvent {
     const number = this.next();
-    const base = { event_id: `$event${number}` as EventId, type, sender, content };
+    const base = { event_id: `$${this.#name}event${number}` as EventId, type, sender, content };
     return { ...base, origin_server_ts: 1_700_000_000_000 + number, ...more };
   }
 
@@ -178,7 +183,7 @@ export class StoredWorld {
   }
 
   roomId(): RoomId {
-    return `!room${this.next()}:test` as RoomId;
+    return `!${this.#name}room${this.next()}:test` as RoomId;
   }
 }
 

@@ -35,7 +35,10 @@ export function ownMembership(word: OwnWord): UnnumberedMembership | undefined {
 function isNewer({ source, before, draft }: OwnWord, claimed: Membership, own: readonly ParsedEvent[]): boolean {
   if (before === undefined || before.membership === claimed || wasStoredBefore(before.since, source)) return true;
   const last = own.at(-1);
-  if (last === undefined) return false;
+  const stated = last && membershipOf(last.content);
+  // Own events come with a join or a departure.
+  const isProof = claimed === Membership.join ? stated === claimed : stated !== undefined && isDeparted(stated);
+  if (last === undefined || !isProof) return false;
   const isStoredSeen =
     before.nid !== undefined && own.slice(0, -1).some(({ eventId }) => draft.events.nidOf(eventId) === before.nid);
   const isCurrent = draft.currentState("m.room.member", source.userId) === draft.events.nidOf(last.eventId);

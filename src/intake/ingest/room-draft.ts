@@ -1,4 +1,5 @@
 import type { EventNid, UserId } from "../../model/ids.ts";
+import { Membership } from "../../model/membership.ts";
 import {
   type MembershipRow,
   type OrderMark,
@@ -71,7 +72,7 @@ export class RoomDraft {
     this.#judge(fold);
     this.#order(fold);
     this.row = { ...this.row, ...this.#timeline.ends };
-    this.writes.state.push(...fold.stateChanges());
+    for (const change of fold.stateChanges()) this.writes.state.push(change);
     return { batch: fold.batch, flags: fold.flags(this.row) };
   }
 
@@ -123,7 +124,8 @@ export class RoomDraft {
   #readTimeline(fold: SectionFold, visibilityBefore: Visibility): void {
     const { section, source } = fold;
     const { deviceNid } = source;
-    const places = this.#timeline.place(fold);
+    const wasJoined = this.memberships.get(source.userId)?.membership === Membership.join;
+    const places = this.#timeline.place(fold, wasJoined);
     let visibility = visibilityBefore;
     section.timeline.forEach((event, index) => {
       const nid = this.#timeline.store(event, places[index], visibility, fold);

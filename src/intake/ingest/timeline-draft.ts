@@ -35,12 +35,15 @@ export class TimelineDraft {
     if (lastChunk !== undefined) this.#chunks.set(lastChunk, end);
   }
 
-  /** Finds places for the timeline of a section; an entry per event, undefined where it keeps its place. */
-  place(fold: SectionFold): Placement["places"] {
+  /**
+   * Finds places for the timeline of a section; an entry per event, undefined where it keeps its place. `wasJoined`: the
+   * stream's user was in the room before.
+   */
+  place(fold: SectionFold, wasJoined: boolean): Placement["places"] {
     const { section, source } = fold;
     const events = section.timeline.map(({ eventId }) => this.events.landmark(eventId));
-    // A first sync knows nothing of what came before it.
-    const limited = section.limited || source.poll === "first";
+    // Neither a first sync nor a user who has just come in goes on from anywhere.
+    const limited = section.limited || source.poll === "first" || !wasJoined;
     const anchor = limited ? undefined : this.#anchor(source);
     const landmarks = anchor === undefined ? events : [anchor, ...events];
     for (const landmark of landmarks) {

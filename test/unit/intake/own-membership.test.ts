@@ -235,6 +235,13 @@ describe("what a slower stream says of its user", () => {
     expect(shown(room)).toEqual(["join", "$back", "$back"]);
   });
 
+  test("is not believed when its last word is the departure", () => {
+    const room = shared();
+    room.fold("join", inRoom([kick("$out")]));
+    room.fold("join", inRoom([kick("$out"), message("$m")]), { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
+  });
+
   test("does not take back a rejoin with the departure before it", () => {
     const room = shared();
     room.fold("leave", inRoom([kick("$out")]), bobs);

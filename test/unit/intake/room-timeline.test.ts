@@ -4,7 +4,18 @@ import type { EventId, RoomId, UserId, UserNid } from "../../../src/model/ids.ts
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import { Visibility } from "../../../src/model/visibility.ts";
 import { DraftedRoom, ROOM } from "../../support/drafted-room.ts";
-import { ALICE, BOB, create, inRoom, member, message, messages, name, visibility } from "../../support/v2-events.ts";
+import {
+  ALICE,
+  BOB,
+  CAROL,
+  create,
+  inRoom,
+  member,
+  message,
+  messages,
+  name,
+  visibility,
+} from "../../support/v2-events.ts";
 
 const bobs = { userNid: 2 as UserNid, userId: BOB as UserId };
 const { activity, bump, columns, history, state: stateFlag } = ChangeFlag;
@@ -15,10 +26,11 @@ function whole(): DraftedRoom {
   return room;
 }
 
-/** A room of which only the end is known. */
+/** A room of which only the end is known, in which Alice and Bob are. */
 function partly(...eventIds: string[]): DraftedRoom {
   const room = new DraftedRoom();
   room.fold("join", inRoom(messages(...eventIds), { limited: true, state: [create()] }), { poll: "first" });
+  room.fold("join", inRoom([], { state: [member("$bob", BOB, "join")] }), bobs);
   return room;
 }
 
@@ -44,6 +56,16 @@ describe("the timeline of a room", () => {
     const room = partly("$a");
     room.fold("join", inRoom(messages("$x")), { ...bobs, poll: "first" });
     expect(room.line()).toBe("a | x");
+  });
+
+  test("has a hole before what somebody sees who has just come in", () => {
+    const room = partly("$a");
+    const carols = { userNid: 3 as UserNid, userId: CAROL as UserId };
+    room.fold("join", inRoom([member("$in", CAROL, "join"), message("$b")]), carols);
+    expect(room.line()).toBe("a | in b");
+    room.fold("leave", inRoom([member("$out", CAROL, "leave")]), carols);
+    room.fold("join", inRoom([member("$back", CAROL, "join")]), { ...carols, ...seen("$out") });
+    expect(room.line()).toBe("a | in b out | back");
   });
 
   test("joins up with a limited batch that has known events", () => {
@@ -124,10 +146,10 @@ describe("the timeline of a room", () => {
 
   test("ends for a reader who left with the departure, wherever others went on", () => {
     const room = partly("$a");
-    room.fold("join", inRoom([member("$in", BOB, "join"), message("$b")]), bobs);
+    room.fold("join", inRoom([message("$b")]), bobs);
     room.fold("join", inRoom(messages("$c", "$d")));
     const { flags } = room.fold("leave", inRoom([message("$b"), member("$out", BOB, "leave")]), bobs);
-    expect([room.line(), flags & activity]).toEqual(["a in b out c d", 0]);
+    expect([room.line(), flags & activity]).toEqual(["a b out c d", 0]);
   });
 });
 

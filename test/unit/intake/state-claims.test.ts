@@ -237,3 +237,10 @@ describe("a room", () => {
     expect([room.row.quarantined, flags]).toEqual([undefined, 0]);
   });
 });
+
+test("a room may have more state than a call takes arguments", () => {
+  const room = new DraftedRoom();
+  const members = Array.from({ length: 150_000 }, (_, n) => member(`$m${n}`, `@u${n}:test`, "join"));
+  room.fold("join", inRoom([], { state: [create(), ...members] }));
+  expect(room.state.size).toBe(150_001);
+});

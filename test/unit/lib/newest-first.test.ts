@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { expect, test } from "@jest/globals";
 import { NewestFirst, SupersededError } from "../../../src/lib/newest-first.ts";
 
@@ -81,4 +82,11 @@ test("work is told why it should end: its caller's reason, or that a newer one c
   const older = runs.run("two", never, reasonOf);
   await runs.run("two", never, async () => undefined);
   expect(await older).toBeInstanceOf(SupersededError);
+});
+
+test("work that is over leaves no listener with its caller", async () => {
+  const runs = new NewestFirst<string>();
+  const { signal } = new AbortController();
+  for (let round = 0; round < 100; round++) await runs.run("key", signal, async () => round);
+  expect(getEventListeners(signal, "abort")).toEqual([]);
 });

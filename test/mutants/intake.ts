@@ -1,0 +1,158 @@
+import type { Mutant } from "./mutant.ts";
+
+const INGEST = "src/intake/ingest";
+const POLLER = "src/intake/poller";
+const ORDER = "test/properties/intake-order.property.test.ts";
+const CLAIMS = "test/unit/intake/state-claims.test.ts";
+const MEMBERSHIP = "test/unit/intake/own-membership.test.ts";
+
+const placing: readonly Mutant[] = [
+  {
+    name: "what follows the last known event of a reader who ignores somebody goes right after it",
+    file: `${INGEST}/place.ts`,
+    find: "if (next === undefined || (isLast && this.#attestedFor !== undefined)) {",
+    replace: "if (next === undefined) {",
+    test: ORDER,
+  },
+  {
+    name: "a chunk goes on after a gap",
+    file: `${INGEST}/place.ts`,
+    find: "tail !== undefined && !batch.limited)",
+    replace: "tail !== undefined)",
+    test: ORDER,
+  },
+  {
+    name: "a chunk goes on with events that are attested for others",
+    file: `${INGEST}/place.ts`,
+    find: " && this.#tail?.attestedFor === this.#attestedFor;",
+    replace: ";",
+    test: ORDER,
+  },
+  {
+    name: "a hole is closed by a batch that has only one side of it",
+    file: `${INGEST}/joined-chunks.ts`,
+    find: "return isAttested && isNeighbour && ",
+    replace: "return isAttested && ",
+    test: ORDER,
+  },
+  {
+    name: "where a stream goes on is not looked at",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: "const anchor = limited ? undefined : this.#anchor(source);",
+    replace: "const anchor = limited ? this.#anchor(source) : undefined;",
+    test: ORDER,
+  },
+  {
+    name: "two runs of one batch get the same order keys",
+    file: `${INGEST}/place.ts`,
+    find: "high: Math.min(next.orderKey, ...given)",
+    replace: "high: next.orderKey",
+    test: "test/unit/intake/place.test.ts",
+  },
+];
+
+const claims: readonly Mutant[] = [
+  {
+    name: "state is taken back by a slower stream",
+    file: `${INGEST}/state-claim.ts`,
+    find: "position !== undefined && position <= storedBefore;",
+    replace: "position === undefined || storedBefore >= 0;",
+    test: CLAIMS,
+  },
+  {
+    name: "a stricter visibility waits for proof",
+    file: `${INGEST}/state-claim.ts`,
+    find: "isNew && (isDepartureOf(event, event.stateKey) || isStricter(event, visibility))",
+    replace: "isNew && isDepartureOf(event, event.stateKey)",
+    test: CLAIMS,
+  },
+  {
+    name: "the section of a room that its user left years ago says what is current",
+    file: `${INGEST}/state-claim.ts`,
+    find: 'if (kind === "leave") return isNew && isDepartureOf(event, source.userId);',
+    replace: "",
+    test: CLAIMS,
+  },
+  {
+    name: "a room forgets that it is encrypted",
+    file: `${INGEST}/room-draft.ts`,
+    find: "isEncrypted: this.row.isEncrypted || section.isEncrypted,",
+    replace: "isEncrypted: section.isEncrypted,",
+    test: CLAIMS,
+  },
+  {
+    name: "a user is let in again by what was on its way when they were kicked",
+    file: `${INGEST}/own-membership.ts`,
+    find: "before.membership === claimed || wasStoredBefore(before.since, source)",
+    replace: "before.membership === claimed || source.storedBefore >= 0",
+    test: MEMBERSHIP,
+  },
+  {
+    name: "another user's departure waits for their own stream",
+    file: `${INGEST}/departures.ts`,
+    find: "departed.set(userId, {",
+    replace: "new Map().set(userId, {",
+    test: MEMBERSHIP,
+  },
+  {
+    name: "what was learnt long after it happened comes first in lists",
+    file: `${INGEST}/section-fold.ts`,
+    find: 'return this.source.poll === "live" && !this.isBaseline;',
+    replace: "return !this.isBaseline;",
+    test: "test/unit/intake/room-timeline.test.ts",
+  },
+];
+
+const streams: readonly Mutant[] = [
+  {
+    name: "the next poll begins before a part of the response is stored",
+    file: `${POLLER}/response-intake.ts`,
+    find: "    await this.#inFlight;\n    const ignoresSomebody",
+    replace: "    const ignoresSomebody",
+    test: "test/unit/intake/response-intake.test.ts",
+  },
+  {
+    name: "a stream attests for everybody before it is known whom its user ignores",
+    file: `${POLLER}/response-intake.ts`,
+    find: "this.#part(this.#ignoresSomebody() ?? true)",
+    replace: "this.#part(this.#ignoresSomebody() ?? false)",
+    test: "test/unit/intake/response-intake.test.ts",
+  },
+  {
+    name: "a poller that lost its device moves its stream on",
+    file: "src/store/device-stream.ts",
+    find: "WHERE device_nid = $1 AND epoch = $2 AND since IS NOT DISTINCT FROM $4",
+    replace: "WHERE device_nid = $1 AND $2::bigint IS NOT NULL AND since IS NOT DISTINCT FROM $4",
+    test: "test/service/intake-devices.test.ts",
+  },
+  {
+    name: "to-device messages are stored back to front",
+    file: "src/store/device-stream.ts",
+    find: "head.sequence - $2 + m.n",
+    replace: "head.sequence - m.n + 1",
+    test: "test/service/intake-devices.test.ts",
+  },
+  {
+    name: "receipts move back",
+    file: "src/store/user-facts.ts",
+    find: "WHERE r.ts < EXCLUDED.ts",
+    replace: "WHERE r.ts <> EXCLUDED.ts",
+    test: "test/service/intake-personal.test.ts",
+  },
+  {
+    name: "one room that the database refuses holds up its user's stream",
+    file: `${INGEST}/writer.ts`,
+    find: "if (!(fault instanceof DataError)) throw fault;",
+    replace: "throw fault;",
+    test: "test/service/intake-writer.test.ts",
+  },
+  {
+    name: "a new token is refused with the old one",
+    file: `${POLLER}/poller.ts`,
+    find: "else if (token === this.#token) return",
+    replace: "else return",
+    test: "test/unit/intake/poller.test.ts",
+  },
+];
+
+export const mutants: readonly Mutant[] = [...placing, ...claims, ...streams];

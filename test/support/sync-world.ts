@@ -1,0 +1,115 @@
+// The whole sync service over a test database, with streams that are stored by hand.
+import { Registry } from "prom-client";
+import type { SyncRequest } from "../../src/engine/request.ts";
+import type { RoomAnswer } from "../../src/engine/response.ts";
+import { createLogger } from "../../src/logging/logger.ts";
+import { createMetrics } from "../../src/metrics/metrics.ts";
+import { RequestEndedError } from "../../src/model/request-ended-error.ts";
+import { selectHead } from "../../src/store/changes.ts";
+import { createSecrets } from "../../src/store/secrets.ts";
+import { createSyncCore, type SyncCore } from "../../src/sync-core.ts";
+import type { TestDatabase } from "./database.ts";
+import { request } from "./engine.ts";
+import { StoredWorld, type StreamUser } from "./stored-world.ts";
+import { until } from "./until.ts";
+import { type WatchedDatabase, watched } from "./watched-database.ts";
+
+export interface SyncWorldOptions {
+  readonly initialWaitMs?: number;
+  readonly catchUpWaitMs?: number;
+  /** Memory is not loaded yet: `start` has to be called. */
+  readonly isStopped?: boolean;
+}
+
+let worlds = 0;
+
+/** One process, and the users of one world. */
+export class SyncWorld implements AsyncDisposable {
+  readonly db: WatchedDatabase;
+  readonly stored: StoredWorld;
+  readonly logLines: Record<string, unknown>[] = [];
+  readonly #options: SyncWorldOptions;
+  #core: SyncCore;
+  #registry = new Registry();
+
+  static async start(db: TestDatabase, options: SyncWorldOptions = {}): Promise<SyncWorld> {
+    const world = new SyncWorld(db, options);
+    if (options.isStopped !== true) await world.start();
+    return world;
+  }
+
+  private constructor(db: TestDatabase, options: SyncWorldOptions) {
+    this.db = watched(db);
+    this.#options = options;
+    this.stored = new StoredWorld(db, { name: `world${worlds++}` });
+    this.#core = this.#newCore();
+  }
+
+  async start(): Promise<void> {
+    await this.#core.follower.start();
+  }
+
+  /** Everything in memory is gone; the database and the secret stay. */
+  async restart(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    this.#registry = new Registry();
+    this.#core = this.#newCore();
+    await this.start();
+  }
+
+  /** Follows until everything that is stored now is in memory. */
+  async caughtUp(): Promise<void> {
+    const head = await selectHead(this.db);
+    this.#core.follower.wake();
+    await until(() => this.#core.follower.position >= head);
+  }
+
+  /** As a client of the user's device asks; `pos` of the answer before goes into `more`. */
+  sync(user: StreamUser, more: Partial<SyncRequest>, signal: AbortSignal = new AbortController().signal) {
+    const forwarded = { xForwardedFor: undefined, userAgent: undefined };
+    return this.#core.service.answer({
+      device: { userId: user.userId, deviceId: user.deviceId, token: "token", forwarded },
+      dialect: { name: "simplified-msc3575" },
+      request: { ...request(), ...more },
+      signal,
+    });
+  }
+
+  async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    const { values = [] } = (await this.#registry.getSingleMetric(name)?.get()) ?? {};
+    const isWanted = (found: object) => Object.entries(labels).every(([key, value]) => Object(found)[key] === value);
+    return values.filter(({ labels: found }) => isWanted(found)).reduce((sum, { value }) => sum + value, 0);
+  }
+
+  /** So many requests wait for news. */
+  async waiting(count = 1): Promise<void> {
+    await until(async () => (await this.metric("slidecar_waiting_requests")) === count);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#core.follower[Symbol.asyncDispose]();
+  }
+
+  #newCore(): SyncCore {
+    const { initialWaitMs = 0, catchUpWaitMs = 0 } = this.#options;
+    return createSyncCore({
+      config: {
+        sync: { initialWaitMs, maxTimeoutMs: 60_000, maxTimelineLimit: 100, simplifiedOps: false },
+        polling: { timelineLimit: 50, idleAfterMs: 60_000, catchUpWaitMs, initialConcurrency: 4 },
+      },
+      db: this.db,
+      secrets: createSecrets("a secret for tests, long enough"),
+      log: createLogger({ level: "warn", format: "json" }, { write: (line) => this.logLines.push(JSON.parse(line)) }),
+      metrics: createMetrics(this.#registry),
+    });
+  }
+}
+
+/** What an answer says of a room; undefined: nothing. */
+export const roomIn = ({ response }: Awaited<ReturnType<SyncWorld["sync"]>>, roomId: string): RoomAnswer | undefined =>
+  response.rooms.find((room) => room.roomId === roomId);
+
+export const eventsOf = (room: RoomAnswer | undefined): readonly string[] | undefined =>
+  room?.timeline?.events.map(({ event }) => event.eventId);
+
+export const gone = (): AbortSignal => AbortSignal.abort(new RequestEndedError("client"));
