@@ -88,7 +88,8 @@ export async function insertChild(
   return (await db.query({ name: "insert-child", text: INSERT_CHILD, values })).length > 0;
 }
 
-// Rows that another request is using or removing are passed over, so that no two wait for each other.
+// Rows that another request is using or removing are passed over, so that no two wait for each other. The arrays are made
+// once each; as joins, a planner that knows little of the table would look for the superfluous once per row.
 const INSERT_ROOT = `
   WITH others AS (
     SELECT connection, conn_id = $4 AND confirmed = 0 AS is_sibling, used_at
@@ -98,8 +99,10 @@ const INSERT_ROOT = `
     UNION ALL
     (SELECT connection FROM others WHERE NOT is_sibling ORDER BY used_at DESC OFFSET ${MAX_CONNECTIONS - 1})
   ), gone AS (
-    DELETE FROM connections WHERE connection IN (
-      SELECT c.connection FROM connections AS c JOIN superfluous USING (connection) FOR UPDATE OF c SKIP LOCKED)
+    DELETE FROM connections WHERE connection = ANY (ARRAY(
+      SELECT c.connection FROM connections AS c
+       WHERE c.connection = ANY (ARRAY(SELECT connection FROM superfluous))
+         FOR UPDATE SKIP LOCKED))
   ), root AS (
     INSERT INTO connections (connection, user_nid, device_id, conn_id, confirmed, base, base_position)
     SELECT $1, $2, $3, $4, 0, $5, 0 FROM set_config('synchronous_commit', 'off', true)

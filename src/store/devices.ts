@@ -98,7 +98,9 @@ export interface ClaimedDevice extends DeviceClaim {
   readonly head: StreamPosition;
 }
 
-const CLAIM_DEVICES = `
+// Of many devices those that another process claims just now are passed over. One that was asked for is waited for: its
+// row is locked for a moment with every request of its client, and passing it over would leave it without a poller.
+const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
   UPDATE devices AS c
      SET owner = $1, epoch = c.epoch + 1, lease_until = now() + ${LEASE_SECONDS} * interval '1 second'
     FROM (SELECT d.device_nid
@@ -109,13 +111,16 @@ const CLAIM_DEVICES = `
              AND (d.owner IS NULL OR d.lease_until < now() OR NOT ${OWNER_LIVES})
            ORDER BY d.wanted_at DESC
            LIMIT $4
-             FOR UPDATE SKIP LOCKED) AS free
+             FOR UPDATE ${onLocked}) AS free
     JOIN devices AS f USING (device_nid)
     JOIN users AS u ON u.user_nid = f.user_nid
     LEFT JOIN account_data AS a ON a.user_nid = f.user_nid AND a.room = 0 AND a.type = 'm.ignored_user_list'
    WHERE c.device_nid = free.device_nid
   RETURNING c.device_nid, c.epoch, c.user_nid, u.user_id, c.device_id, c.token, c.token_hash, c.since, c.forwarded_for,
             c.user_agent, a.body AS ignored, (SELECT position FROM stream_head) AS head`;
+
+const CLAIM_DEVICES = claimDevicesText("SKIP LOCKED");
+const CLAIM_DEVICE = claimDevicesText("");
 
 interface ClaimRow {
   readonly device_nid: number;
@@ -139,7 +144,11 @@ export async function claimDevices(
   options: { readonly idleAfterMs: number; readonly device: DeviceNid | undefined; readonly limit: number },
 ): Promise<readonly ClaimedDevice[]> {
   const values = [owner, options.idleAfterMs, options.device ?? null, options.limit];
-  const rows = await db.query<ClaimRow>({ name: "claim-devices", text: CLAIM_DEVICES, values });
+  const rows = await db.query<ClaimRow>(
+    options.device === undefined
+      ? { name: "claim-devices", text: CLAIM_DEVICES, values }
+      : { name: "claim-device", text: CLAIM_DEVICE, values },
+  );
   return rows.map((row) => ({
     deviceNid: row.device_nid as DeviceNid,
     epoch: row.epoch,
