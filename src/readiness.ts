@@ -1,5 +1,5 @@
 import type { Readiness } from "./http/internal-app.ts";
-import type { Database } from "./store/database.ts";
+import type { Queryable } from "./store/database.ts";
 import type { Follower } from "./store/follower.ts";
 import { pingDatabase } from "./store/ping.ts";
 
@@ -10,8 +10,8 @@ import { pingDatabase } from "./store/ping.ts";
 const MAX_BEHIND_MS = 30_000;
 
 interface ReadinessDeps {
-  readonly db: Database;
-  readonly follower: Follower;
+  readonly db: Queryable;
+  readonly follower: Pick<Follower, "behindMs">;
   /** What else is missing, in short phrases. */
   readonly missing: () => readonly string[];
 }

@@ -49,7 +49,7 @@ const PACKED_COLUMNS = `
     `CASE WHEN r.is_complete AND r.quarantined IS NULL THEN ${IS_SHOWN} ELSE 0 END
        | CASE WHEN r.is_encrypted THEN ${IS_ENCRYPTED} ELSE 0 END`,
   )} AS flags,
-  ${packedValues(packedTwo("coalesce(r.joined_count + 1, 0)", "coalesce(r.invited_count + 1, 0)"))} AS counts,
+  ${packedValues(packedTwo("coalesce(r.joined_count::bigint + 1, 0)", "coalesce(r.invited_count::bigint + 1, 0)"))} AS counts,
   json_agg(r.room_id) AS room_ids, json_agg(r.room_type) AS types, json_agg(r.name) AS names,
   json_agg(r.avatar) AS avatars`;
 

@@ -40,6 +40,8 @@ export class HotRooms {
   readonly #db: Queryable;
   readonly #rooms: ByteCache<RoomNid, HotRoom>;
   readonly #loading = new Map<RoomNid, Set<Load>>();
+  /** Reads of whole rooms under way. */
+  readonly #reading = new Map<RoomNid, Promise<unknown>>();
   /** What is read from now on holds every fact at or below it. */
   #preparedTo: StreamPosition = BEFORE_ALL;
 
@@ -60,14 +62,23 @@ export class HotRooms {
    */
   async get(wanted: ReadonlyMap<RoomNid, number>, position: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
     const found = new Map<RoomNid, HotRoom>();
+    const others = [...this.#find(wanted, found).keys()].flatMap((room) => this.#reading.get(room) ?? []);
+    // Many ask for one room at the same time, after a start above all: what one reads serves the others.
+    if (others.length > 0) await Promise.allSettled(new Set(others));
+    const missing = this.#find(wanted, found);
+    if (missing.size > 0) for (const [room, hot] of await this.#load(missing, position)) found.set(room, hot);
+    return found;
+  }
+
+  /** Puts what is in memory into `found`. Returns what is not, with how many events are to be read of each. */
+  #find(wanted: ReadonlyMap<RoomNid, number>, found: Map<RoomNid, HotRoom>): ReadonlyMap<RoomNid, number> {
     const missing = new Map<RoomNid, number>();
     for (const [room, events] of wanted) {
       const hot = this.#rooms.get(room);
       if (hot?.holds(Math.min(events, MAX_TAIL_EVENTS))) found.set(room, hot);
       else missing.set(room, Math.min(Math.max(events, MIN_TAIL_EVENTS), MAX_TAIL_EVENTS));
     }
-    if (missing.size > 0) for (const [room, hot] of await this.#load(missing, position)) found.set(room, hot);
-    return found;
+    return missing;
   }
 
   /** Member events of users, known or read, of many rooms at once. */
@@ -135,8 +146,17 @@ export class HotRooms {
   }
 
   async #load(missing: ReadonlyMap<RoomNid, number>, position: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
+    const reading = this.#read(missing, position > this.#preparedTo ? position : this.#preparedTo);
+    for (const room of missing.keys()) this.#reading.set(room, reading);
+    try {
+      return await reading;
+    } finally {
+      for (const room of missing.keys()) if (this.#reading.get(room) === reading) this.#reading.delete(room);
+    }
+  }
+
+  async #read(missing: ReadonlyMap<RoomNid, number>, readAt: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
     const loads = this.#begin([...missing.keys()]);
-    const readAt = position > this.#preparedTo ? position : this.#preparedTo;
     const loaded = await this.#during(loads, () => loadHotRooms(this.#db, missing, readAt));
     for (const [room, load] of loads) {
       const hot = loaded.get(room);

@@ -4,8 +4,7 @@ import type { Queryable } from "./database.ts";
 // string for each column: a value for every room, or (room, value) pairs of those rooms in which it says something.
 
 const INT_BYTES = 4;
-const VALUE_BYTES = 8;
-const PAIR_BYTES = INT_BYTES + VALUE_BYTES;
+const VALUE_WORDS = 2;
 const HIGH = 2 ** 32;
 
 /** SQL: an aggregate that packs a number of each room; `value` is a bigint and not null. */
@@ -22,26 +21,31 @@ export const lowOf = (value: number): number => value % HIGH;
 export const packedInts = (value: string): string => `string_agg(int4send(${value}), '')`;
 export const packedValues = (value: string): string => `string_agg(int8send(${value}), '')`;
 
-export function intsOf(packed: Buffer): Int32Array {
-  const ints = new Int32Array(packed.length / INT_BYTES);
-  for (let index = 0; index < ints.length; index++) ints[index] = packed.readInt32BE(index * INT_BYTES);
-  return ints;
-}
+export const intsOf = (packed: Buffer): Int32Array => wordsOf(packed);
 
 export function valuesOf(packed: Buffer): Float64Array {
-  const values = new Float64Array(packed.length / VALUE_BYTES);
-  for (let index = 0; index < values.length; index++) values[index] = readValue(packed, index * VALUE_BYTES);
+  const words = wordsOf(packed);
+  const values = new Float64Array(words.length / VALUE_WORDS);
+  for (let index = 0; index < values.length; index++) values[index] = valueAt(words, index * VALUE_WORDS);
   return values;
 }
 
 export function eachPair(packed: Buffer | null, take: (room: number, value: number) => void): void {
   if (packed === null) return;
-  for (let at = 0; at < packed.length; at += PAIR_BYTES) {
-    take(packed.readInt32BE(at), readValue(packed, at + INT_BYTES));
-  }
+  const words = wordsOf(packed);
+  for (let at = 0; at < words.length; at += 1 + VALUE_WORDS) take(words[at] ?? 0, valueAt(words, at + 1));
 }
 
-const readValue = (packed: Buffer, at: number): number => packed.readInt32BE(at) * HIGH + packed.readUInt32BE(at + 4);
+const valueAt = (words: Int32Array, at: number): number => (words[at] ?? 0) * HIGH + ((words[at + 1] ?? 0) >>> 0);
+
+/** The database sends the highest byte first, which no machine does that this runs on. */
+function wordsOf(packed: Buffer): Int32Array {
+  const words = new Int32Array(packed.length / INT_BYTES);
+  const bytes = Buffer.from(words.buffer);
+  packed.copy(bytes);
+  bytes.swap32();
+  return words;
+}
 
 /** SQL: an aggregate that packs a byte string of each room; `bytes` is not null. */
 export const packedBytes = (room: string, bytes: string): string =>

@@ -207,14 +207,16 @@ async function readOwnMembers(
   return new Map(rows.map((row) => [row.room as RoomNid, toStateEvent(row)]));
 }
 
-/** Only events that the reader sent can carry one. */
+/** Only events that the reader sent can carry one, and no state: a client sets that without a transaction id. */
 async function readTransactionIds(
   db: Queryable,
   timelines: ReadonlyMap<RoomNid, Timeline>,
   reader: ReadFor,
 ): Promise<ReadonlyMap<EventNid, string>> {
   const own: ReadEvent[] = [];
-  for (const { timeline } of timelines.values()) own.push(...timeline.filter(({ sender }) => sender === reader.userId));
+  for (const { timeline } of timelines.values()) {
+    own.push(...timeline.filter(({ sender, stateKey }) => sender === reader.userId && stateKey === undefined));
+  }
   return (await selectTransactionIds(
     db,
     reader.deviceNid,

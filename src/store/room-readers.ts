@@ -1,11 +1,18 @@
 import type { RoomNid, UserNid } from "../model/ids.ts";
 
+/** Room for so many rooms at first; it doubles from there. */
+const INITIAL_ROOMS = 1024;
+const NOBODY = 0;
+const MANY = -1;
+
 /**
- * Who is online in a room. Addressed by room number, one number where one user is: most rooms of most users hold nobody
- * else who is online, and a list of its own for each would outweigh all else that is kept of a user.
+ * Who is online in a room. One number for each room, addressed by its number: in most rooms of most users nobody else is
+ * online, and a list for each would outweigh all that is kept of a user.
  */
 export class RoomReaders {
-  readonly #byRoom: (UserNid | UserNid[] | undefined)[] = [];
+  /** The one user, {@link NOBODY}, or {@link MANY}. */
+  #one = new Int32Array(INITIAL_ROOMS);
+  readonly #many = new Map<RoomNid, UserNid[]>();
 
   addAll(user: UserNid, rooms: Iterable<RoomNid>): void {
     for (const room of rooms) this.#add(user, room);
@@ -17,25 +24,40 @@ export class RoomReaders {
 
   /** Adds the readers of a room to `users`. */
   addTo(users: Set<UserNid>, room: RoomNid): void {
-    const known = this.#byRoom[room];
-    if (typeof known === "number") users.add(known);
-    else if (known !== undefined) for (const user of known) users.add(user);
+    const one = this.#one[room] ?? NOBODY;
+    if (one > NOBODY) users.add(one as UserNid);
+    if (one === MANY) for (const user of this.#many.get(room) ?? []) users.add(user);
   }
 
   #add(user: UserNid, room: RoomNid): void {
-    const known = this.#byRoom[room];
-    if (known === undefined) this.#byRoom[room] = user;
-    else if (typeof known === "number") this.#byRoom[room] = [known, user];
-    else known.push(user);
+    this.#reach(room);
+    const one = this.#one[room] ?? NOBODY;
+    if (one === NOBODY) {
+      this.#one[room] = user;
+    } else if (one === MANY) {
+      this.#many.get(room)?.push(user);
+    } else {
+      this.#one[room] = MANY;
+      this.#many.set(room, [one as UserNid, user]);
+    }
   }
 
   #remove(user: UserNid, room: RoomNid): void {
-    const known = this.#byRoom[room];
-    if (known === user) this.#byRoom[room] = undefined;
-    if (!Array.isArray(known)) return;
-    const at = known.indexOf(user);
-    const last = at < 0 ? undefined : known.pop();
-    if (last !== undefined && at < known.length) known[at] = last;
-    if (known.length === 1) this.#byRoom[room] = known[0];
+    if (this.#one[room] === user) this.#one[room] = NOBODY;
+    const many = this.#many.get(room);
+    const at = many?.indexOf(user) ?? -1;
+    if (many === undefined || at < 0) return;
+    const last = many.pop();
+    if (last !== undefined && at < many.length) many[at] = last;
+    if (many.length > 1) return;
+    this.#many.delete(room);
+    this.#one[room] = many[0] ?? NOBODY;
+  }
+
+  #reach(room: number): void {
+    if (room < this.#one.length) return;
+    const grown = new Int32Array(Math.max(room + 1, this.#one.length * 2));
+    grown.set(this.#one);
+    this.#one = grown;
   }
 }

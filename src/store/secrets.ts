@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes } from "node:crypto";
 
 /** The secret is missing, unusable, or not the one that the database was written with. One line that says what mends it. */
 export class SecretError extends Error {
@@ -34,7 +34,8 @@ export function createSecrets(secret: string): Secrets {
     Buffer.from(hkdfSync("sha256", secret, "slidecar", `slidecar ${use} 1`, length));
   const keyId = derive("token key id", KEY_ID_BYTES);
   const tokenKey = derive("token encryption");
-  const hashKey = derive("token hash");
+  // Made once: it costs more than the hash.
+  const hashKey = createSecretKey(derive("token hash"));
   return {
     keyId,
     encryptToken: (plain) => seal(keyId, tokenKey, plain),

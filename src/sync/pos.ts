@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { ConnectionKey } from "../store/connections.ts";
 
@@ -22,10 +22,10 @@ const POS_PATTERN = /^[A-Za-z0-9_-]+$/;
 
 /** Writes and reads `pos`: numbers, and a MAC over them with the connection's key, so that no other connection can use it. */
 export class PosCodec {
-  readonly #macKey: Buffer;
+  readonly #macKey: KeyObject;
 
   constructor(macKey: Buffer) {
-    this.#macKey = macKey;
+    this.#macKey = createSecretKey(macKey);
   }
 
   encode(pos: Pos, key: ConnectionKey): string {

@@ -10,8 +10,9 @@ import { mutants as intake } from "./intake.ts";
 import { mutants as jsonSplitter } from "./json-splitter.ts";
 import type { Mutant } from "./mutant.ts";
 import { mutants as positions } from "./positions.ts";
+import { mutants as readModel } from "./read-model.ts";
 
-const mutants: readonly Mutant[] = [...jsonSplitter, ...positions, ...engine, ...intake];
+const mutants: readonly Mutant[] = [...jsonSplitter, ...positions, ...engine, ...intake, ...readModel];
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const COPIED = ["src", "test", "jest.config.mjs", "package.json", "tsconfig.json"];

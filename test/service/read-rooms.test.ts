@@ -151,6 +151,21 @@ test("more events than a room may keep in memory are read every time", async () 
   }
 });
 
+test("a room that many ask for at the same time is read once, and again when that failed", async () => {
+  const { alice, room } = await newWorld();
+  readDb.asked();
+  const all = await Promise.all(Array.from({ length: 50 }, () => read(alice, room, { timelineEvents: 3 })));
+  expect(new Set(all.map(({ timeline: found }) => idsOf(found).join())).size).toBe(1);
+  expect(readDb.asked().filter((name) => name === "select-tails")).toHaveLength(1);
+  own.memory.hotRooms.clear();
+  readDb.fail("select-tails", 1);
+  const [failed, other] = await Promise.allSettled([
+    read(alice, room, { timelineEvents: 3 }),
+    read(alice, room, { timelineEvents: 3 }),
+  ]);
+  expect([failed.status, other.status]).toEqual(["rejected", "fulfilled"]);
+});
+
 test("a room whose oldest events are in memory is known to be whole", async () => {
   const { alice, room, first } = await newWorld();
   for (let time = 0; time < 2; time++) {
@@ -269,6 +284,19 @@ test("a member that is known changes with the room", async () => {
   readDb.asked();
   expect((await read(alice, room, { members: [bob] })).members.get(bob)?.eventId).toBe(renamed.event_id);
   expect(readDb.asked()).toEqual([]);
+});
+
+test("a member that changes while it is read is read again", async () => {
+  const { world, alice, room, send } = await newWorld();
+  await read(alice, room, { timelineEvents: 1 });
+  const isRead = readDb.hold("select-members");
+  const reading = read(alice, room, { members: [bob] });
+  const letGo = await isRead;
+  const renamed = world.member(bob);
+  await send(renamed);
+  letGo();
+  await reading;
+  expect((await read(alice, room, { members: [bob] })).members.get(bob)?.eventId).toBe(renamed.event_id);
 });
 
 test("what is in memory is read without any query, new messages included", async () => {

@@ -2,22 +2,23 @@ import { setImmediate as immediate } from "node:timers/promises";
 import type { Database } from "../../src/store/database.ts";
 
 /**
- * Decides the order of things that go on at the same time. Whatever comes to a gate waits; when everything waits, one is let
- * through, the choice being the caller's. So an order can be had again. Gates stand open until then.
+ * Decides the order of things that go on at the same time. Whatever comes to a gate waits there, and gets a rank from the
+ * caller; when everything waits, the one with the highest rank goes on. So an order can be had again, and one with a low rank
+ * waits until all others are through.
  */
 export class Gates {
-  readonly #choose: (count: number) => number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #nextRank: () => number;
+  readonly #waiting: { readonly rank: number; readonly goOn: () => void }[] = [];
   #running = 0;
   #isOpen = true;
 
-  /** `choose` says which of so many goes on. */
-  constructor(choose: (count: number) => number) {
-    this.#choose = choose;
+  constructor(nextRank: () => number) {
+    this.#nextRank = nextRank;
   }
 
   async pass(): Promise<void> {
-    if (!this.#isOpen) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#isOpen) return;
+    await new Promise<void>((resolve) => this.#waiting.push({ rank: this.#nextRank(), goOn: resolve }));
   }
 
   /** Nobody else goes on while this runs. */
@@ -31,7 +32,7 @@ export class Gates {
     }
   }
 
-  /** Closes the gates, and lets one after the other through until all is done. */
+  /** Closes the gates, which stand open before, and lets one after the other through until all is done. */
   async run<T>(start: () => Promise<T>): Promise<T> {
     let isDone = false;
     this.#isOpen = false;
@@ -42,11 +43,12 @@ export class Gates {
       // What has just gone on comes to its next gate.
       await immediate();
       if (this.#running > 0 || this.#waiting.length === 0) continue;
-      const [next] = this.#waiting.splice(this.#choose(this.#waiting.length), 1);
-      next?.();
+      const highest = this.#waiting.reduce((best, each) => (each.rank > best.rank ? each : best));
+      this.#waiting.splice(this.#waiting.indexOf(highest), 1);
+      highest.goOn();
     }
     this.#isOpen = true;
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    for (const { goOn } of this.#waiting.splice(0)) goOn();
     return await done;
   }
 }

