@@ -9,6 +9,7 @@ import { systemClock } from "./lib/clock.ts";
 import type { Logger } from "./logging/logger.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import type { DeviceName } from "./model/calling-device.ts";
+import type { StreamPosition } from "./model/stream-position.ts";
 import { createSimplifiedMsc3575 } from "./protocol/simplified-msc3575/simplified-msc3575.ts";
 import { ReadinessState } from "./readiness.ts";
 import { expireConnections } from "./store/connections.ts";
@@ -35,6 +36,8 @@ export interface AppDeps {
 
 export interface App extends AsyncDisposable {
   readonly addresses: readonly ListeningAddress[];
+  /** Everything at or below the position is visible in the database. */
+  onStored(position: StreamPosition): void;
 }
 
 /** Starts everything that serves clients, in order. Disposing ends it in reverse: listeners first, the database last. */
@@ -74,7 +77,11 @@ export async function startApp(deps: AppDeps): Promise<App> {
   );
   const { addresses } = listeners;
   const owned = starting.move();
-  return { addresses, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    addresses,
+    onStored: (position) => follower.wake(position),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 interface ClientParts {

@@ -5,6 +5,7 @@ import { createIntake } from "./intake/intake.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { Logger } from "./logging/logger.ts";
 import type { Metrics } from "./metrics/metrics.ts";
+import type { StreamPosition } from "./model/stream-position.ts";
 import { openDatabase } from "./store/database.ts";
 import { createNotifyCoalescer } from "./store/notify-coalescer.ts";
 import { STREAM_CHANNEL } from "./store/publish.ts";
@@ -19,11 +20,13 @@ export interface IntakeAppDeps {
   readonly secret: string;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Everything at or below the position is visible now; other processes are told by the database. */
+  readonly onStored: (position: StreamPosition) => void;
 }
 
 /** Runs the pollers until `signal` aborts. Rejects when this process loses its place among the owners of pollers. */
 export async function runIntake(
-  { config, database, secret, log, metrics }: IntakeAppDeps,
+  { config, database, secret, log, metrics, onStored }: IntakeAppDeps,
   signal: AbortSignal,
 ): Promise<void> {
   await using stack = new AsyncDisposableStack();
@@ -49,7 +52,10 @@ export async function runIntake(
     {
       db,
       upstream,
-      announce,
+      onPosition: (position) => {
+        onStored(position);
+        announce.announce(position);
+      },
       owner,
       log,
       metrics,

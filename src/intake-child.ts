@@ -26,7 +26,10 @@ async function main(): Promise<void> {
   });
   send({ kind: "started" });
   try {
-    await runIntake({ ...input, log, metrics }, stop.signal);
+    await runIntake(
+      { ...input, log, metrics, onStored: (position) => send({ kind: "stored", position }) },
+      stop.signal,
+    );
   } catch (error) {
     log.error({ err: error }, "intake ended by an error");
     process.exitCode = 1;

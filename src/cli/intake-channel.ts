@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { MetricsPart } from "../metrics/merge.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
 
 /** What the intake process needs; the first message on the channel. */
 export interface IntakeChildInput {
@@ -17,4 +18,6 @@ export interface IntakeParentMessage {
 /** From the intake process. */
 export type IntakeChildMessage =
   | { readonly kind: "started" }
+  /** Everything at or below the position is visible now. */
+  | { readonly kind: "stored"; readonly position: StreamPosition }
   | { readonly kind: "metrics"; readonly id: number; readonly part: MetricsPart };

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { pause } from "../lib/pause.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { MetricsPart } from "../metrics/merge.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
 import type { IntakeChildInput, IntakeChildMessage, IntakeParentMessage } from "./intake-channel.ts";
 
 /** The first wait before an intake process that ended is started again; it doubles up to the second. */
@@ -22,6 +23,8 @@ export interface SupervisorDeps {
   readonly input: IntakeChildInput;
   readonly log: Logger;
   readonly onRestart: () => void;
+  /** Everything at or below the position is visible now. */
+  readonly onStored: (position: StreamPosition) => void;
 }
 
 /** Keeps the intake process running: one that ends is started again. Serving goes on meanwhile. */
@@ -87,6 +90,7 @@ export class IntakeSupervisor implements AsyncDisposable {
     this.#child = child;
     child.on("message", (message: IntakeChildMessage) => {
       if (message.kind === "started") this.#isRunning = true;
+      else if (message.kind === "stored") this.#deps.onStored(message.position);
       else this.#metricsWaiters.get(message.id)?.(message.part);
     });
     child.send(input);

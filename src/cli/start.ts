@@ -1,5 +1,5 @@
 import { Registry } from "prom-client";
-import { startApp } from "../app.ts";
+import { type App, startApp } from "../app.ts";
 import type { Config } from "../config/config.ts";
 import type { Role } from "../config/flags.ts";
 import { runIntake } from "../intake-app.ts";
@@ -20,7 +20,7 @@ export async function start(config: Config, role: Role, version: string, stop: A
   if (from !== to) log.info({ count: to - from }, "schema migrations were applied");
   const ended = database.lost === undefined ? stop : AbortSignal.any([stop, database.lost]);
   if (role === "intake") {
-    await runIntake({ config, database, secret: database.secret, log, metrics }, ended);
+    await runIntake({ config, database, secret: database.secret, log, metrics, onStored: () => undefined }, ended);
   } else {
     await serve({ config, role, version, log, registry, metrics, database }, ended);
   }
@@ -44,6 +44,7 @@ async function serve(
   stop: AbortSignal,
 ): Promise<void> {
   await using stack = new AsyncDisposableStack();
+  let running: App | undefined;
   const intake =
     role === "all"
       ? stack.use(
@@ -51,6 +52,8 @@ async function serve(
             input: { config, database: { url: database.url, poolSize: database.poolSize }, secret: database.secret },
             log,
             onRestart: () => metrics.intakeRestarts.inc(),
+            // Until the app has started, it reads what is stored by itself.
+            onStored: (position) => running?.onStored(position),
           }),
         )
       : undefined;
@@ -70,6 +73,7 @@ async function serve(
       missing: () => (intake === undefined || intake.isRunning ? [] : ["the intake process is not running"]),
     }),
   );
+  running = app;
   for (const { address, resources } of app.addresses) log.info({ listener: address, resources, version }, "listening");
   log.info({ database: config.database.kind }, "ready");
   await untilAborted(stop);

@@ -2,10 +2,10 @@ import type { Clock } from "../lib/clock.ts";
 import { Semaphore } from "../lib/semaphore.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
 import type { UpstreamFault } from "../model/upstream.ts";
 import type { Database } from "../store/database.ts";
 import type { ClaimedDevice } from "../store/devices.ts";
-import type { NotifyCoalescer } from "../store/notify-coalescer.ts";
 import { Writer } from "./ingest/writer.ts";
 import { pollFilter } from "./poller/filter.ts";
 import type { PollerDeps, SyncUpstream } from "./poller/poller.ts";
@@ -15,7 +15,8 @@ import type { Verdict } from "./poller/verdict.ts";
 export interface IntakeDeps {
   readonly db: Database;
   readonly upstream: SyncUpstream;
-  readonly announce: NotifyCoalescer;
+  /** Everything at or below the position is visible now. */
+  readonly onPosition: (position: StreamPosition) => void;
   readonly openToken: (sealed: Buffer) => string;
   /** This process, by the key of its session lock. */
   readonly owner: number;
@@ -62,10 +63,10 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): PollerPo
   });
 }
 
-function createWriter({ db, announce, log, metrics }: IntakeDeps): Writer {
+function createWriter({ db, onPosition, log, metrics }: IntakeDeps): Writer {
   return new Writer({
     db,
-    onPosition: (position) => announce.announce(position),
+    onPosition,
     onLock: (seconds) => metrics.positionLockSeconds.observe(seconds),
     onStored: (lane, stored, seconds) => {
       metrics.storeTransactionSeconds.observe({ kind: lane }, seconds);

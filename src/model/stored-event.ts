@@ -12,7 +12,6 @@ export interface StoredEvent {
   readonly originServerTsMs: number;
   /** When Slidecar learnt it. */
   readonly position: StreamPosition;
-  readonly visibility: Visibility;
   /** The event in client format as a JSON object, without `unsigned` and `room_id`. */
   readonly body: Buffer;
   /** A JSON object with the members of `unsigned` that are the same for every reader. */
@@ -24,6 +23,8 @@ export interface TimelineEvent extends StoredEvent {
   /** Where it stands in its room; grows towards newer events. */
   readonly orderKey: number;
   readonly chunk: ChunkNid;
+  /** In force at the event. */
+  readonly visibility: Visibility;
 }
 
 /** A state event: `stateKey` is there. */

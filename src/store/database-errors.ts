@@ -44,6 +44,9 @@ export function isContention(error: unknown): boolean {
   return code === "40001" || code === "40P01";
 }
 
+/** Whether a statement was refused because one before it in its transaction failed. */
+export const isOfFailedTransaction = (error: unknown): boolean => sqlState(error) === "25P02";
+
 /**
  * Gives an error of the driver its kind. Errors that are a bug of ours (wrong SQL, a broken invariant) stay what they are.
  * The driver marks errors of the server with a SQLSTATE; what it throws without one is about the connection.

@@ -4,7 +4,7 @@ import { typedError } from "./database-errors.ts";
 import { listen } from "./listen.ts";
 import { openSessionLock, type SessionLock } from "./session-lock.ts";
 import { type Query, runStatement } from "./statement.ts";
-import { runTransaction, type TransactionMode } from "./transaction.ts";
+import { type Ending, runTransaction, type TransactionMode } from "./transaction.ts";
 
 /**
  * Something that runs SQL. Rejects with `DatabaseUnavailableError` (transient), `DataError` (the values are refused), or
@@ -38,6 +38,8 @@ export interface Database extends Queryable, AsyncDisposable {
    * `work` must have no effect but through `tx`.
    */
   transaction<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /** The same; COMMIT goes with the last statements instead of after their answers. */
+  write<T>(work: (tx: Tx) => Promise<Ending<T>>, options?: TransactionOptions): Promise<T>;
   /**
    * LISTEN on a connection of its own, which reconnects; `onReconnect` comes after each connect, the first included, so
    * that the caller can catch up with what was sent in between. Rejects when the first connect fails.
@@ -65,15 +67,17 @@ const WAIT_FOR_CONNECTION_MS: Readonly<Record<Lane, number>> = { live: 10_000, r
 /** Opens the pools. Connects on the first query only. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pools = openPools(options);
+  const write: Database["write"] = (work, { lane, ...mode } = {}) => {
+    const pool = pools[lane ?? (mode.snapshot === true ? "read" : "bulk")];
+    // `Tx` says in types that a transaction runs; at run time it is its `query`.
+    return runTransaction(pool, (query) => work({ query } as unknown as Tx), mode);
+  };
   const connect = connector(options.url, options.onError);
   let closed: Promise<unknown> | undefined;
   return {
     query: async <Row extends object>(query: Query) => (await runStatement(pools.read, query)).rows as Row[],
-    transaction(work, { lane, ...mode } = {}) {
-      const pool = pools[lane ?? (mode.snapshot === true ? "read" : "bulk")];
-      // `Tx` says in types that a transaction runs; at run time it is its `query`.
-      return runTransaction(pool, (query) => work({ query } as unknown as Tx), mode);
-    },
+    write,
+    transaction: (work, mode) => write(async (tx) => ({ last: Promise.resolve(await work(tx)) }), mode),
     listen: (channel, onMessage, onReconnect) =>
       listen({ connect, channel, onMessage, onReconnect, onError: options.onError }),
     async notify(channel, payload) {

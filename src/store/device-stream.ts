@@ -14,48 +14,77 @@ export interface DeviceClaim {
   readonly epoch: number;
 }
 
-const ADVANCE_SINCE = `
-  UPDATE devices
-     SET since = $3, is_synced = true,
-         one_time_keys = coalesce($5, one_time_keys), fallback_keys = coalesce($6, fallback_keys),
-         keys_batch = CASE WHEN one_time_keys IS DISTINCT FROM coalesce($5, one_time_keys)
-                             OR fallback_keys IS DISTINCT FROM coalesce($6, fallback_keys)
-                           THEN $7 ELSE keys_batch END
-   WHERE device_nid = $1 AND epoch = $2 AND since IS NOT DISTINCT FROM $4
-  RETURNING keys_batch IS NOT DISTINCT FROM $7 AS has_new_keys, (SELECT position FROM stream_head) AS head`;
+const LOCK_DEVICES = `
+  SELECT device_nid, epoch, since, one_time_keys, fallback_keys, (SELECT position FROM stream_head) AS head
+    FROM devices WHERE device_nid = ANY($1::int[]) ORDER BY device_nid FOR NO KEY UPDATE`;
 
-/** Where a device's v2 stream goes on, and what of the device came with it. */
-export interface Advance {
-  readonly claim: DeviceClaim;
-  readonly from: string | undefined;
-  readonly to: string;
-  /** Raw JSON, as are the fallback keys; undefined: as before. */
-  readonly oneTimeKeys: Buffer | undefined;
-  readonly fallbackKeys: Buffer | undefined;
-  /** Of the keys, should they be new. */
-  readonly keysBatch: number;
+interface DeviceSqlRow {
+  readonly device_nid: number;
+  readonly epoch: number;
+  readonly since: string | null;
+  readonly one_time_keys: Buffer | null;
+  readonly fallback_keys: Buffer | null;
+  readonly head: number;
 }
 
-export interface Advanced {
-  readonly hasNewKeys: boolean;
+/** Where a device's v2 stream stands, and what is the device's own. */
+export interface DeviceRow {
+  readonly epoch: number;
+  readonly since: string | undefined;
+  /** Raw JSON, as are the fallback keys. */
+  readonly oneTimeKeys: Buffer | undefined;
+  readonly fallbackKeys: Buffer | undefined;
   /** Everything at or below it was stored before. */
   readonly head: StreamPosition;
 }
 
 /**
- * Moves a device's v2 stream on, in the transaction that stores what the stream brought. Throws {@link FencedError} when
- * another poller owns the device, or moved it already.
+ * Locks devices until the transaction ends, in one order everywhere, and after the rooms: nobody takes a device from its
+ * poller between the reading and the writing.
  */
-export async function advanceSince(tx: Tx, advance: Advance): Promise<Advanced> {
-  const { claim, from, to, oneTimeKeys, fallbackKeys, keysBatch } = advance;
-  const values = [claim.deviceNid, claim.epoch, to, from, oneTimeKeys, fallbackKeys, keysBatch];
-  const [row] = await tx.query<{ has_new_keys: boolean; head: number }>({
-    name: "advance-since",
-    text: ADVANCE_SINCE,
-    values,
-  });
-  if (row === undefined) throw new FencedError(`device ${claim.deviceNid} is polled by another process, or went on`);
-  return { hasNewKeys: row.has_new_keys, head: row.head as StreamPosition };
+export async function lockDevices(tx: Tx, devices: readonly DeviceNid[]): Promise<ReadonlyMap<DeviceNid, DeviceRow>> {
+  if (devices.length === 0) return new Map();
+  const rows = await tx.query<DeviceSqlRow>({ name: "lock-devices", text: LOCK_DEVICES, values: [devices] });
+  return new Map(
+    rows.map((row) => [
+      row.device_nid as DeviceNid,
+      {
+        epoch: row.epoch,
+        since: row.since ?? undefined,
+        oneTimeKeys: row.one_time_keys ?? undefined,
+        fallbackKeys: row.fallback_keys ?? undefined,
+        head: row.head as StreamPosition,
+      },
+    ]),
+  );
+}
+
+const ADVANCE_SINCE = `
+  UPDATE devices AS d
+     SET since = a.since, is_synced = true,
+         one_time_keys = coalesce(a.one_time_keys, d.one_time_keys),
+         fallback_keys = coalesce(a.fallback_keys, d.fallback_keys),
+         keys_batch = coalesce(a.keys_batch, d.keys_batch)
+    FROM (VALUES ($1::int, $2::text, $3::bytea, $4::bytea, $5::bigint))
+         AS a (device_nid, since, one_time_keys, fallback_keys, keys_batch)
+   WHERE d.device_nid = a.device_nid`;
+
+/** Where a device's v2 stream goes on, and what of the device came with it. */
+export interface Advance {
+  readonly deviceNid: DeviceNid;
+  readonly to: string;
+  /** Raw JSON, as are the fallback keys; undefined: as before. */
+  readonly oneTimeKeys: Buffer | undefined;
+  readonly fallbackKeys: Buffer | undefined;
+  /** Of the keys; undefined: they are as they were. */
+  readonly keysBatch: number | undefined;
+}
+
+/** Moves the v2 stream of a locked device on, in the transaction that stores what the stream brought. */
+export async function advanceSince(tx: Tx, advance: Advance): Promise<void> {
+  const { deviceNid, to, oneTimeKeys, fallbackKeys, keysBatch } = advance;
+  const values = [deviceNid, to, oneTimeKeys, fallbackKeys, keysBatch];
+  await tx.query({ name: "advance-since", text: ADVANCE_SINCE, values });
 }
 
 const CHECK_CLAIM = `SELECT device_nid FROM devices WHERE device_nid = $1 AND epoch = $2`;

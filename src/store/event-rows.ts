@@ -5,8 +5,8 @@ import type { StreamPosition } from "../model/stream-position.ts";
 import type { Visibility } from "../model/visibility.ts";
 
 /** Columns of an event `e`; `position` is added by each statement. */
-export const EVENT_COLUMNS = `e.room, e.nid, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.visibility,
-  e.body, e.unsigned`;
+export const EVENT_COLUMNS = `e.room, e.nid, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.body,
+  e.unsigned`;
 
 export interface EventRow {
   readonly room: number;
@@ -16,7 +16,6 @@ export interface EventRow {
   readonly state_key: string | null;
   readonly sender: string;
   readonly origin_server_ts: number;
-  readonly visibility: number;
   readonly body: Buffer;
   readonly unsigned: Buffer | null;
   readonly position: number;
@@ -25,6 +24,7 @@ export interface EventRow {
 export interface TimelineRow extends EventRow {
   readonly order_key: number;
   readonly chunk: number;
+  readonly visibility: number;
   readonly attested_for: number | null;
   readonly continues: boolean;
   readonly is_start: boolean;
@@ -39,7 +39,6 @@ const storedEvent = (row: EventRow) => ({
   sender: row.sender as UserId,
   originServerTsMs: row.origin_server_ts,
   position: row.position as StreamPosition,
-  visibility: row.visibility as Visibility,
   body: row.body,
   unsigned: row.unsigned ?? undefined,
 });
@@ -49,6 +48,7 @@ export const toReadEvent = (row: TimelineRow): ReadEvent => ({
   stateKey: row.state_key ?? undefined,
   orderKey: row.order_key,
   chunk: row.chunk as ChunkNid,
+  visibility: row.visibility as Visibility,
   tokenBefore: row.token_before ?? undefined,
   tokenAfter: row.token_after ?? undefined,
 });

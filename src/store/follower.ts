@@ -37,6 +37,7 @@ export class Follower implements AsyncDisposable {
   /** When all that was published then had been applied. */
   #caughtUpMs: number;
   #turns: Promise<void> | undefined;
+  #isStarted = false;
   #isWanted = false;
   readonly #stopped = new AbortController();
   #listening: AsyncDisposable | undefined;
@@ -65,15 +66,17 @@ export class Follower implements AsyncDisposable {
     await memory.columns.load(db);
     this.#caughtUpMs = clock.nowMs();
     onAdvance(this.#position, []);
+    this.#isStarted = true;
     const wake = () => this.wake();
-    this.#listening = await db.listen(STREAM_CHANNEL, wake, wake);
+    this.#listening = await db.listen(STREAM_CHANNEL, (told) => this.wake(Number(told)), wake);
     this.#timer = setInterval(wake, SAFETY_TURN_MS);
   }
 
-  /** Something may have been published. */
-  wake(): void {
+  /** Something may have been published: up to `told`, where that was said. */
+  wake(told?: number): void {
+    if (told !== undefined && told <= this.#position) return;
     this.#isWanted = true;
-    if (this.#turns !== undefined || this.#stopped.signal.aborted) return;
+    if (!this.#isStarted || this.#turns !== undefined || this.#stopped.signal.aborted) return;
     this.#turns = this.#run();
   }
 

@@ -87,7 +87,6 @@ export class HotRoom {
       if (event.orderKey <= this.lastOrderKey) continue;
       this.#tail.push(event);
       this.#bytes += bytesOf(event);
-      this.#placeState(event);
     }
     for (const event of news.state) {
       if (event.position > this.#appliedTo) this.#applyState(event);
@@ -158,15 +157,6 @@ export class HotRoom {
     const known = events.get(event.stateKey);
     this.#bytes += bytesOf(event) - (known ? bytesOf(known) : 0);
     this.#state.set(event.type, events.set(event.stateKey, event));
-  }
-
-  /** An event that was known as state alone gets its visibility when it is found in the timeline. */
-  #placeState({ nid, type, stateKey, visibility }: ReadEvent): void {
-    if (stateKey === undefined) return;
-    const member = type === "m.room.member" ? this.#members.get(stateKey as UserId) : undefined;
-    if (member?.nid === nid) this.#members.set(stateKey as UserId, { ...member, visibility });
-    const known = this.#state.get(type)?.get(stateKey);
-    if (known?.nid === nid) this.#setState({ ...known, visibility });
   }
 
   #forgetOld(): void {

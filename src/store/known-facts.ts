@@ -1,4 +1,4 @@
-import type { ChunkNid, EventId, EventNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { Membership } from "../model/membership.ts";
 import {
   type KnownEvent,
@@ -26,7 +26,7 @@ const SELECT_KNOWN = `
     LEFT JOIN LATERAL (SELECT o.order_key, o.chunk, oc.continues
                          FROM events AS o JOIN chunks AS oc USING (chunk)
                         WHERE o.room = e.room AND o.order_key > e.order_key ORDER BY o.order_key LIMIT 1) AS n ON true
-   WHERE e.event_id = ANY($1::text[]) AND e.room = ANY($2::int[])`;
+   WHERE e.event_id = ANY($1::text[]) AND e.room IN (SELECT room FROM rooms WHERE room_id = ANY($2::text[]))`;
 
 interface KnownRow {
   readonly room: number;
@@ -47,7 +47,7 @@ interface KnownRow {
 /** Which of these events are stored in these rooms, and where they stand. */
 export async function selectKnownEvents(
   tx: Tx,
-  rooms: readonly RoomNid[],
+  rooms: readonly RoomId[],
   eventIds: readonly EventId[],
 ): Promise<ByRoom<ReadonlyMap<EventId, KnownEvent>>> {
   if (eventIds.length === 0) return new Map();
@@ -87,15 +87,16 @@ function grouped<Row extends { readonly room: number }, Key, Value>(
 
 /** A key of current state of one room. */
 export interface RoomStateKey {
-  readonly room: RoomNid;
+  readonly roomId: RoomId;
   readonly type: string;
   readonly stateKey: string;
 }
 
 const SELECT_STATE_VALUES = `
   SELECT s.room, s.type, s.state_key, s.nid, coalesce(c.position, 0) AS position
-    FROM unnest($1::int[], $2::text[], $3::text[]) AS w (room, type, state_key)
-    JOIN current_state AS s ON s.room = w.room AND s.type = w.type AND s.state_key = w.state_key
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS w (room_id, type, state_key)
+    JOIN rooms AS r USING (room_id)
+    JOIN current_state AS s ON s.room = r.room AND s.type = w.type AND s.state_key = w.state_key
     LEFT JOIN changes AS c ON c.batch = s.batch`;
 
 interface StateRow {
@@ -112,7 +113,7 @@ export async function selectStateValues(
   keys: readonly RoomStateKey[],
 ): Promise<ByRoom<ReadonlyMap<string, StateValue>>> {
   if (keys.length === 0) return new Map();
-  const values = [keys.map(({ room }) => room), keys.map(({ type }) => type), keys.map(({ stateKey }) => stateKey)];
+  const values = [keys.map(({ roomId }) => roomId), keys.map(({ type }) => type), keys.map(({ stateKey }) => stateKey)];
   const rows = await tx.query<StateRow>({ name: "state-values", text: SELECT_STATE_VALUES, values });
   return grouped(rows, ({ type, state_key, nid, position }) => [
     stateKeyOf(type, state_key),
@@ -126,7 +127,7 @@ const SELECT_MEMBERSHIPS = `
     FROM users AS u
     JOIN memberships AS m USING (user_nid)
     LEFT JOIN changes AS c ON c.batch = m.since_batch
-   WHERE u.user_id = ANY($1::text[]) AND m.room = ANY($2::int[])`;
+   WHERE u.user_id = ANY($1::text[]) AND m.room IN (SELECT room FROM rooms WHERE room_id = ANY($2::text[]))`;
 
 interface MembershipSqlRow {
   readonly user_nid: number;
@@ -145,8 +146,9 @@ interface MembershipSqlRow {
 export async function selectMemberships(
   tx: Tx,
   userIds: readonly string[],
-  rooms: readonly RoomNid[],
+  rooms: readonly RoomId[],
 ): Promise<ByRoom<ReadonlyMap<UserId, MembershipRow>>> {
+  if (rooms.length === 0) return new Map();
   const rows = await tx.query<MembershipSqlRow>({
     name: "memberships",
     text: SELECT_MEMBERSHIPS,
@@ -177,7 +179,7 @@ const SELECT_ROOM_ENDS = `
     LEFT JOIN chunks AS c ON c.chunk = r.last_chunk
     LEFT JOIN changes AS a ON a.batch = r.activity_batch
     LEFT JOIN changes AS b ON b.batch = r.bump_batch
-   WHERE r.room = ANY($1::int[])`;
+   WHERE r.room_id = ANY($1::text[])`;
 
 interface EndRow {
   readonly room: number;
@@ -188,7 +190,8 @@ interface EndRow {
 }
 
 /** What stands at the end of locked rooms. Not part of the statement that locks them, which sees others as it began. */
-export async function selectRoomEnds(tx: Tx, rooms: readonly RoomNid[]): Promise<ByRoom<RoomEnd>> {
+export async function selectRoomEnds(tx: Tx, rooms: readonly RoomId[]): Promise<ByRoom<RoomEnd>> {
+  if (rooms.length === 0) return new Map();
   const rows = await tx.query<EndRow>({ name: "room-ends", text: SELECT_ROOM_ENDS, values: [rooms] });
   return new Map(
     rows.map(({ room, attested_for: attestedFor, continues, activity, bump }) => [

@@ -59,11 +59,14 @@ interface PackedRest {
   readonly stripped: Buffer | null;
 }
 
-/** One row per reader; what is as it is in most rooms is left out. `userId` is the SQL for the reader's. */
-const packedNumbers = (userId: string): string => `
-  m.user_nid, ${packedInts("m.room")} AS rooms, ${packedValues("m.batch")} AS batches,
-  ${packedPairs("m.room", "m.since_batch")} FILTER (WHERE m.since_batch <> m.batch) AS since_batches,
-  ${packedPairs("m.room", "m.counts_batch")} FILTER (WHERE m.counts_batch <> m.batch) AS counts_batches,
+/**
+ * One row per reader; what is as it is in most rooms is left out. `userId` is the SQL for the reader's, `inTime` makes of the
+ * SQL for a batch what is returned of it.
+ */
+const packedNumbers = (userId: string, inTime = (batch: string) => batch): string => `
+  m.user_nid, ${packedInts("m.room")} AS rooms, ${packedValues(inTime("m.batch"))} AS batches,
+  ${packedPairs("m.room", inTime("m.since_batch"))} FILTER (WHERE m.since_batch <> m.batch) AS since_batches,
+  ${packedPairs("m.room", inTime("m.counts_batch"))} FILTER (WHERE m.counts_batch <> m.batch) AS counts_batches,
   ${packedPairs("m.room", "m.since_order_key")} FILTER (WHERE m.since_order_key IS NOT NULL) AS since_order_keys,
   ${packedPairs("m.room", `m.membership | CASE WHEN m.sender = ${userId} THEN ${OWN_CHOICE} ELSE 0 END`)}
     FILTER (WHERE m.membership <> ${Membership.join}) AS memberships,
@@ -86,7 +89,8 @@ export async function selectReaderRooms(db: Queryable, userNid: UserNid, userId:
     db.query<PackedRest>({ name: "reader-rooms-rest", text: SELECT_ALL_REST, values: [userNid] }),
   ]);
   if (numbers === undefined || rest === undefined) return NO_ROWS;
-  return (await unpackAll(db, [{ ...numbers, ...rest }])).get(userNid) ?? NO_ROWS;
+  const positions = await selectPositions(db, batchesOf(numbers));
+  return unpack({ ...numbers, ...rest }, (batch) => positions.get(batch) ?? 0);
 }
 
 /** Rooms of one reader to be read again: by their number, or those that changed with a batch. */
@@ -97,8 +101,12 @@ export interface ReaderRoomsWanted {
   readonly batches: ReadonlySet<number>;
 }
 
+// Few rooms, and somebody waits for the news: positions come with them. Of many rooms it is cheaper to read them apart.
+const positionOfBatch = (batch: string): string =>
+  `coalesce((SELECT c.position FROM changes AS c WHERE c.batch = ${batch}), 0)`;
+
 const SELECT_SOME = `
-  SELECT ${packedNumbers("w.user_id")}, ${PACKED_REST}
+  SELECT ${packedNumbers("w.user_id", positionOfBatch)}, ${PACKED_REST}
     FROM unnest($1::int[], $2::text[], $3::int[]) AS w (user_nid, user_id, room)
     JOIN memberships AS m ON m.user_nid = w.user_nid AND m.room = w.room
    GROUP BY m.user_nid`;
@@ -119,7 +127,8 @@ export async function selectSomeReaderRooms(
   );
   if (keys.length === 0) return new Map();
   const values = [keys.map(({ userNid }) => userNid), keys.map(({ userId }) => userId), keys.map(({ room }) => room)];
-  return await unpackAll(db, await db.query<PackedReader>({ name: "some-reader-rooms", text: SELECT_SOME, values }));
+  const rows = await db.query<PackedReader>({ name: "some-reader-rooms", text: SELECT_SOME, values });
+  return new Map(rows.map((row) => [row.user_nid as UserNid, unpack(row, (position) => position)]));
 }
 
 async function selectRoomsInBatches(
@@ -139,27 +148,23 @@ async function selectRoomsInBatches(
 
 interface PackedReader extends PackedNumbers, PackedRest {}
 
-async function unpackAll(db: Queryable, rows: readonly PackedReader[]): Promise<ReadonlyMap<UserNid, ReaderRows>> {
-  const batches = new Set<number>();
-  for (const row of rows) {
-    for (const batch of valuesOf(row.batches)) batches.add(batch);
-    for (const pairs of [row.since_batches, row.counts_batches]) eachPair(pairs, (_room, batch) => batches.add(batch));
-  }
-  const positions = await selectPositions(db, batches);
-  return new Map(rows.map((row) => [row.user_nid as UserNid, unpack(row, positions)]));
+function batchesOf({ batches, since_batches, counts_batches }: PackedNumbers): ReadonlySet<number> {
+  const all = new Set(valuesOf(batches));
+  for (const pairs of [since_batches, counts_batches]) eachPair(pairs, (_room, batch) => all.add(batch));
+  return all;
 }
 
-function unpack(row: PackedReader, positions: ReadonlyMap<number, number>): ReaderRows {
+function unpack(row: PackedReader, positionOf: (batch: number) => number): ReaderRows {
   const { rooms, batches } = inOrder(row);
   const at = (room: number) => indexIn(rooms, room);
-  const changed = batches.map((batch) => positions.get(batch) ?? 0);
+  const changed = batches.map(positionOf);
   const since = changed.slice();
   eachPair(row.since_batches, (room, batch) => {
-    since[at(room)] = positions.get(batch) ?? 0;
+    since[at(room)] = positionOf(batch);
   });
   eachPair(row.counts_batches, (room, batch) => {
     const index = at(room);
-    changed[index] = Math.max(changed[index] ?? 0, positions.get(batch) ?? 0);
+    changed[index] = Math.max(changed[index] ?? 0, positionOf(batch));
   });
   const sinceOrderKeys = new Float64Array(rooms.length).fill(NO_ORDER_KEY);
   eachPair(row.since_order_keys, (room, orderKey) => {
@@ -190,15 +195,19 @@ function unpackRare(row: PackedReader): Pick<ReaderRows, "counts" | "heroes" | "
   return { counts, heroes, stripped };
 }
 
+/** More rooms than a user can have; with a room number (32 bits) below 2^53. */
+const MAX_ROOMS = 2 ** 21;
+
 /** Rows come in the order of the index, or in that of the table. */
 function inOrder(row: PackedNumbers): { rooms: Int32Array; batches: Float64Array } {
   const rooms = intsOf(row.rooms);
   const batches = valuesOf(row.batches);
   if (rooms.every((room, index) => room > (rooms[index - 1] ?? 0))) return { rooms, batches };
-  const order = Uint32Array.from(rooms.keys()).sort((a, b) => (rooms[a] ?? 0) - (rooms[b] ?? 0));
+  // Room and place in one number: numbers are sorted without calling back.
+  const order = Float64Array.from(rooms, (room, index) => room * MAX_ROOMS + index).sort();
   return {
-    rooms: Int32Array.from(order, (from) => rooms[from] ?? 0),
-    batches: Float64Array.from(order, (from) => batches[from] ?? 0),
+    rooms: Int32Array.from(order, (key) => Math.floor(key / MAX_ROOMS)),
+    batches: Float64Array.from(order, (key) => batches[key % MAX_ROOMS] ?? 0),
   };
 }
 

@@ -2,7 +2,7 @@ import type { ChunkNid, RoomId, RoomNid } from "../model/ids.ts";
 import type { OrderMark } from "../model/room-facts.ts";
 import type { RoomRow } from "../model/room-row.ts";
 import type { Visibility } from "../model/visibility.ts";
-import type { Queryable, Tx } from "./database.ts";
+import type { Tx } from "./database.ts";
 
 interface Row {
   readonly room: number;
@@ -32,8 +32,12 @@ const LOCK_ROOMS = `
    ORDER BY r.room
      FOR UPDATE`;
 
+// Rooms that are known are looked at first: a conflict costs a number of the identity column.
 const INSERT_ROOMS = `
-  INSERT INTO rooms (room_id) SELECT unnest($1::text[]) ON CONFLICT (room_id) DO NOTHING`;
+  INSERT INTO rooms (room_id)
+  SELECT w.room_id FROM unnest($1::text[]) AS w (room_id)
+   WHERE NOT EXISTS (SELECT FROM rooms AS r WHERE r.room_id = w.room_id)
+  ON CONFLICT (room_id) DO NOTHING`;
 
 /**
  * Locks the rooms until the transaction ends, in one order everywhere so that writers never wait for each other in a
@@ -41,17 +45,13 @@ const INSERT_ROOMS = `
  */
 export async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<ReadonlyMap<RoomId, RoomRow>> {
   const wanted = [...new Set(roomIds)].sort();
-  let rows = await lock(tx, wanted);
-  if (rows.length < wanted.length) {
-    const known = new Set(rows.map(({ room_id }) => room_id));
-    await tx.query({ name: "insert-rooms", text: INSERT_ROOMS, values: [wanted.filter((id) => !known.has(id))] });
-    rows = await lock(tx, wanted);
-  }
+  if (wanted.length === 0) return new Map();
+  const [, rows] = await Promise.all([
+    tx.query({ name: "insert-rooms", text: INSERT_ROOMS, values: [wanted] }),
+    tx.query<Row>({ name: "lock-rooms", text: LOCK_ROOMS, values: [wanted] }),
+  ]);
   return new Map(rows.map((row) => [row.room_id as RoomId, toRoomRow(row)]));
 }
-
-const lock = (tx: Queryable, roomIds: readonly string[]) =>
-  tx.query<Row>({ name: "lock-rooms", text: LOCK_ROOMS, values: [roomIds] });
 
 const toRoomRow = (row: Row): RoomRow => ({
   room: row.room as RoomNid,

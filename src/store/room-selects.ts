@@ -4,7 +4,7 @@ import type { Queryable } from "./database.ts";
 import { EVENT_COLUMNS, type EventRow, type TimelineRow } from "./event-rows.ts";
 
 /** Of an event in a timeline: what it says beside {@link EVENT_COLUMNS}. */
-const TIMELINE_COLUMNS = `${EVENT_COLUMNS}, e.order_key, e.chunk, e.batch, c.position`;
+const TIMELINE_COLUMNS = `${EVENT_COLUMNS}, e.order_key, e.chunk, e.visibility, e.batch, c.position`;
 /** Of a row `t` with these columns. */
 const WITH_CHUNK_AND_TOKENS = `t.*, ch.attested_for, ch.continues, ch.is_start, bt.token AS token_before,
   rt.token AS token_after`;

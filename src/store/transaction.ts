@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Pool, PoolClient } from "pg";
 import { invariant } from "../lib/invariant.ts";
-import { DatabaseUnavailableError, isContention, typedError } from "./database-errors.ts";
+import { DatabaseUnavailableError, isContention, isOfFailedTransaction, typedError } from "./database-errors.ts";
 import { type Query, runStatement } from "./statement.ts";
 
 export interface TransactionMode {
@@ -22,10 +22,18 @@ const MAX_RERUNS = 3;
  */
 const RERUN_PAUSE_MS = 20;
 
-/** See `Database.transaction`. The only place with BEGIN, COMMIT and ROLLBACK. */
+/**
+ * The last statements of a transaction, which have been given and whose answers nobody has to wait for before COMMIT: it goes
+ * with them, and takes effect only when all of them did.
+ */
+export interface Ending<T> {
+  readonly last: Promise<T>;
+}
+
+/** See `Database.write`. The only place with BEGIN, COMMIT and ROLLBACK. */
 export async function runTransaction<T>(
   pool: Pool,
-  work: (run: RunInTransaction) => Promise<T>,
+  work: (run: RunInTransaction) => Promise<Ending<T>>,
   mode: TransactionMode,
 ): Promise<T> {
   for (let run = 0; ; run++) {
@@ -41,24 +49,38 @@ export async function runTransaction<T>(
   }
 }
 
-async function runOnce<T>(pool: Pool, work: (run: RunInTransaction) => Promise<T>, mode: TransactionMode): Promise<T> {
+async function runOnce<T>(
+  pool: Pool,
+  work: (run: RunInTransaction) => Promise<Ending<T>>,
+  mode: TransactionMode,
+): Promise<T> {
   const client = await takeFrom(pool);
   let hasEnded = false;
+  let firstFailure: unknown;
   const run: RunInTransaction = async (query) => {
     invariant(!hasEnded, "a transaction is not used after its end");
-    return (await runStatement(client, query)).rows;
+    try {
+      return (await runStatement(client, query)).rows;
+    } catch (error) {
+      firstFailure ??= error;
+      throw error;
+    }
   };
   try {
-    await runStatement(client, { text: begin(mode) });
-    const result = await work(run);
+    // Goes with the first statement. One that fails alone cannot be: it fails with its connection, as all that follows.
+    const begun = runStatement(client, { text: begin(mode) });
+    begun.catch(ignoreLoss);
+    const { last } = await work(run);
     hasEnded = true;
-    await commit(client);
+    await begun;
+    const result = await commitAfter(last, client);
     client.release();
     return result;
   } catch (error) {
     hasEnded = true;
     await rollBack(client, error);
-    throw error;
+    // Of statements that went together, those after the one that failed only say that one failed.
+    throw isOfFailedTransaction(error) ? firstFailure : error;
   }
 }
 
@@ -80,16 +102,19 @@ function begin({ durable = true, snapshot = false }: TransactionMode): string {
   return durable ? "BEGIN" : "BEGIN; SET LOCAL synchronous_commit = off";
 }
 
-async function commit(client: PoolClient): Promise<void> {
-  let command: string;
+async function commitAfter<T>(last: Promise<T>, client: PoolClient): Promise<T> {
+  const committing = runStatement(client, { text: "COMMIT" });
   try {
-    ({ command } = await runStatement(client, { text: "COMMIT" }));
+    const [result, { command }] = await Promise.all([last, committing]);
+    // The server answers COMMIT of a failed transaction with ROLLBACK and calls it a success.
+    invariant(command === "COMMIT", "a transaction in which a statement failed is not committed");
+    return result;
   } catch (error) {
+    // Until it is answered nothing else may be sent.
+    await committing.catch(ignoreLoss);
     if (!(error instanceof DatabaseUnavailableError)) throw error;
     throw new DatabaseUnavailableError(error.message, { cause: error, mayHaveCommitted: true });
   }
-  // The server answers COMMIT of a failed transaction with ROLLBACK and calls it a success.
-  invariant(command === "COMMIT", "a transaction in which a statement failed is not committed");
 }
 
 /** A client whose state is not known for sure is closed, never given back. */

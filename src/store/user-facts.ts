@@ -1,5 +1,4 @@
 import type { RoomNid, UserNid } from "../model/ids.ts";
-import type { StreamPosition } from "../model/stream-position.ts";
 import type { Tx } from "./database.ts";
 
 /** `room` of account data that belongs to no room. */
@@ -13,28 +12,19 @@ export interface AccountDatum {
   /** The whole event as raw JSON. */
   readonly body: Buffer;
   readonly batch: number;
-  /** Everything at or below it was stored before the request was sent that the value came with. */
-  readonly storedBefore: StreamPosition;
 }
 
-// A value that was stored while the request was under way is the newer one, as far as anybody can tell; the stream that
-// brought it puts it right when it was not.
 const UPSERT_ACCOUNT_DATA = `
-  INSERT INTO account_data AS a (user_nid, room, type, body, batch)
+  INSERT INTO account_data (user_nid, room, type, body, batch)
   SELECT d.user_nid, d.room, d.type, substring($1::bytea FROM d.body_at FOR d.body_length), d.batch
-    FROM unnest($2::int[], $3::int[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::bigint[])
-         AS d (user_nid, room, type, body_at, body_length, batch, stored_before)
-   WHERE NOT EXISTS (SELECT FROM account_data AS k JOIN changes AS c USING (batch)
-                      WHERE k.user_nid = d.user_nid AND k.room = d.room AND k.type = d.type
-                        AND c.position > d.stored_before)
+    FROM unnest($2::int[], $3::int[], $4::text[], $5::int[], $6::int[], $7::bigint[])
+         AS d (user_nid, room, type, body_at, body_length, batch)
    ORDER BY d.user_nid, d.room, d.type
-  ON CONFLICT (user_nid, room, type) DO UPDATE SET body = EXCLUDED.body, batch = EXCLUDED.batch
-   WHERE a.body <> EXCLUDED.body
-  RETURNING batch`;
+  ON CONFLICT (user_nid, room, type) DO UPDATE SET body = EXCLUDED.body, batch = EXCLUDED.batch`;
 
-/** Stores account data. Returns the batches in which something differs from what was stored. */
-export async function upsertAccountData(tx: Tx, data: readonly AccountDatum[]): Promise<ReadonlySet<number>> {
-  if (data.length === 0) return new Set();
+/** Stores account data: of several values of one key the last. */
+export async function upsertAccountData(tx: Tx, data: readonly AccountDatum[]): Promise<void> {
+  if (data.length === 0) return;
   const last = [...new Map(data.map((d) => [`${d.userNid}/${d.room}/${d.type}`, d])).values()];
   let at = 1;
   const offsets = last.map(({ body }) => {
@@ -49,10 +39,8 @@ export async function upsertAccountData(tx: Tx, data: readonly AccountDatum[]): 
     offsets,
     last.map(({ body }) => body.length),
     last.map(({ batch }) => batch),
-    last.map(({ storedBefore }) => storedBefore),
   ];
-  const rows = await tx.query<{ batch: number }>({ name: "upsert-account-data", text: UPSERT_ACCOUNT_DATA, values });
-  return new Set(rows.map(({ batch }) => batch));
+  await tx.query({ name: "upsert-account-data", text: UPSERT_ACCOUNT_DATA, values });
 }
 
 export interface Receipt {
@@ -74,12 +62,11 @@ const UPSERT_RECEIPTS = `
    ORDER BY n.room, n.user_id, n.receipt_type, n.thread_id, n.ts DESC
   ON CONFLICT (room, user_id, receipt_type, thread_id) DO UPDATE
      SET event_id = EXCLUDED.event_id, ts = EXCLUDED.ts, batch = EXCLUDED.batch
-   WHERE r.ts < EXCLUDED.ts
-  RETURNING batch`;
+   WHERE r.ts < EXCLUDED.ts`;
 
-/** Stores receipts; they only move forward in time. Returns the batches in which one moved. */
-export async function upsertReceipts(tx: Tx, receipts: readonly Receipt[]): Promise<ReadonlySet<number>> {
-  if (receipts.length === 0) return new Set();
+/** Stores receipts; they only move forward in time. */
+export async function upsertReceipts(tx: Tx, receipts: readonly Receipt[]): Promise<void> {
+  if (receipts.length === 0) return;
   const values = [
     receipts.map(({ room }) => room),
     receipts.map(({ userId }) => userId),
@@ -89,12 +76,12 @@ export async function upsertReceipts(tx: Tx, receipts: readonly Receipt[]): Prom
     receipts.map(({ tsMs }) => tsMs),
     receipts.map(({ batch }) => batch),
   ];
-  const rows = await tx.query<{ batch: number }>({ name: "upsert-receipts", text: UPSERT_RECEIPTS, values });
-  return new Set(rows.map(({ batch }) => batch));
+  await tx.query({ name: "upsert-receipts", text: UPSERT_RECEIPTS, values });
 }
 
 export interface Typing {
   readonly room: RoomNid;
+  /** Sorted. */
   readonly userIds: readonly string[];
   readonly batch: number;
 }
@@ -107,19 +94,16 @@ const UPSERT_TYPING = `
   ON CONFLICT (room) DO UPDATE
      SET heard_at = EXCLUDED.heard_at,
          batch = CASE WHEN t.user_ids = EXCLUDED.user_ids THEN t.batch ELSE EXCLUDED.batch END,
-         user_ids = EXCLUDED.user_ids
-  RETURNING batch`;
+         user_ids = EXCLUDED.user_ids`;
 
-/** Stores who types, whole per room. Returns the batches in which that changed. */
-export async function upsertTyping(tx: Tx, typing: readonly Typing[]): Promise<ReadonlySet<number>> {
-  if (typing.length === 0) return new Set();
+/** Stores who types, whole per room; who typed before goes on being heard. */
+export async function upsertTyping(tx: Tx, typing: readonly Typing[]): Promise<void> {
+  if (typing.length === 0) return;
   const last = [...new Map(typing.map((t) => [t.room, t])).values()];
   const values = [
     last.map(({ room }) => room),
-    last.map(({ userIds }) => JSON.stringify([...userIds].sort())),
+    last.map(({ userIds }) => JSON.stringify(userIds)),
     last.map(({ batch }) => batch),
   ];
-  const rows = await tx.query<{ batch: number }>({ name: "upsert-typing", text: UPSERT_TYPING, values });
-  const own = new Set(last.map(({ batch }) => batch));
-  return new Set(rows.map(({ batch }) => batch).filter((batch) => own.has(batch)));
+  await tx.query({ name: "upsert-typing", text: UPSERT_TYPING, values });
 }

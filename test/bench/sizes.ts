@@ -28,7 +28,7 @@ export const FULL: Sizes = {
   restarts: 15,
   warmRequests: 1_000,
   unchangedRequests: 2_000,
-  liveScenes: 3,
+  liveScenes: 4,
   liveSeconds: 20,
   floodSeconds: 10,
   floodUsers: 50,

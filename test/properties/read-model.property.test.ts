@@ -316,7 +316,7 @@ class Run {
 
 const shownState = (events: Iterable<StateEvent>) =>
   [...events]
-    .map(({ type, stateKey, eventId, position, visibility }) => ({ type, stateKey, eventId, position, visibility }))
+    .map(({ type, stateKey, eventId, position }) => ({ type, stateKey, eventId, position }))
     .sort((a, b) => (a.type + a.stateKey < b.type + b.stateKey ? -1 : 1));
 
 const shownEvent = (event: ReadEvent, { chunks }: RoomData) => ({

@@ -177,14 +177,14 @@ test("a transaction that loses against another is run again with fresh numbers",
   let runs = 0;
   const db = {
     ...stage.db,
-    transaction: async <T>(work: Parameters<typeof stage.db.transaction<T>>[0], options?: object) => {
+    write: async <T>(work: Parameters<typeof stage.db.write<T>>[0], options?: object) => {
       runs += 1;
-      const lost = stage.db.transaction<T>(async (tx) => {
-        await work(tx);
+      const lost = stage.db.write<T>(async (tx) => {
+        await (await work(tx)).last;
         throw new Error("lost");
       }, options);
       await lost.catch(() => undefined);
-      return await stage.db.transaction<T>(work, options);
+      return await stage.db.write<T>(work, options);
     },
   };
   const writer = new Writer({

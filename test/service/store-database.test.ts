@@ -93,6 +93,15 @@ test("a transaction whose failed statement was overlooked is not reported as sto
   expect(await notes()).not.toContain(10);
 });
 
+test("a write whose last statements go with its commit is stored whole, or not at all and says what failed", async () => {
+  await db.query({ text: "TRUNCATE notes" });
+  const two = (a: number, b: number, c: number) =>
+    db.write(async (tx) => ({ last: Promise.all([a, b, c].map((id) => tx.query(insert(id)))) }), { lane: "live" });
+  await two(1, 2, 3);
+  await expect(two(4, 1, 5)).rejects.toMatchObject({ name: "DataError", code: "23505" });
+  expect(await notes()).toEqual([1, 2, 3]);
+});
+
 test("a transaction cannot be used after its end", async () => {
   const query = await db.transaction(async (tx) => () => tx.query({ text: "SELECT 1" }));
   await expect(query()).rejects.toThrow("a transaction is not used after its end");

@@ -55,7 +55,7 @@ export async function startIntake(
     {
       db,
       upstream,
-      announce: { announce: (position) => announced.push(position), [Symbol.dispose]: () => {} },
+      onPosition: (position) => announced.push(position),
       openToken,
       owner,
       clock: systemClock,

@@ -1,8 +1,7 @@
-import type { EventId, RoomId, RoomNid } from "../../model/ids.ts";
+import type { DeviceNid, EventId, RoomId } from "../../model/ids.ts";
 import type { RoomEnd } from "../../model/room-facts.ts";
-import type { RoomRow } from "../../model/room-row.ts";
 import type { Tx } from "../../store/database.ts";
-import { checkClaim } from "../../store/device-stream.ts";
+import { checkClaim, type DeviceRow, FencedError, lockDevices } from "../../store/device-stream.ts";
 import {
   type RoomStateKey,
   selectKnownEvents,
@@ -10,77 +9,126 @@ import {
   selectRoomEnds,
   selectStateValues,
 } from "../../store/known-facts.ts";
+import {
+  type AccountDataKey,
+  lockUsers,
+  type ReceiptKey,
+  selectKnownAccountData,
+  selectKnownReceipts,
+  selectKnownTyping,
+} from "../../store/known-personal.ts";
 import { lockRooms } from "../../store/room-rows.ts";
+import type { Drafts } from "./fold-parts.ts";
 import type { ResponsePart } from "./part.ts";
+import { PersonalDraft } from "./personal-draft.ts";
 import { RoomDraft } from "./room-draft.ts";
 import type { Numbers } from "./source.ts";
 
-type Drafts = ReadonlyMap<RoomId, RoomDraft>;
-
-/** What the sections of some parts name, and what stands right before them. */
-interface Named {
-  readonly events: ReadonlySet<EventId>;
-  readonly users: ReadonlySet<string>;
-  readonly stateKeys: readonly RoomStateKey[];
+/** What a transaction starts from. */
+export interface Before extends Drafts {
+  /** The devices whose streams the parts move on. */
+  readonly devices: ReadonlyMap<DeviceNid, DeviceRow>;
 }
 
 /**
- * Locks the rooms of the parts and reads what their sections may touch; makes sure that parts which do not move their
- * stream on are still wanted.
+ * Locks what the parts may touch and reads it, in one round trip. Locks are taken in one order everywhere, so that writers
+ * never wait for each other in a circle: rooms, devices, users. Throws {@link FencedError} when a part is no longer wanted.
  */
-export async function readDrafts(tx: Tx, parts: readonly ResponsePart[], numbers: Numbers): Promise<Drafts> {
-  const sections = parts.flatMap((part) => part.sections);
-  if (sections.length === 0) return new Map();
-  const locked = await lockRooms(
-    tx,
-    sections.map(({ roomId }) => roomId),
-  );
-  const rooms = [...locked.values()].map(({ room }) => room);
-  const { events, users, stateKeys } = namedIn(parts, locked);
-  // Each is a statement of its own after the lock, so that it sees what the last holder of the lock stored.
-  const [ends, known, state, memberships] = await Promise.all([
-    selectRoomEnds(tx, rooms),
-    selectKnownEvents(tx, rooms, [...events]),
-    selectStateValues(tx, stateKeys),
-    selectMemberships(tx, [...users], rooms),
+export async function readBefore(tx: Tx, parts: readonly ResponsePart[], numbers: Numbers): Promise<Before> {
+  const { rooms, events, users, state, accountData, receipts, typing } = namedIn(parts);
+  const ending = parts.filter(({ end }) => end !== undefined);
+  const owners = ending
+    .filter(({ end }) => (end?.rest.accountData.length ?? 0) > 0)
+    .map(({ source }) => source.userNid);
+  // Each read is a statement of its own after the locks, so that it sees what the last holder of a lock stored.
+  const [rows, devices, , ends, knownEvents, stateValues, memberships, ...personal] = await Promise.all([
+    lockRooms(tx, [...rooms]),
+    lockDevices(
+      tx,
+      ending.map(({ claim }) => claim.deviceNid),
+    ),
+    lockUsers(tx, owners),
+    selectRoomEnds(tx, [...rooms]),
+    selectKnownEvents(tx, [...rooms], [...events]),
+    selectStateValues(tx, [...state.values()]),
+    selectMemberships(tx, [...users], [...rooms]),
+    selectKnownAccountData(tx, accountData),
+    selectKnownReceipts(tx, receipts),
+    selectKnownTyping(tx, [...typing]),
     ...parts.filter(({ end }) => end === undefined).map(({ claim }) => checkClaim(tx, claim)),
   ]);
-  const draftOf = (row: RoomRow): RoomDraft =>
-    new RoomDraft(
-      {
-        row,
-        end: ends.get(row.room) ?? NO_END,
-        known: known.get(row.room) ?? new Map(),
-        state: state.get(row.room) ?? new Map(),
-        memberships: memberships.get(row.room) ?? new Map(),
-      },
-      numbers,
-    );
-  return new Map([...locked].map(([roomId, row]) => [roomId, draftOf(row)]));
+  for (const part of ending) assertWanted(part, devices.get(part.claim.deviceNid));
+  const draftOf = (roomId: RoomId): readonly [RoomId, RoomDraft][] => {
+    const row = rows.get(roomId);
+    if (row === undefined) return [];
+    const before = {
+      row,
+      end: ends.get(row.room) ?? NO_END,
+      known: knownEvents.get(row.room) ?? new Map(),
+      state: stateValues.get(row.room) ?? new Map(),
+      memberships: memberships.get(row.room) ?? new Map(),
+    };
+    return [[roomId, new RoomDraft(before, numbers)]];
+  };
+  const [knownAccountData, knownReceipts, knownTyping] = personal;
+  const known = { accountData: knownAccountData, receipts: knownReceipts, typing: knownTyping };
+  return { rooms: new Map([...rooms].flatMap(draftOf)), personal: new PersonalDraft(known, numbers), devices };
 }
 
 const NO_END: RoomEnd = { attestedFor: undefined, continues: false, activity: 0, bump: 0 };
 
-function namedIn(parts: readonly ResponsePart[], rows: ReadonlyMap<RoomId, RoomRow>): Named {
-  const events = new Set<EventId>();
-  const users = new Set<string>();
-  const keys = new Map<string, RoomStateKey>();
-  const addState = (room: RoomNid, type: string, stateKey: string) => {
-    keys.set(`${room}\0${type}\0${stateKey}`, { room, type, stateKey });
-    if (type === "m.room.member") users.add(stateKey);
+/** Of a stream that another poller owns, or that moved on already, nothing more is stored. */
+function assertWanted({ claim, end }: ResponsePart, device: DeviceRow | undefined): void {
+  if (device?.epoch === claim.epoch && device.since === end?.since.from) return;
+  throw new FencedError(`device ${claim.deviceNid} is polled by another process, or went on`);
+}
+
+/** What some parts name. */
+interface Named {
+  readonly rooms: Set<RoomId>;
+  readonly events: Set<EventId>;
+  readonly users: Set<string>;
+  readonly state: Map<string, RoomStateKey>;
+  readonly accountData: AccountDataKey[];
+  readonly receipts: (ReceiptKey & { readonly roomId: RoomId })[];
+  readonly typing: Set<RoomId>;
+}
+
+function namedIn(parts: readonly ResponsePart[]): Named {
+  const named: Named = {
+    rooms: new Set(),
+    events: new Set(),
+    users: new Set(),
+    state: new Map(),
+    accountData: [],
+    receipts: [],
+    typing: new Set(),
   };
-  for (const { source, sections } of parts) {
-    for (const { roomId, state, timeline } of sections) {
-      const room = rows.get(roomId)?.room;
-      if (room === undefined) continue;
-      addState(room, "m.room.member", source.userId);
-      const last = source.lastSeen.get(roomId);
-      if (last !== undefined) events.add(last);
-      for (const { eventId, type, stateKey } of [...state, ...timeline]) {
-        events.add(eventId);
-        if (stateKey !== undefined) addState(room, type, stateKey);
-      }
+  for (const part of parts) {
+    const { userNid } = part.source;
+    for (const { type } of part.end?.rest.accountData ?? []) {
+      named.accountData.push({ userNid, roomId: undefined, type });
     }
+    for (const section of part.sections) addSection(named, section, part.source);
   }
-  return { events, users, stateKeys: [...keys.values()] };
+  return named;
+}
+
+function addSection(named: Named, section: ResponsePart["sections"][number], source: ResponsePart["source"]): void {
+  const { roomId, state, timeline, accountData, ephemeral } = section;
+  const addState = (type: string, stateKey: string) => {
+    named.state.set(`${roomId}\0${type}\0${stateKey}`, { roomId, type, stateKey });
+    if (type === "m.room.member") named.users.add(stateKey);
+  };
+  named.rooms.add(roomId);
+  addState("m.room.member", source.userId);
+  const last = source.lastSeen.get(roomId);
+  if (last !== undefined) named.events.add(last);
+  for (const { eventId, type, stateKey } of [...state, ...timeline]) {
+    named.events.add(eventId);
+    if (stateKey !== undefined) addState(type, stateKey);
+  }
+  for (const { type } of accountData) named.accountData.push({ userNid: source.userNid, roomId, type });
+  for (const receipt of ephemeral.receipts) named.receipts.push({ roomId, ...receipt });
+  if (ephemeral.typing !== undefined) named.typing.add(roomId);
 }

@@ -1,23 +1,28 @@
 import { ChangeStream } from "../../model/change.ts";
-import { BEFORE_ALL, type StreamPosition } from "../../model/stream-position.ts";
 import type { Tx } from "../../store/database.ts";
-import { advanceSince, appendDeviceLists, appendToDevice } from "../../store/device-stream.ts";
+import { advanceSince, appendDeviceLists, appendToDevice, type DeviceRow } from "../../store/device-stream.ts";
 import type { NewChange } from "../../store/publish.ts";
 import type { ResponsePart } from "./part.ts";
 import type { Numbers } from "./source.ts";
 
-export interface StoredEnd {
+/** The statements that end a response, and what they bring. */
+export interface ResponseEndWrites {
   readonly changes: readonly NewChange[];
-  /** Everything at or below it was stored before. */
-  readonly head: StreamPosition;
+  readonly written: Promise<unknown>;
 }
 
-const NOTHING: StoredEnd = { changes: [], head: BEFORE_ALL };
-
-/** Stores what is the device's own and ends a response, and moves the stream on: in the transaction that stores the last rooms. */
-export async function storeEnd(tx: Tx, part: ResponsePart, numbers: Numbers): Promise<StoredEnd> {
+/**
+ * Stores what is the device's own and ends a response, and moves the stream on: in the transaction that stores the last
+ * rooms. `device` is locked.
+ */
+export function storeEnd(
+  tx: Tx,
+  part: ResponsePart,
+  device: DeviceRow | undefined,
+  numbers: Numbers,
+): ResponseEndWrites {
   const { claim, source, end } = part;
-  if (end === undefined) return NOTHING;
+  if (end === undefined) return { changes: [], written: Promise.resolve() };
   const { userNid } = source;
   const { deviceNid } = claim;
   const { toDevice, deviceLists, oneTimeKeys, fallbackKeys } = end.rest;
@@ -31,13 +36,17 @@ export async function storeEnd(tx: Tx, part: ResponsePart, numbers: Numbers): Pr
   const hasLists = deviceLists.changed.length + deviceLists.left.length > 0;
   const messages = toDevice.length > 0 ? change(ChangeStream.toDevice) : undefined;
   const lists = hasLists ? change(ChangeStream.deviceLists) : undefined;
-  const keys = change(ChangeStream.keys);
-  const [advanced] = await Promise.all([
-    advanceSince(tx, { claim, ...end.since, oneTimeKeys, fallbackKeys, keysBatch: keys.batch }),
+  const isNew = differs(oneTimeKeys, device?.oneTimeKeys) || differs(fallbackKeys, device?.fallbackKeys);
+  const keys = isNew ? change(ChangeStream.keys) : undefined;
+  const synced = source.poll === "live" ? undefined : change(ChangeStream.synced);
+  const written = Promise.all([
+    advanceSince(tx, { deviceNid, to: end.since.to, oneTimeKeys, fallbackKeys, keysBatch: keys?.batch }),
     messages && appendToDevice(tx, deviceNid, toDevice, messages.batch),
     lists && appendDeviceLists(tx, deviceNid, deviceLists, lists.batch),
   ]);
-  const synced = source.poll === "live" ? undefined : change(ChangeStream.synced);
-  const all = [messages, lists, advanced.hasNewKeys ? keys : undefined, synced];
-  return { changes: all.filter((each) => each !== undefined), head: advanced.head };
+  return { changes: [messages, lists, keys, synced].filter((each) => each !== undefined), written };
 }
+
+/** undefined: nothing is said, so it is as before. */
+const differs = (said: Buffer | undefined, known: Buffer | undefined): boolean =>
+  said !== undefined && (known === undefined || !said.equals(known));

@@ -13,16 +13,18 @@ import {
   writeState,
 } from "../../store/room-facts.ts";
 import { updateRooms } from "../../store/room-rows.ts";
+import type { Ending } from "../../store/transaction.ts";
 import { upsertAccountData, upsertReceipts, upsertTyping } from "../../store/user-facts.ts";
 import { foldParts } from "./fold-parts.ts";
 import type { ResponsePart } from "./part.ts";
-import { readDrafts } from "./read-before.ts";
+import { readBefore } from "./read-before.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Numbers } from "./source.ts";
 import { storeEnd } from "./store-end.ts";
 
 export interface StoreContext {
   readonly numbers: Numbers;
+  readonly reserve: () => Promise<void>;
   /** Seconds from asking for the position lock to the end of its statement. */
   readonly onLock?: (seconds: number) => void;
 }
@@ -37,35 +39,40 @@ export interface StoredParts {
 }
 
 /**
- * Stores parts of v2 responses in one transaction, in five round trips: locks, reads, all writes, positions, commit. The
- * caller has reserved the numbers that {@link numbersNeeded} tells.
+ * Stores parts of v2 responses in one transaction, in two round trips: locks and reads, then writes and positions, with which
+ * COMMIT goes. `reserve` makes sure of the numbers that {@link numbersNeeded} tells.
  */
-export async function storeParts(tx: Tx, parts: readonly ResponsePart[], context: StoreContext): Promise<StoredParts> {
-  const { numbers, onLock } = context;
-  const drafts = await readDrafts(tx, parts, numbers);
-  const folded = foldParts(parts, drafts, numbers);
-  // Device rows come in one order everywhere, so that writers never wait for each other in a circle.
-  const byDevice = parts.toSorted((a, b) => a.claim.deviceNid - b.claim.deviceNid);
-  const [accountData, receipts, typing, , , ends] = await Promise.all([
-    upsertAccountData(tx, folded.accountData),
-    upsertReceipts(tx, folded.receipts),
-    upsertTyping(tx, folded.typing),
-    insertResponseTokens(tx, folded.tokens),
-    writeDrafts(tx, [...drafts.values()], folded.changes),
-    Promise.all(byDevice.map((part) => storeEnd(tx, part, numbers))),
-  ]);
-  const news = new Set([...accountData, ...receipts, ...typing]);
-  const changes = [
-    ...folded.changes,
-    ...folded.offered.filter(({ batch }) => news.has(batch)),
-    ...ends.flatMap((end) => end.changes),
+export async function storeParts(
+  tx: Tx,
+  parts: readonly ResponsePart[],
+  { numbers, reserve, onLock }: StoreContext,
+): Promise<Ending<StoredParts>> {
+  const [before] = await Promise.all([readBefore(tx, parts, numbers), reserve()]);
+  const { changes, tokens } = foldParts(parts, before, numbers);
+  const drafts = [...before.rooms.values()];
+  const { accountData, receipts, typing } = before.personal.writes;
+  const ends = parts.map((part) => storeEnd(tx, part, before.devices.get(part.claim.deviceNid), numbers));
+  const written = [
+    ...ends.map((end) => end.written),
+    upsertAccountData(tx, accountData),
+    upsertReceipts(tx, receipts),
+    upsertTyping(tx, typing),
+    insertResponseTokens(tx, tokens),
+    writeDrafts(tx, drafts, changes),
   ];
   const receivedUs = parts.findLast((part) => part.receivedUs !== undefined)?.receivedUs;
-  const position = (await publishChanges(tx, changes, receivedUs, onLock)).at(-1);
-  const head = Math.max(position ?? BEFORE_ALL, ...ends.map((end) => end.head)) as StreamPosition;
-  const events = [...drafts.values()].flatMap(({ writes }) => writes.events);
+  const all = [...changes, ...ends.flatMap((end) => end.changes)];
+  const publishing = publishChanges(tx, all, receivedUs, onLock);
+  const events = drafts.flatMap(({ writes }) => writes.events);
   const timelineEvents = events.filter(({ orderKey }) => orderKey !== undefined).length;
-  return { timelineEvents, stateEvents: events.length - timelineEvents, position, head };
+  const heads = [...before.devices.values()].map(({ head }) => head);
+  const stored = async (): Promise<StoredParts> => {
+    const [positions] = await Promise.all([publishing, ...written]);
+    const position = positions.at(-1);
+    const head = Math.max(position ?? BEFORE_ALL, ...heads) as StreamPosition;
+    return { timelineEvents, stateEvents: events.length - timelineEvents, position, head };
+  };
+  return { last: stored() };
 }
 
 /** How many numbers of each kind {@link storeParts} may take. */

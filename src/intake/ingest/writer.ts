@@ -123,14 +123,12 @@ export class Writer {
     const { db, onLock, onStored, onPosition } = this.#deps;
     const numbers = this.#numbers[lane];
     const startedMs = performance.now();
-    const stored = await db.transaction(
-      async (tx) => {
-        // Inside, so that a transaction that is run again has numbers again.
-        await numbers.ensure(parts);
-        return await storeParts(tx, parts, { numbers, onLock });
-      },
-      { lane, durable: lane === "live" },
-    );
+    // Inside, so that a transaction that is run again has numbers again.
+    const reserve = () => numbers.ensure(parts);
+    const stored = await db.write((tx) => storeParts(tx, parts, { numbers, reserve, onLock }), {
+      lane,
+      durable: lane === "live",
+    });
     if (stored.head > this.#position) this.#position = stored.head;
     onStored(lane, stored, (performance.now() - startedMs) / 1000);
     if (stored.position !== undefined) onPosition(stored.position);

@@ -12,7 +12,7 @@ import {
   releaseDevice,
   renewLeases,
 } from "../../store/devices.ts";
-import { ignoresSomebody } from "../ingest/personal-facts.ts";
+import { ignoresSomebody } from "../ingest/ignoring.ts";
 import { Poller, type PollerDeps, type PollerEnd } from "./poller.ts";
 
 /** Leases are renewed three times in their life, so that one lost renewal costs nothing. */

@@ -1,8 +1,8 @@
 import type { EventId, RoomId } from "../../model/ids.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { DeviceClaim } from "../../store/device-stream.ts";
+import { ignoringIn } from "../ingest/ignoring.ts";
 import type { ResponsePart } from "../ingest/part.ts";
-import { ignoringIn } from "../ingest/personal-facts.ts";
 import type { Source } from "../ingest/source.ts";
 import type { BadEvent } from "../response/parse-event.ts";
 import { type ParsedSection, parseSection } from "../response/parsed-section.ts";

@@ -1,4 +1,5 @@
 import type { RoomId } from "../../model/ids.ts";
+import { type EphemeralFacts, ephemeralOf } from "./ephemeral-facts.ts";
 import { type BadEvent, ENCRYPTION, isBad, type ParsedEvent, parseEvent } from "./parse-event.ts";
 import type { AccountDataEvent, RoomSection, RoomSummary, SectionKind, UnreadCounts } from "./room-section.ts";
 
@@ -17,7 +18,7 @@ export interface ParsedSection {
   readonly stripped: readonly Buffer[];
   readonly summary: RoomSummary | undefined;
   readonly counts: UnreadCounts | undefined;
-  readonly ephemeral: readonly Buffer[];
+  readonly ephemeral: EphemeralFacts;
   readonly accountData: readonly AccountDataEvent[];
   /** Why the room must be set aside: a state event that cannot be stored. */
   readonly fault: string | undefined;
@@ -43,7 +44,7 @@ export function parseSection(section: RoomSection, onBadEvent: (bad: BadEvent) =
     stripped: section.stripped,
     summary: section.summary,
     counts: section.counts,
-    ephemeral: section.ephemeral,
+    ephemeral: ephemeralOf(section.ephemeral),
     accountData: section.accountData,
     fault: timeline.fault ?? state.fault,
     isEncrypted: timeline.isEncrypted || state.isEncrypted,

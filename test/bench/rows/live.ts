@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Bench, RowMeasure } from "../bench.ts";
-import { GROUP_ROOMS, GROUP_USERS, groupUser, tokenOf } from "../population.ts";
+import { FLOOD_ROOMS, floodUser, GROUP_ROOMS, GROUP_USERS, groupUser, tokenOf } from "../population.ts";
 import type { Row } from "../row.ts";
 import { quantile } from "../statistics.ts";
 import { keptConnections, parseSync, patientSync, type SyncCall } from "../sync-client.ts";
@@ -17,38 +17,45 @@ const POLL_MS = 20_000;
 const DRAIN_MS = 3_000;
 
 interface Scene {
-  /** Each of {@link GROUP_USERS} users, of whom each is polled and waits. */
-  readonly groups: number;
+  readonly audience: "groups" | "single users";
+  /** Groups of {@link GROUP_USERS} users, or users who share no room. Each of them is polled and waits. */
+  readonly parties: number;
   /** Events in one response. */
   readonly events: number;
   readonly isPromised: boolean;
 }
 
-/** Few clients with many events at once, then many clients with one event at a time. */
+/**
+ * What is promised is the way of an event while others happen at the given rate, all over the server. Beside that: as many
+ * all at once, each told to five users; and few, for many users.
+ */
 const SCENES: readonly Scene[] = [
-  { groups: 1, events: 12, isPromised: true },
-  { groups: 1, events: 120, isPromised: true },
-  { groups: 12, events: 1, isPromised: false },
+  { audience: "groups", parties: 1, events: 12, isPromised: true },
+  { audience: "single users", parties: 60, events: 2, isPromised: true },
+  { audience: "groups", parties: 1, events: 120, isPromised: false },
+  { audience: "groups", parties: 12, events: 1, isPromised: false },
 ];
 
-const rateOf = ({ groups, events }: Scene): number => Math.round((groups * events * 1000) / INTERVAL_MS);
+const rateOf = ({ parties, events }: Scene): number => Math.round((parties * events * 1000) / INTERVAL_MS);
+const usersOf = ({ audience }: Scene): number => (audience === "groups" ? GROUP_USERS : 1);
 
 /** From the homeserver's response to the clients that wait. */
 export const live: RowMeasure = {
   key: "live",
   async measure(bench) {
     const rows: Row[] = [];
-    const clients: WaitingClient[] = [];
+    const clients = { groups: [] as WaitingClient[], "single users": [] as WaitingClient[] };
     try {
       for (const scene of SCENES.slice(0, bench.sizes.liveScenes)) {
-        bench.progress(`live: ${rateOf(scene)} events/s for ${scene.groups * GROUP_USERS} clients`);
-        await startClients(bench, scene.groups, clients);
-        await observe(bench, clients, scene, WARM_UP_SECONDS);
-        rows.push(rowOf(scene, await observe(bench, clients, scene, bench.sizes.liveSeconds)));
+        const own = clients[scene.audience];
+        bench.progress(`live: ${rateOf(scene)} events/s for ${scene.parties * usersOf(scene)} clients`);
+        await startClients(bench, scene, own);
+        await observe(bench, own, scene, WARM_UP_SECONDS);
+        rows.push(rowOf(scene, await observe(bench, own, scene, bench.sizes.liveSeconds)));
       }
       return rows;
     } finally {
-      for (const client of clients) client.stop();
+      for (const client of Object.values(clients).flat()) client.stop();
     }
   },
 };
@@ -74,7 +81,7 @@ let runs = 0;
 async function observe(
   bench: Bench,
   clients: readonly WaitingClient[],
-  { groups, events }: Scene,
+  scene: Scene,
   seconds: number,
 ): Promise<Observed> {
   runs += 1;
@@ -82,11 +89,12 @@ async function observe(
   const cpu = () => [service.client.cpuSeconds(), service.intake.cpuSeconds(), cluster.cpuSeconds()];
   for (const client of clients) client.begin(runs);
   const [before, startedMs] = [cpu(), performance.now()];
-  const order = { kind: "live", run: runs, groups, events, intervalMs: INTERVAL_MS, seconds } as const;
+  const { audience, parties, events } = scene;
+  const order = { kind: "live", run: runs, audience, parties, events, intervalMs: INTERVAL_MS, seconds } as const;
   const done = await upstream.tell<LiveDone>(order);
   const elapsed = (performance.now() - startedMs) / 1000;
   const shares = cpu().map((value, index) => (value - (before[index] ?? 0)) / elapsed);
-  const expected = done.events * GROUP_USERS;
+  const expected = done.events * usersOf(scene);
   const deadlineMs = performance.now() + DRAIN_MS;
   while (arrived(clients) < expected && performance.now() < deadlineMs) await pause(20);
   for (const { failure } of clients) if (failure !== undefined) throw failure;
@@ -106,13 +114,18 @@ const arrived = (clients: readonly WaitingClient[]): number =>
   clients.reduce((sum, { arrivals }) => sum + arrivals.size, 0);
 
 function rowOf(scene: Scene, observed: Observed): Row {
-  const { groups, events, isPromised } = scene;
+  const { audience, parties, events, isPromised } = scene;
   const { arrivals, expected, answers, seconds } = observed;
   const times = arrivals.map(({ writtenUs, arrivedUs }) => (arrivedUs - writtenUs) / 1000);
   const fromDue = arrivals.map(({ dueUs, arrivedUs }) => (arrivedUs - dueUs) / 1000);
-  const reached = arrivals.length / GROUP_USERS / seconds;
+  const reached = arrivals.length / usersOf(scene) / seconds;
   const percent = (share: number) => `${Math.round(share * 100)} %`;
-  const clients = groups * GROUP_USERS;
+  const clients = parties * usersOf(scene);
+  const who =
+    audience === "single users"
+      ? `${parties} users with ${FLOOD_ROOMS} rooms of their own`
+      : `${parties === 1 ? "" : `${parties} groups of `}${GROUP_USERS} users in ${GROUP_ROOMS} rooms`;
+  const turns = parties === 1 ? "all at once" : "in turns";
   return {
     key: `live-${rateOf(scene)}-${clients}`,
     quantity: `event in to client out, ${rateOf(scene).toLocaleString("en")} events/s, ${clients} clients`,
@@ -122,9 +135,8 @@ function rowOf(scene: Scene, observed: Observed): Row {
     ],
     how:
       `From just before the homeserver writes its response (the time stands in the event) to the head of the answer. ` +
-      `${groups === 1 ? `${GROUP_USERS} users` : `${groups} groups of ${GROUP_USERS} users`} in ${GROUP_ROOMS} rooms, each ` +
-      `user polled and waiting; every ${INTERVAL_MS} ms each of them gets a response with the same ` +
-      `${events === 1 ? "event" : `${events} events`}. Reached: ${Math.round(reached)} events/s, ` +
+      `${who}, each of them polled and waiting; every ${INTERVAL_MS} ms each gets a response with ` +
+      `${audience === "groups" ? "the same " : ""}${events === 1 ? "event" : `${events} events`}, ${turns}. Reached: ${Math.round(reached)} events/s, ` +
       `${Math.round(answers / seconds)} answers/s, ` +
       `${arrivals.length === expected ? "all events arrived" : `${arrivals.length} of ${expected} arrived`}. From when the ` +
       `event happened: p50 ${quantile(fromDue, 0.5).toFixed(1)} ms, p99 ${quantile(fromDue, 0.99).toFixed(1)} ms. CPU of a ` +
@@ -133,13 +145,15 @@ function rowOf(scene: Scene, observed: Observed): Row {
   };
 }
 
-/** Brings `clients` up to so many groups. One after the other: their first syncs are no part of what is measured. */
-async function startClients(bench: Bench, groups: number, clients: WaitingClient[]): Promise<void> {
+/** Brings `clients` up to what the scene needs. One after the other: their first syncs are no part of what is measured. */
+async function startClients(bench: Bench, scene: Scene, clients: WaitingClient[]): Promise<void> {
   const url = bench.service.client.clientUrl;
-  for (let index = clients.length; index < groups * GROUP_USERS; index += 1) {
-    const token = tokenOf(groupUser(Math.floor(index / GROUP_USERS), index % GROUP_USERS));
+  const isGroup = scene.audience === "groups";
+  for (let index = clients.length; index < scene.parties * usersOf(scene); index += 1) {
+    const name = isGroup ? groupUser(Math.floor(index / GROUP_USERS), index % GROUP_USERS) : floodUser(index);
     const agent = keptConnections(false);
-    clients.push(await WaitingClient.start({ url, token, agent, connId: "live", range: [0, GROUP_ROOMS - 1] }));
+    const range = [0, (isGroup ? GROUP_ROOMS : FLOOD_ROOMS) - 1] as const;
+    clients.push(await WaitingClient.start({ url, token: tokenOf(name), agent, connId: "live", range }));
   }
 }
 

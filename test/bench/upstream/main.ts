@@ -156,20 +156,34 @@ function sendJson(response: ServerResponse, body: string, status = 200): void {
   response.end(bytes);
 }
 
-async function live({ run, groups, events, intervalMs, seconds }: Extract<Order, { kind: "live" }>): Promise<LiveDone> {
-  const stepMs = intervalMs / groups;
+async function live(order: Extract<Order, { kind: "live" }>): Promise<LiveDone> {
+  const { run, audience, parties, events, intervalMs, seconds } = order;
+  const happen = audience === "groups" ? happenInGroup : happenToUser;
+  const stepMs = intervalMs / parties;
   const turns = Math.floor((seconds * 1000) / stepMs);
   const startedMs = performance.now();
   for (let turn = 0; turn < turns; turn += 1) {
     const waitMs = startedMs + turn * stepMs - performance.now();
     if (waitMs > 0.5) await pause(waitMs);
-    happen(turn % groups, events, `${run}/${turn}`);
+    happen(turn % parties, events, `${run}/${turn}`);
   }
   return { events: turns * events };
 }
 
+function happenToUser(index: number, count: number, label: string): void {
+  const dueUs = nowUs();
+  const name = floodUser(index);
+  const first = Number(label.split("/")[1]) * count;
+  const device = deviceOf(tokenOf(name));
+  for (let each = 0; each < count; each += 1) {
+    const room = floodRoom(name, (first + each) % FLOOD_ROOMS);
+    device.pending.push({ room, label: `${label}/${each}`, sender: `friend${name}`, dueUs });
+  }
+  if (device.parked !== undefined) answer(device, device.parked);
+}
+
 /** The same events for all users of a group. */
-function happen(group: number, count: number, label: string): void {
+function happenInGroup(group: number, count: number, label: string): void {
   const dueUs = nowUs();
   const first = Number(label.split("/")[1]);
   const events = Array.from({ length: count }, (_, index): LiveEvent => {

@@ -2,11 +2,16 @@
 export type Order =
   /** Serve the owner's initial sync from this file. */
   | { readonly kind: "owner-body"; readonly file: string }
-  /** Let events happen in groups: `events` in one response to each user of a group, every `intervalMs`, in turns. */
+  /**
+   * Let events happen in turns: `events` in one response every `intervalMs`, to each user of a group, or to a user who shares
+   * no room.
+   */
   | {
       readonly kind: "live";
       readonly run: number;
-      readonly groups: number;
+      readonly audience: "groups" | "single users";
+      /** Groups, or users. */
+      readonly parties: number;
       readonly events: number;
       readonly intervalMs: number;
       readonly seconds: number;

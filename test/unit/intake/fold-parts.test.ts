@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { foldParts } from "../../../src/intake/ingest/fold-parts.ts";
 import type { ResponsePart } from "../../../src/intake/ingest/part.ts";
+import { PersonalDraft } from "../../../src/intake/ingest/personal-draft.ts";
 import { numbersNeeded } from "../../../src/intake/ingest/store-parts.ts";
 import { parseSection } from "../../../src/intake/response/parsed-section.ts";
 import { ResponseReader } from "../../../src/intake/response/response-reader.ts";
@@ -55,8 +56,13 @@ function partOf(
 
 function fold(room: DraftedRoom, parts: readonly ResponsePart[]) {
   const draft = room.draft();
-  return { ...foldParts(parts, new Map([[ROOM as RoomId, draft]]), room), writes: draft.writes, draft };
+  const own = nothingPersonal(room);
+  const folded = foldParts(parts, { rooms: new Map([[ROOM as RoomId, draft]]), personal: own }, room);
+  return { ...folded, ...own.writes, writes: draft.writes, draft };
 }
+
+const nothingPersonal = (room: DraftedRoom) =>
+  new PersonalDraft({ accountData: new Map(), receipts: new Map(), typing: new Map() }, room);
 
 const personal: RoomParts = {
   unread_notifications: { notification_count: 1 },
@@ -78,9 +84,10 @@ describe("the parts of some responses", () => {
   test("are published room by room, the user's own facts after the room's", () => {
     const room = new DraftedRoom();
     const part = partOf(room, { join: { [ROOM]: inRoom([create(), ...messages("$a")], personal) } }, {});
-    const { changes, offered, accountData, receipts, typing, tokens } = fold(room, [part]);
-    expect(changes.map(({ stream }) => stream)).toEqual([ChangeStream.room, ChangeStream.membership]);
-    expect(offered.map(({ stream }) => stream)).toEqual([
+    const { changes, accountData, receipts, typing, tokens } = fold(room, [part]);
+    expect(changes.map(({ stream }) => stream)).toEqual([
+      ChangeStream.room,
+      ChangeStream.membership,
       ChangeStream.accountData,
       ChangeStream.receipts,
       ChangeStream.typing,
@@ -108,22 +115,22 @@ describe("the parts of some responses", () => {
       ["!new:test" as RoomId, first.draft()],
       ["!old:test" as RoomId, second.draft()],
     ]);
-    foldParts([part], drafts, first);
+    foldParts([part], { rooms: drafts, personal: nothingPersonal(first) }, first);
     const batchOf = (roomId: string) => drafts.get(roomId as RoomId)?.writes.events[0]?.batch ?? 0;
     expect(batchOf("!old:test")).toBeLessThan(batchOf("!new:test"));
   });
 
-  test("with global account data offer it once for all types", () => {
+  test("with global account data publish it once for all types", () => {
     const room = new DraftedRoom();
     const events = [
       { type: "m.direct", content: {} },
       { type: "m.push_rules", content: {} },
     ];
-    const { offered, accountData } = fold(room, [partOf(room, {}, { account_data: { events } })]);
-    expect(offered).toMatchObject([{ stream: ChangeStream.accountData, userNid: 1 }]);
+    const { changes, accountData } = fold(room, [partOf(room, {}, { account_data: { events } })]);
+    expect(changes).toMatchObject([{ stream: ChangeStream.accountData, userNid: 1 }]);
     expect(accountData.map(({ room: nid, type, batch }) => [nid, type, batch])).toEqual([
-      [0, "m.direct", offered[0]?.batch],
-      [0, "m.push_rules", offered[0]?.batch],
+      [0, "m.direct", changes[0]?.batch],
+      [0, "m.push_rules", changes[0]?.batch],
     ]);
   });
 });
@@ -164,13 +171,13 @@ function partFrom(room: DraftedRoom, given: Given): ResponsePart {
 
 function expectSound(room: DraftedRoom, parts: readonly ResponsePart[]): void {
   const start = room.batch();
-  const { draft, writes, changes, offered, ...facts } = fold(room, parts);
+  const { draft, writes, changes, ...facts } = fold(room, parts);
   const needed = numbersNeeded(parts);
   expect(room.batch() - start - 1).toBeLessThanOrEqual(needed.batches + needed.events + needed.chunks);
   expect(writes.events.length).toBeLessThanOrEqual(needed.events);
   expect(writes.chunks.length).toBeLessThanOrEqual(needed.chunks);
-  const published = new Set([...changes, ...offered].map(({ batch }) => batch));
-  expect(published.size).toBe(changes.length + offered.length);
+  const published = new Set(changes.map(({ batch }) => batch));
+  expect(published.size).toBe(changes.length);
   const standing = writes.events.filter(({ orderKey }) => orderKey !== undefined);
   const { tokens, accountData, receipts, typing } = facts;
   const own = [...writes.memberships, ...writes.personal];

@@ -1,0 +1,95 @@
+import { createHash } from "node:crypto";
+import { ChangeStream } from "../../model/change.ts";
+import type { RoomNid } from "../../model/ids.ts";
+import { accountDataKey, type KnownAccountDatum, receiptKey } from "../../store/known-personal.ts";
+import type { NewChange } from "../../store/publish.ts";
+import { type AccountDatum, GLOBAL, type Receipt, type Typing } from "../../store/user-facts.ts";
+import type { EphemeralFacts, ReceiptFact } from "../response/ephemeral-facts.ts";
+import type { AccountDataEvent } from "../response/room-section.ts";
+import type { Numbers, Source } from "./source.ts";
+
+/** What is stored of account data, receipts and typing, as far as a fold may touch it. */
+export interface KnownPersonal {
+  /** By `accountDataKey`. */
+  readonly accountData: ReadonlyMap<string, KnownAccountDatum>;
+  /** Times in milliseconds, by `receiptKey`. */
+  readonly receipts: ReadonlyMap<string, number>;
+  /** Sorted user ids. */
+  readonly typing: ReadonlyMap<RoomNid, readonly string[]>;
+}
+
+/** A typing list that is as it was has no batch of its own: it is only heard again. */
+const SAME = 0;
+
+/** Folds account data, receipts and typing into what is to be written. Pure: what is not news gets no batch. */
+export class PersonalDraft {
+  /** What is to be published. */
+  readonly changes: NewChange[] = [];
+  readonly #known: KnownPersonal;
+  readonly #numbers: Numbers;
+  readonly #accountData = new Map<string, AccountDatum & { readonly digest: Buffer }>();
+  readonly #receipts = new Map<string, Receipt>();
+  readonly #typing = new Map<RoomNid, Typing>();
+
+  constructor(known: KnownPersonal, numbers: Numbers) {
+    this.#known = known;
+    this.#numbers = numbers;
+  }
+
+  get writes(): { accountData: readonly AccountDatum[]; receipts: readonly Receipt[]; typing: readonly Typing[] } {
+    return {
+      accountData: [...this.#accountData.values()],
+      receipts: [...this.#receipts.values()],
+      typing: [...this.#typing.values()],
+    };
+  }
+
+  /** `room` is {@link GLOBAL} for what belongs to none. */
+  accountData(room: RoomNid, events: readonly AccountDataEvent[], { userNid, storedBefore }: Source): void {
+    const news = events.flatMap((event) => {
+      const key = accountDataKey(userNid, room, event.type);
+      const digest = createHash("sha256").update(event.body).digest();
+      const known = this.#accountData.get(key) ?? this.#known.accountData.get(key);
+      if (known?.digest.equals(digest)) return [];
+      // A value that was stored while the request was under way is the newer one, as far as anybody can tell.
+      if (known !== undefined && "position" in known && known.position > storedBefore) return [];
+      return [{ key, digest, ...event }];
+    });
+    if (news.length === 0) return;
+    const batch = this.#numbers.batch();
+    for (const { key, ...event } of news) this.#accountData.set(key, { userNid, room, ...event, batch });
+    const where = room === GLOBAL ? {} : { room };
+    this.changes.push({ batch, stream: ChangeStream.accountData, ...where, userNid, flags: 0 });
+  }
+
+  ephemeral(room: RoomNid, { receipts, typing }: EphemeralFacts): void {
+    if (receipts.length > 0) this.#foldReceipts(room, receipts);
+    if (typing !== undefined) this.#foldTyping(room, typing);
+  }
+
+  /** Receipts only move forward in time. */
+  #foldReceipts(room: RoomNid, receipts: readonly ReceiptFact[]): void {
+    const news = new Map<string, ReceiptFact>();
+    for (const receipt of receipts) {
+      const key = receiptKey(room, receipt);
+      const before = (news.get(key) ?? this.#receipts.get(key))?.tsMs ?? this.#known.receipts.get(key);
+      if (before === undefined || before < receipt.tsMs) news.set(key, receipt);
+    }
+    if (news.size === 0) return;
+    const batch = this.#numbers.batch();
+    for (const [key, receipt] of news) this.#receipts.set(key, { room, ...receipt, batch });
+    this.changes.push({ batch, stream: ChangeStream.receipts, room, flags: 0 });
+  }
+
+  #foldTyping(room: RoomNid, userIds: readonly string[]): void {
+    const pending = this.#typing.get(room);
+    const before = pending?.userIds ?? this.#known.typing.get(room) ?? [];
+    if (before.join() === userIds.join()) {
+      if (pending === undefined && this.#known.typing.has(room)) this.#typing.set(room, { room, userIds, batch: SAME });
+      return;
+    }
+    const batch = this.#numbers.batch();
+    this.#typing.set(room, { room, userIds, batch });
+    this.changes.push({ batch, stream: ChangeStream.typing, room, flags: 0 });
+  }
+}
