@@ -36,8 +36,6 @@ export interface ReaderRooms {
   sinceOrderKey(index: number): number | undefined;
   notificationCount(index: number): number;
   highlightCount(index: number): number;
-  /** At most 5 user ids, never the reader, as the homeserver gave them. */
-  heroes(index: number): readonly UserId[];
   /** Invite and knock: stripped state as a raw JSON array. */
   strippedState(index: number): Buffer | undefined;
   /** -1: none. */

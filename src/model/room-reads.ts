@@ -26,6 +26,8 @@ export interface RoomReads {
   readonly changedAfter: StreamPosition | undefined;
   /** The reader's own member event; after a departure, the one of the departure. */
   readonly ownMember: boolean;
+  /** The room's heroes. */
+  readonly heroes: boolean;
 }
 
 /** A timeline event with what is needed to say where a client can go on reading backwards. */
@@ -46,6 +48,8 @@ export interface RoomData {
   /** The last value of each state key that changed in `(changedAfter, to]`. */
   readonly changed: readonly StateEvent[];
   readonly ownMember: StateEvent | undefined;
+  /** At most 5 user ids, never the reader, as the homeserver gave them; undefined: not read. */
+  readonly heroes: readonly UserId[] | undefined;
   /** `unsigned.transaction_id` of events in `timeline` that this device sent. */
   readonly transactionIds: ReadonlyMap<EventNid, string>;
 }

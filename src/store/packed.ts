@@ -62,16 +62,6 @@ export function eachBytes(packed: Buffer | null, take: (room: number, bytes: Buf
   }
 }
 
-/** SQL: an aggregate that packs a text of each room; `text` is not null. */
-export const packedTexts = (room: string, text: string): string => `json_agg(${room} || E'\\n' || ${text})`;
-
-export function eachText(packed: readonly string[] | null, take: (room: number, text: string) => void): void {
-  for (const item of packed ?? []) {
-    const end = item.indexOf("\n");
-    take(Number(item.slice(0, end)), item.slice(end + 1));
-  }
-}
-
 // An array of values is looked up by the index, whatever the planner thinks of its length; the whole table never is read.
 const SELECT_POSITIONS = `
   SELECT string_agg(int8send(batch) || int8send(position), '') AS packed FROM changes WHERE batch = ANY($1::bigint[])`;

@@ -1,20 +1,17 @@
-import type { RoomId, RoomNid, UserId } from "../model/ids.ts";
+import type { RoomId, RoomNid } from "../model/ids.ts";
 import { Membership } from "../model/membership.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import { indexIn, NO_ORDER_KEY, type ReaderRows, type UnreadCounts } from "./reader-selects.ts";
-
-const NO_HEROES: readonly UserId[] = [];
 
 /** What a room weighs: the columns, and a part in who is online there. */
 const ROOM_BYTES = 40;
 /** What stands in maps; estimates that err upwards. */
 const COUNTS_BYTES = 150;
-const HEROES_BYTES = 600;
 const STRIPPED_OVERHEAD_BYTES = 200;
 
 /**
  * The rooms of one user that is online, in memory: parallel columns by room number, about 30 bytes a room; what few rooms
- * have (heroes, counts, stripped state) in maps. A read model: made from all rows, {@link apply} takes some of them again.
+ * have (counts, stripped state) in maps. A read model: made from all rows, {@link apply} takes some of them again.
  */
 export class ReaderRooms {
   #rooms: Int32Array;
@@ -24,7 +21,6 @@ export class ReaderRooms {
   #since: Float64Array;
   #orderKeys: Float64Array;
   readonly #counts: Map<number, UnreadCounts>;
-  readonly #heroes: Map<number, readonly UserId[]>;
   readonly #stripped: Map<number, Buffer>;
   #strippedBytes = 0;
   readonly #findRoom: (roomId: RoomId) => RoomNid | undefined;
@@ -39,7 +35,6 @@ export class ReaderRooms {
     this.#since = rows.since;
     this.#orderKeys = rows.sinceOrderKeys;
     this.#counts = new Map(rows.counts);
-    this.#heroes = new Map(rows.heroes);
     this.#stripped = new Map(rows.stripped);
     for (const { length } of rows.stripped.values()) this.#strippedBytes += length;
   }
@@ -50,7 +45,7 @@ export class ReaderRooms {
 
   /** Estimated memory. */
   get bytes(): number {
-    const inMaps = this.#counts.size * COUNTS_BYTES + this.#heroes.size * HEROES_BYTES;
+    const inMaps = this.#counts.size * COUNTS_BYTES;
     const stripped = this.#stripped.size * STRIPPED_OVERHEAD_BYTES + this.#strippedBytes;
     return this.#rooms.length * ROOM_BYTES + inMaps + stripped;
   }
@@ -102,10 +97,6 @@ export class ReaderRooms {
     return this.#counts.get(this.room(index))?.highlights ?? 0;
   }
 
-  heroes(index: number): readonly UserId[] {
-    return this.#heroes.get(this.room(index)) ?? NO_HEROES;
-  }
-
   strippedState(index: number): Buffer | undefined {
     return this.#stripped.get(this.room(index));
   }
@@ -128,7 +119,6 @@ export class ReaderRooms {
     this.#since[index] = rows.since[from] ?? 0;
     this.#orderKeys[index] = rows.sinceOrderKeys[from] ?? NO_ORDER_KEY;
     keep(this.#counts, room, rows.counts.get(room));
-    keep(this.#heroes, room, rows.heroes.get(room));
     const stripped = rows.stripped.get(room);
     this.#strippedBytes += (stripped?.length ?? 0) - (this.#stripped.get(room)?.length ?? 0);
     keep(this.#stripped, room, stripped);

@@ -4,14 +4,12 @@ import type { Queryable } from "./database.ts";
 import {
   eachBytes,
   eachPair,
-  eachText,
   highOf,
   intsOf,
   lowOf,
   packedBytes,
   packedInts,
   packedPairs,
-  packedTexts,
   packedTwo,
   packedValues,
   selectPositions,
@@ -30,7 +28,6 @@ export interface ReaderRows {
   /** {@link NO_ORDER_KEY}: before all that is stored. */
   readonly sinceOrderKeys: Float64Array;
   readonly counts: ReadonlyMap<number, UnreadCounts>;
-  readonly heroes: ReadonlyMap<number, readonly UserId[]>;
   readonly stripped: ReadonlyMap<number, Buffer>;
 }
 
@@ -43,7 +40,7 @@ export const NO_ORDER_KEY = Number.NEGATIVE_INFINITY;
 
 const OWN_CHOICE = 8;
 
-interface PackedNumbers {
+interface PackedReader {
   readonly user_nid: number;
   readonly rooms: Buffer;
   readonly batches: Buffer;
@@ -52,10 +49,6 @@ interface PackedNumbers {
   readonly since_order_keys: Buffer | null;
   readonly memberships: Buffer | null;
   readonly counts: Buffer | null;
-}
-
-interface PackedRest {
-  readonly heroes: readonly string[] | null;
   readonly stripped: Buffer | null;
 }
 
@@ -63,7 +56,7 @@ interface PackedRest {
  * One row per reader; what is as it is in most rooms is left out. `userId` is the SQL for the reader's, `inTime` makes of the
  * SQL for a batch what is returned of it.
  */
-const packedNumbers = (userId: string, inTime = (batch: string) => batch): string => `
+const packedReader = (userId: string, inTime = (batch: string) => batch): string => `
   m.user_nid, ${packedInts("m.room")} AS rooms, ${packedValues(inTime("m.batch"))} AS batches,
   ${packedPairs("m.room", inTime("m.since_batch"))} FILTER (WHERE m.since_batch <> m.batch) AS since_batches,
   ${packedPairs("m.room", inTime("m.counts_batch"))} FILTER (WHERE m.counts_batch <> m.batch) AS counts_batches,
@@ -71,26 +64,18 @@ const packedNumbers = (userId: string, inTime = (batch: string) => batch): strin
   ${packedPairs("m.room", `m.membership | CASE WHEN m.sender = ${userId} THEN ${OWN_CHOICE} ELSE 0 END`)}
     FILTER (WHERE m.membership <> ${Membership.join}) AS memberships,
   ${packedPairs("m.room", packedTwo("m.notification_count", "m.highlight_count"))}
-    FILTER (WHERE m.notification_count <> 0 OR m.highlight_count <> 0) AS counts`;
-
-const PACKED_REST = `
-  ${packedTexts("m.room", "array_to_string(m.heroes, E'\\n')")} FILTER (WHERE m.heroes <> '{}') AS heroes,
+    FILTER (WHERE m.notification_count <> 0 OR m.highlight_count <> 0) AS counts,
   ${packedBytes("m.room", "m.stripped")} FILTER (WHERE m.stripped IS NOT NULL) AS stripped`;
 
-const SELECT_ALL_NUMBERS = `
-  SELECT ${packedNumbers("$2::text")} FROM memberships AS m WHERE m.user_nid = $1 GROUP BY m.user_nid`;
-const SELECT_ALL_REST = `
-  SELECT ${PACKED_REST} FROM memberships AS m WHERE m.user_nid = $1`;
+const SELECT_ALL = `
+  SELECT ${packedReader("$2::text")} FROM memberships AS m WHERE m.user_nid = $1 GROUP BY m.user_nid`;
 
-/** All rooms of a reader. On two connections: it is long for one query, and somebody waits. */
+/** All rooms of a reader. */
 export async function selectReaderRooms(db: Queryable, userNid: UserNid, userId: UserId): Promise<ReaderRows> {
-  const [[numbers], [rest]] = await Promise.all([
-    db.query<PackedNumbers>({ name: "reader-rooms", text: SELECT_ALL_NUMBERS, values: [userNid, userId] }),
-    db.query<PackedRest>({ name: "reader-rooms-rest", text: SELECT_ALL_REST, values: [userNid] }),
-  ]);
-  if (numbers === undefined || rest === undefined) return NO_ROWS;
-  const positions = await selectPositions(db, batchesOf(numbers));
-  return unpack({ ...numbers, ...rest }, (batch) => positions.get(batch) ?? 0);
+  const [row] = await db.query<PackedReader>({ name: "reader-rooms", text: SELECT_ALL, values: [userNid, userId] });
+  if (row === undefined) return NO_ROWS;
+  const positions = await selectPositions(db, batchesOf(row));
+  return unpack(row, (batch) => positions.get(batch) ?? 0);
 }
 
 /** Rooms of one reader to be read again: by their number, or those that changed with a batch. */
@@ -106,7 +91,7 @@ const positionOfBatch = (batch: string): string =>
   `coalesce((SELECT c.position FROM changes AS c WHERE c.batch = ${batch}), 0)`;
 
 const SELECT_SOME = `
-  SELECT ${packedNumbers("w.user_id", positionOfBatch)}, ${PACKED_REST}
+  SELECT ${packedReader("w.user_id", positionOfBatch)}
     FROM unnest($1::int[], $2::text[], $3::int[]) AS w (user_nid, user_id, room)
     JOIN memberships AS m ON m.user_nid = w.user_nid AND m.room = w.room
    GROUP BY m.user_nid`;
@@ -146,9 +131,7 @@ async function selectRoomsInBatches(
   return new Map([...byUser].map(([user, own]) => [user, own.map(({ room }) => room as RoomNid)]));
 }
 
-interface PackedReader extends PackedNumbers, PackedRest {}
-
-function batchesOf({ batches, since_batches, counts_batches }: PackedNumbers): ReadonlySet<number> {
+function batchesOf({ batches, since_batches, counts_batches }: PackedReader): ReadonlySet<number> {
   const all = new Set(valuesOf(batches));
   for (const pairs of [since_batches, counts_batches]) eachPair(pairs, (_room, batch) => all.add(batch));
   return all;
@@ -179,27 +162,23 @@ function unpack(row: PackedReader, positionOf: (batch: number) => number): Reade
   return { rooms, memberships, isOwnChoice, changed, since, sinceOrderKeys, ...unpackRare(row) };
 }
 
-function unpackRare(row: PackedReader): Pick<ReaderRows, "counts" | "heroes" | "stripped"> {
+function unpackRare(row: PackedReader): Pick<ReaderRows, "counts" | "stripped"> {
   const counts = new Map<number, UnreadCounts>();
   eachPair(row.counts, (room, value) => {
     counts.set(room, { notifications: highOf(value), highlights: lowOf(value) });
-  });
-  const heroes = new Map<number, readonly UserId[]>();
-  eachText(row.heroes, (room, text) => {
-    heroes.set(room, text.split("\n") as UserId[]);
   });
   const stripped = new Map<number, Buffer>();
   eachBytes(row.stripped, (room, bytes) => {
     stripped.set(room, bytes);
   });
-  return { counts, heroes, stripped };
+  return { counts, stripped };
 }
 
 /** More rooms than a user can have; with a room number (32 bits) below 2^53. */
 const MAX_ROOMS = 2 ** 21;
 
 /** Rows come in the order of the index, or in that of the table. */
-function inOrder(row: PackedNumbers): { rooms: Int32Array; batches: Float64Array } {
+function inOrder(row: PackedReader): { rooms: Int32Array; batches: Float64Array } {
   const rooms = intsOf(row.rooms);
   const batches = valuesOf(row.batches);
   if (rooms.every((room, index) => room > (rooms[index - 1] ?? 0))) return { rooms, batches };
@@ -233,6 +212,5 @@ const NO_ROWS: ReaderRows = {
   since: new Float64Array(0),
   sinceOrderKeys: new Float64Array(0),
   counts: new Map(),
-  heroes: new Map(),
   stripped: new Map(),
 };

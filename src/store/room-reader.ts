@@ -9,6 +9,7 @@ import type { HotRooms } from "./hot-rooms.ts";
 import {
   selectAllMembers,
   selectDeltas,
+  selectHeroes,
   selectMembershipMove,
   selectOwnMembers,
   selectTails,
@@ -52,7 +53,11 @@ export class RoomReader {
     const { db, hotRooms } = this.#deps;
     const { to } = this.#for;
     const inMemory = reads.filter(isOfRoom).map((read): [RoomNid, number] => [read.room, read.timelineEvents]);
-    const hot = await hotRooms.get(new Map(inMemory), to);
+    const named = reads.filter(({ heroes }) => heroes).map(({ room }) => room);
+    const [hot, heroes] = await Promise.all([
+      hotRooms.get(new Map(inMemory), to),
+      selectHeroes(db, this.#for.userNid, named),
+    ]);
     this.#hot = hot;
     const [timelines, changed, allMembers, ownMembers, members] = await Promise.all([
       readTimelines(db, hot, reads, to),
@@ -72,9 +77,20 @@ export class RoomReader {
       members: new Map(only(members.get(read.room), read.members).map((event) => [event.stateKey as UserId, event])),
       changed: lastOfEachKey(changed.get(read.room) ?? []),
       ownMember: ownMembers.get(read.room),
+      heroes: heroes.get(read.room),
       transactionIds,
     });
     return new Map(reads.map((read) => [read.room, dataOf(read)]));
+  }
+
+  /** What was read, and the heroes of these rooms. */
+  async withHeroes(
+    data: ReadonlyMap<RoomNid, RoomData>,
+    rooms: readonly RoomNid[],
+  ): Promise<ReadonlyMap<RoomNid, RoomData>> {
+    if (rooms.length === 0) return data;
+    const heroes = await selectHeroes(this.#deps.db, this.#for.userNid, rooms);
+    return new Map([...data].map(([room, known]) => [room, { ...known, heroes: heroes.get(room) ?? known.heroes }]));
   }
 
   /** Member events of single users, of rooms that {@link rooms} has read. */

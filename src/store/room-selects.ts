@@ -164,6 +164,24 @@ export async function selectOwnMembers(
   return await db.query<EventRow>({ name: "select-own-members", text: SELECT_OWN_MEMBERS, values: [userNid, rooms] });
 }
 
+const SELECT_HEROES = `
+  SELECT room, coalesce(heroes, '{}') AS heroes FROM memberships WHERE user_nid = $1 AND room = ANY($2::int[])`;
+
+/** Heroes of rooms of a reader, as the homeserver last told them. */
+export async function selectHeroes(
+  db: Queryable,
+  userNid: UserNid,
+  rooms: readonly RoomNid[],
+): Promise<ReadonlyMap<RoomNid, readonly UserId[]>> {
+  if (rooms.length === 0) return new Map();
+  const rows = await db.query<{ room: number; heroes: UserId[] }>({
+    name: "select-heroes",
+    text: SELECT_HEROES,
+    values: [userNid, rooms],
+  });
+  return new Map(rows.map(({ room, heroes }) => [room as RoomNid, heroes]));
+}
+
 const SELECT_MOVED = `
   SELECT c.position
     FROM memberships AS m

@@ -3,6 +3,7 @@ import { memberReads } from "../engine/members.ts";
 import { planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
 import type { SyncResponse } from "../engine/response.ts";
+import { heroReads } from "../engine/rooms/heroes.ts";
 import { type Clock, microseconds } from "../lib/clock.ts";
 import { NewestFirst, SupersededError } from "../lib/newest-first.ts";
 import type { Logger } from "../logging/logger.ts";
@@ -182,7 +183,8 @@ export class SyncService {
     const isAhead = (room: RoomNid) => memory.columns.changedAt(room) > to;
     const ahead = plan.rooms.filter(({ as, room }) => as === "joined" && isAhead(room)).map(({ room }) => room);
     const reading = new RoomReader(rooms, { userNid, userId, deviceNid, to });
-    const data = await reading.rooms(plan.reads);
+    const read = await reading.rooms(plan.reads);
+    const data = await reading.withHeroes(read, heroReads(plan, read));
     const members = await reading.members(memberReads(plan, data));
     const movedAt = await reading.movedAt(ahead);
     return { outcome: assembleSync(plan, data, members), to, movedAt };

@@ -298,6 +298,7 @@ class Run {
       members: [],
       changedAfter: undefined,
       ownMember: false,
+      heroes: false,
       ...more,
     }));
     return await new RoomReader(deps, { userNid, userId, deviceNid, to }).rooms(reads);
@@ -386,7 +387,6 @@ async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {
     sinceOrderKey: rooms.sinceOrderKey(index),
     notificationCount: rooms.notificationCount(index),
     highlightCount: rooms.highlightCount(index),
-    heroes: rooms.heroes(index),
     strippedState: rooms.strippedState(index)?.toString(),
     indexOf: rooms.indexOf(rooms.room(index)),
     isConcerned: isConcerned(rooms.room(index)),

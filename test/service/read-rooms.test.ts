@@ -53,6 +53,7 @@ async function newRoom(world: StoredWorld, alice: StreamUser, more: readonly Wir
 }
 
 const readsOf = (room: RoomNid, more: Partial<RoomReads>): RoomReads => ({
+  heroes: false,
   room,
   timelineEvents: 0,
   upToOrderKey: undefined,
@@ -338,4 +339,20 @@ test("nothing is asked of memberships while all that was read is old enough", as
   readDb.asked();
   expect(await reader.movedAt([])).toBeUndefined();
   expect(readDb.asked()).toEqual([]);
+});
+
+test("heroes are read where they are wanted, at once or later", async () => {
+  const { world, alice, room, roomId } = await newWorld();
+  const heroes = ["@hero:test"];
+  await world.store(alice, {
+    join: { [roomId]: { ...timeline(world.message(bob)), summary: { "m.heroes": heroes } } },
+  });
+  const to = await own.caughtUp();
+  const reader = new RoomReader({ db: readDb, hotRooms: own.memory.hotRooms }, { ...alice, to });
+  const data = await reader.rooms([readsOf(room, { heroes: true })]);
+  expect(data.get(room)?.heroes).toEqual(heroes);
+  const without = await reader.rooms([readsOf(room, {})]);
+  expect(without.get(room)?.heroes).toBeUndefined();
+  expect(await reader.withHeroes(without, [])).toBe(without);
+  expect((await reader.withHeroes(without, [room])).get(room)?.heroes).toEqual(heroes);
 });

@@ -235,6 +235,12 @@ export class TestWorld {
     return data;
   }
 
+  withHeroes(data: ReadonlyMap<RoomNid, RoomData>, rooms: readonly RoomNid[]): ReadonlyMap<RoomNid, RoomData> {
+    const heroesOf = (room: RoomNid, known: RoomData) =>
+      rooms.includes(room) ? this.rooms[room - 1]!.heroes : known.heroes;
+    return new Map([...data].map(([room, known]) => [room, { ...known, heroes: heroesOf(room, known) }]));
+  }
+
   readMembers(
     reads: ReadonlyMap<RoomNid, readonly UserId[]>,
     to: StreamPosition = this.position,
@@ -260,6 +266,7 @@ function readRoom(room: TestRoom, read: RoomReads, to: StreamPosition): RoomData
     members: membersOf(room, read.members, to),
     changed: read.changedAfter === undefined ? [] : [...room.stateAt(to, read.changedAfter).values()],
     ownMember: read.ownMember ? room.departure : undefined,
+    heroes: read.heroes ? room.heroes : undefined,
     transactionIds: room.transactionIds,
   };
 }
@@ -303,7 +310,6 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
     sinceOrderKey: (index) => at(index).sinceOrderKey,
     notificationCount: (index) => at(index).notificationCount,
     highlightCount: (index) => at(index).highlightCount,
-    heroes: (index) => at(index).heroes,
     strippedState: (index) => at(index).strippedState,
     indexOf: (room) => rooms.findIndex((each) => each.room === room),
     findRoom: (roomId) => rooms.find((each) => each.roomId === roomId)?.room,

@@ -1,8 +1,10 @@
-import type { UserId } from "../../model/ids.ts";
+import type { RoomNid, UserId } from "../../model/ids.ts";
 import type { RoomData } from "../../model/room-reads.ts";
 import type { StateEvent } from "../../model/stored-event.ts";
 import { MEMBER, NAME } from "../event-types.ts";
+import type { SyncPlan } from "../plan.ts";
 import type { Hero } from "../response.ts";
+import { cutOf, showsGap } from "./room-cut.ts";
 import type { RoomPlan } from "./room-plan.ts";
 
 /**
@@ -10,9 +12,26 @@ import type { RoomPlan } from "./room-plan.ts";
  * hides which members changed, so it counts as a change.
  */
 export function neededHeroes(plan: RoomPlan, data: RoomData, hasGap: boolean): readonly UserId[] {
-  if (plan.as !== "joined" || plan.memory.name !== undefined) return [];
-  const isNews = plan.isInitial || hasGap || data.changed.some(({ type }) => type === MEMBER || type === NAME);
-  return isNews ? plan.memory.heroes : [];
+  return areNews(plan, data, hasGap) ? (data.heroes ?? []) : [];
+}
+
+function areNews(plan: RoomPlan, data: RoomData, hasGap: boolean): boolean {
+  if (plan.as !== "joined" || plan.memory.name !== undefined) return false;
+  return plan.isInitial || hasGap || data.changed.some(({ type }) => type === MEMBER || type === NAME);
+}
+
+/** Rooms whose heroes turn out to be needed and were not read with the rest. */
+export function heroReads(plan: SyncPlan, data: ReadonlyMap<RoomNid, RoomData>): readonly RoomNid[] {
+  return plan.rooms.flatMap((room) => {
+    const known = data.get(room.room);
+    if (known === undefined || known.heroes !== undefined) return [];
+    try {
+      return areNews(room, known, showsGap(cutOf(plan, room, known))) ? [room.room] : [];
+    } catch {
+      // It fails in assembling too, where it is named; it must not fail the others.
+      return [];
+    }
+  });
 }
 
 /** A hero whose member event is not known is named by the user id alone. */

@@ -16,7 +16,6 @@ interface RoomMemory {
   readonly avatar: string | undefined;
   readonly joinedCount: number | undefined;
   readonly invitedCount: number | undefined;
-  readonly heroes: readonly UserId[];
   readonly notificationCount: number;
   readonly highlightCount: number;
   readonly strippedState: Buffer | undefined;
@@ -86,6 +85,7 @@ function planAnew(input: RoomsToPlan, index: number, config: RoomConfig, as: Sen
     ...nothingOf(input, index),
     timelineEvents: timelineReads(config),
     state: config.requiredState.selectors,
+    heroes: input.view.facts.name(input.view.rooms.room(index)) === undefined,
   };
   return roomPlan(input, index, { ...plan, isInitial: true, reads });
 }
@@ -153,6 +153,7 @@ const nothingOf = (input: RoomsToPlan, index: number): RoomReads => ({
   members: [],
   changedAfter: undefined,
   ownMember: false,
+  heroes: false,
 });
 
 type Decided = Pick<
@@ -191,7 +192,6 @@ function memoryOf(view: ReaderView, index: number): RoomMemory {
     avatar: isJoined ? facts.avatar(room) : undefined,
     joinedCount: isJoined ? facts.joinedCount(room) : undefined,
     invitedCount: isJoined ? facts.invitedCount(room) : undefined,
-    heroes: isJoined ? rooms.heroes(index) : [],
     notificationCount: rooms.notificationCount(index),
     highlightCount: rooms.highlightCount(index),
     strippedState: rooms.strippedState(index),

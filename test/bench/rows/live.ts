@@ -157,7 +157,7 @@ async function startClients(bench: Bench, scene: Scene, clients: WaitingClient[]
   }
 }
 
-const STAMPS = /"bench":\{"id":"(\d+)\/(\d+\/\d+)","due":(\d+),"written":(\d+)\}/g;
+const STAMPS = /"bench":\{"id":"(\d+)\/(\d+\/\d+)","due":(\d+),"written":(\d+) *\}/g;
 
 /** A client that always waits for news, and notes when which event arrived first. */
 class WaitingClient {

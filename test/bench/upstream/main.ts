@@ -110,6 +110,9 @@ function park(device: Device, response: ServerResponse, timeoutMs: number): void
   });
 }
 
+/** Stands in each event until the response is made, so that making it is no part of what is measured. */
+const UNWRITTEN = "1000000000000000";
+
 /** Sends what is pending. The time at which it is written stands in each event. */
 function answer(device: Device, response: ServerResponse): void {
   clearTimeout(device.timer);
@@ -117,26 +120,32 @@ function answer(device: Device, response: ServerResponse): void {
   const events = device.pending;
   device.pending = [];
   const byRoom = Map.groupBy(events, ({ room }) => room);
-  const writtenUs = nowUs();
   const rooms = [...byRoom].map(([room, own]) => {
     const unread = (device.unread.get(room) ?? 0) + own.length;
     device.unread.set(room, unread);
-    const bodies = own.map((event) => liveEvent(event, writtenUs)).join(",");
+    const bodies = own.map(liveEvent).join(",");
     return (
       `"${room}":{"timeline":{"events":[${bodies}],"prev_batch":"p${device.next}","limited":false},` +
       `"unread_notifications":{"notification_count":${unread},"highlight_count":0}}`
     );
   });
   const joined = rooms.length === 0 ? "" : `,"rooms":{"join":{${rooms.join(",")}}}`;
-  sendJson(response, `{"next_batch":"s${device.next}"${joined}}`);
+  sendStamped(response, Buffer.from(`{"next_batch":"s${device.next}"${joined}}`));
   device.next += 1;
 }
 
-const liveEvent = ({ label, sender, dueUs }: LiveEvent, writtenUs: number): string =>
+function sendStamped(response: ServerResponse, body: Buffer): void {
+  response.writeHead(200, { "Content-Type": "application/json", "Content-Length": String(body.length) });
+  const written = String(nowUs()).padEnd(UNWRITTEN.length);
+  for (let at = body.indexOf(UNWRITTEN); at >= 0; at = body.indexOf(UNWRITTEN, at)) body.write(written, at, "latin1");
+  response.end(body);
+}
+
+const liveEvent = ({ label, sender, dueUs }: LiveEvent): string =>
   timelineEvent(
     { label, sender, tsMs: Date.now() },
     "m.room.message",
-    `{"msgtype":"m.text","bench":{"id":"${label}","due":${dueUs},"written":${writtenUs}},"body":"${PADDING}"}`,
+    `{"msgtype":"m.text","bench":{"id":"${label}","due":${dueUs},"written":${UNWRITTEN}},"body":"${PADDING}"}`,
   );
 
 /** Each poll acknowledges the response before it. */

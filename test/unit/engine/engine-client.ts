@@ -11,6 +11,7 @@ import { memberReads } from "../../../src/engine/members.ts";
 import { planSync } from "../../../src/engine/plan.ts";
 import type { SyncRequest } from "../../../src/engine/request.ts";
 import type { RoomAnswer } from "../../../src/engine/response.ts";
+import { heroReads } from "../../../src/engine/rooms/heroes.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import type { TestRoom, TestWorld } from "../../support/engine.ts";
 
@@ -78,7 +79,8 @@ export class EngineClient {
     const to = this.#world.position;
     const connection = decodeState(encodeState(this.#confirmed));
     const plan = planSync({ request, connection, from: this.#from, to, view: this.#world.view() });
-    const data = this.#world.read(plan.reads, to);
+    const read = this.#world.read(plan.reads, to);
+    const data = this.#world.withHeroes(read, heroReads(plan, read));
     const members = this.#world.readMembers(memberReads(plan, data), to);
     return new Answer(assembleSync(plan, data, members), to);
   }

@@ -11,6 +11,7 @@ const dataOf = (room: TestRoom): RoomData => ({
   members: new Map(),
   changed: [],
   ownMember: undefined,
+  heroes: undefined,
   transactionIds: new Map(),
 });
 
