@@ -1,9 +1,10 @@
 import type { Config } from "./config/config.ts";
+import { AtMostEvery } from "./lib/at-most-every.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { Logger } from "./logging/logger.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { type Change, ChangeStream } from "./model/change.ts";
-import type { DeviceNid } from "./model/ids.ts";
+import type { DeviceNid, UserNid } from "./model/ids.ts";
 import type { Database } from "./store/database.ts";
 import { Follower } from "./store/follower.ts";
 import { Memory } from "./store/memory.ts";
@@ -18,6 +19,12 @@ import { SyncService } from "./sync/sync-service.ts";
 const HOT_ROOM_BYTES = 256 * 1024 * 1024;
 /** Memory for the rooms of users that are online: some 2,000 with 10,000 rooms each. More: fewer of them are read again. */
 const READER_BYTES = 256 * 1024 * 1024;
+
+/**
+ * How often a user is told of rooms while they arrive with a long first sync. Shorter: clients sort and draw their lists again
+ * and again. Longer: rooms show later.
+ */
+const ARRIVING_MS = 1_000;
 
 interface SyncCoreDeps {
   readonly config: Pick<Config, "sync" | "polling">;
@@ -36,6 +43,7 @@ export interface SyncCore {
 /** What answers sync requests from the store: memory, who keeps it up to date, and the service. */
 export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDeps): SyncCore {
   const stream = new Stream();
+  const arriving = new AtMostEvery<UserNid>(ARRIVING_MS, (user) => stream.wake(user));
   const memory = new Memory(db, {
     maxHotRoomBytes: HOT_ROOM_BYTES,
     maxReaderBytes: READER_BYTES,
@@ -46,7 +54,10 @@ export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDe
     memory,
     clock: systemClock,
     onAdvance: (position, changes) => {
-      stream.advance({ position, users: memory.readers.concernedBy(changes), syncedDevices: syncedDevices(changes) });
+      const concerned = [...memory.readers.concernedBy(changes)];
+      const users = new Set(concerned.filter((user) => !memory.readers.isArriving(user)));
+      stream.advance({ position, users, syncedDevices: syncedDevices(changes) });
+      for (const user of concerned) if (!users.has(user)) arriving.request(user);
       metrics.streamPosition.set(position);
       metrics.roomsLoaded.set(memory.columns.size);
       metrics.usersLoaded.set(memory.readers.size);
@@ -73,6 +84,6 @@ export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDe
 const syncedDevices = (changes: readonly Change[]): ReadonlySet<DeviceNid> =>
   new Set(
     changes.flatMap(({ stream, deviceNid }) =>
-      stream === ChangeStream.synced && deviceNid !== undefined ? [deviceNid] : [],
+      (stream === ChangeStream.synced || stream === ChangeStream.window) && deviceNid !== undefined ? [deviceNid] : [],
     ),
   );

@@ -101,8 +101,8 @@ const client = section("What clients may do.", {
 const sync = section("Answers to sliding-sync requests.", {
   initial_wait: withDefault(duration({ min: 0, max: 5 * MINUTE_MS }), {
     about:
-      "How long a device's first request is held while there is no room to show. Longer, proxies may give up; " +
-      "shorter, clients show an empty list first.",
+      "How long a device's first request is held for its first sync. After that it is answered as soon as there is a " +
+      "room to show. Longer, proxies may give up; shorter, clients show a part of their rooms first.",
     default: "10s",
   }),
   max_timeout: withDefault(duration({ min: SECOND_MS, max: 10 * MINUTE_MS }), {

@@ -24,6 +24,8 @@ export interface RoomFacts {
 /** The rooms of one reader, in memory. Entries are addressed by index, `0 <= index < size`. */
 export interface ReaderRooms {
   readonly size: number;
+  /** Rooms that the reader is in as far as it was announced ahead of a first sync; undefined: those here are all. */
+  readonly announcedJoined: number | undefined;
   room(index: number): RoomNid;
   membership(index: number): Membership;
   /** Position of the newest fact of this reader in this room: own membership or unread counts. */

@@ -10,6 +10,7 @@ import { callHeaders } from "./call-headers.ts";
 import { errcodeOf, statusError, toUpstreamError } from "./fault.ts";
 import { passRequest } from "./pass.ts";
 import { readBounded } from "./read-bounded.ts";
+import { type RoomReads, roomReads } from "./room-reads.ts";
 import { type PollLimits, type PollOptions, pollSyncV2 } from "./sync-v2.ts";
 
 export interface HomeserverOptions {
@@ -22,10 +23,13 @@ export interface HomeserverOptions {
 interface HomeserverLimits extends PollLimits {
   /** For a short call as a whole, its wait for a free connection included, in milliseconds. */
   readonly shortCallMs: number;
+  /** For reading what a room holds, in milliseconds. */
+  readonly roomReadMs: number;
 }
 
 /** The homeserver's Client-Server API, as far as Slidecar uses it. Disposing of it cuts all calls. */
 export interface Homeserver extends ClientUpstream, AsyncDisposable {
+  readonly rooms: RoomReads;
   /** See `pollSyncV2`. */
   syncV2(poll: PollOptions): Promise<AsyncIterable<Buffer>>;
 }
@@ -33,6 +37,8 @@ export interface Homeserver extends ClientUpstream, AsyncDisposable {
 const DEFAULT_LIMITS: HomeserverLimits = {
   // Longer: requests pile up behind a homeserver that hangs. Shorter: a busy one counts as gone.
   shortCallMs: 30_000,
+  // Longer: one slow room holds up the others. Shorter: the state of large rooms never comes.
+  roomReadMs: 60_000,
   // Longer: a dead connection is noticed later. Shorter: a busy homeserver's polls are cut and repeated.
   beyondTimeoutMs: 30_000,
   // Large accounts take minutes. Longer: a hung poll is noticed later. Shorter: they never get through.
@@ -60,9 +66,11 @@ export function createHomeserver({ url, limits: given }: HomeserverOptions): Hom
   const long = new Agent({ ...shared, headersTimeout: 0, bodyTimeout: 0 });
   const get = (path: string, authorization: string | undefined, forwarded: Forwarded) =>
     getShort(short, base, { path, authorization, forwarded, timeoutMs: limits.shortCallMs });
+  const rooms = roomReads(short, base, limits.roomReadMs);
   return {
     whoami: async (token, forwarded) => whoamiOf(await get(WHOAMI_PATH, `Bearer ${token}`, forwarded)),
     versions: (authorization, forwarded) => get(VERSIONS_PATH, authorization, forwarded),
+    rooms,
     syncV2: (poll) => pollSyncV2(long, base, poll, limits),
     pass: (request) => passRequest(long, base, request),
     [Symbol.asyncDispose]: async () => {

@@ -1,4 +1,5 @@
-import type { Clock } from "../lib/clock.ts";
+import type { Homeserver } from "../homeserver/client.ts";
+import { type Clock, microseconds } from "../lib/clock.ts";
 import { Semaphore } from "../lib/semaphore.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -6,15 +7,25 @@ import type { StreamPosition } from "../model/stream-position.ts";
 import type { UpstreamFault } from "../model/upstream.ts";
 import type { Database } from "../store/database.ts";
 import type { ClaimedDevice } from "../store/devices.ts";
+import { buildFirstWindow, type FirstWindowDeps } from "./first-window/first-window.ts";
 import { Writer } from "./ingest/writer.ts";
 import { pollFilter } from "./poller/filter.ts";
 import type { PollerDeps, SyncUpstream } from "./poller/poller.ts";
 import { PollerPool } from "./poller/poller-pool.ts";
 import type { Verdict } from "./poller/verdict.ts";
 
+/**
+ * First polls after a time without any that run at the same time: a restart has as many as there are devices. More: the
+ * homeserver is flooded. Fewer: it takes longer until all are up to date.
+ */
+const CATCH_UPS = 32;
+
+/** How often a line tells how far a first sync has come. More often: noise. Less: an operator thinks that nothing happens. */
+const PROGRESS_MS = 10_000;
+
 export interface IntakeDeps {
   readonly db: Database;
-  readonly upstream: SyncUpstream;
+  readonly upstream: SyncUpstream & Pick<Homeserver, "rooms">;
   /** Everything at or below the position is visible now. */
   readonly onPosition: (position: StreamPosition) => void;
   readonly openToken: (sealed: Buffer) => string;
@@ -38,7 +49,8 @@ export interface IntakeOptions {
 export function createIntake(deps: IntakeDeps, options: IntakeOptions): PollerPool {
   const { db, owner, openToken, log, metrics } = deps;
   const writer = createWriter(deps);
-  const initial = new Semaphore(options.initialConcurrency);
+  const places = { first: new Semaphore(options.initialConcurrency), "catch-up": new Semaphore(CATCH_UPS) };
+  const windowDeps = firstWindowDeps(deps, options, writer);
   return new PollerPool({
     db,
     owner,
@@ -51,16 +63,42 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): PollerPo
       else log.info({ ...fields, reason }, "poller stopped");
     },
     onError: (error) => log.warn({ err: error }, "the poller pool could not reach the database and tries again"),
-    pollerDeps: (device) => ({
+    pollerDeps: (device, isAskedFor) => ({
       upstream: deps.upstream,
       store: writer,
       clock: deps.clock,
       random: deps.random,
       filter: pollFilter(options.timelineLimit),
-      admit: (work, signal) => initial.run(work, signal),
+      // Somebody waits for a device that is asked for; the others were polled before a restart, the latest first.
+      admit: (kind, work, signal) => places[kind].run(work, signal, { isFirst: isAskedFor }),
+      firstWindow: (window) => buildFirstWindow(windowDeps, window),
       events: pollerEvents(device, deps),
     }),
   });
+}
+
+function firstWindowDeps(
+  { db, upstream, clock, onPosition, log, metrics }: IntakeDeps,
+  { timelineLimit, initialConcurrency }: IntakeOptions,
+  store: Writer,
+): FirstWindowDeps {
+  const fields = (device: ClaimedDevice) => ({ user: device.userId, device: device.deviceId });
+  return {
+    db,
+    upstream: upstream.rooms,
+    store,
+    nowUs: () => microseconds(clock),
+    timelineLimit,
+    places: new Semaphore(initialConcurrency),
+    onPosition,
+    onBuilt: (device, { rooms, joined }) => {
+      metrics.firstWindows.inc();
+      log.info({ ...fields(device), rooms, joined }, "a first window is there ahead of the first sync");
+    },
+    onFailed: (device, error) => {
+      log.warn({ ...fields(device), err: error }, "a room, or all, of a first window could not be read");
+    },
+  };
 }
 
 function createWriter({ db, onPosition, log, metrics }: IntakeDeps): Writer {
@@ -80,9 +118,17 @@ function createWriter({ db, onPosition, log, metrics }: IntakeDeps): Writer {
   });
 }
 
-function pollerEvents(device: ClaimedDevice, { log, metrics }: IntakeDeps): PollerDeps["events"] {
+function pollerEvents(device: ClaimedDevice, { log, metrics, clock }: IntakeDeps): PollerDeps["events"] {
   const fields = { user: device.userId, device: device.deviceId };
+  let toldMs = clock.nowMs();
   return {
+    onProgress: (all, news) => {
+      metrics.firstSyncBytes.inc(news.bytes);
+      metrics.firstSyncRooms.inc(news.rooms);
+      if (clock.nowMs() - toldMs < PROGRESS_MS) return;
+      toldMs = clock.nowMs();
+      log.info({ ...fields, ...all }, "a first sync is arriving");
+    },
     onPolled: ({ seconds, bytes, isEmpty }) => {
       metrics.polls.inc({ outcome: isEmpty ? "empty" : "news" });
       metrics.pollSeconds.observe(seconds);

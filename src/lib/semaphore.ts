@@ -1,4 +1,4 @@
-/** Lets a bounded number of holders in at a time, in the order in which they asked. */
+/** Lets a bounded number of holders in at a time, in the order in which they asked but for those who go before all others. */
 export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -8,8 +8,8 @@ export class Semaphore {
   }
 
   /** Runs `work` with a place. When `signal` aborts before there is one, `work` does not run and undefined is returned. */
-  async run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-    if (!(await this.#enter(signal))) return undefined;
+  async run<T>(work: () => Promise<T>, signal: AbortSignal, { isFirst = false } = {}): Promise<T | undefined> {
+    if (!(await this.#enter(signal, isFirst))) return undefined;
     try {
       return await work();
     } finally {
@@ -17,7 +17,7 @@ export class Semaphore {
     }
   }
 
-  async #enter(signal: AbortSignal): Promise<boolean> {
+  async #enter(signal: AbortSignal, isFirst: boolean): Promise<boolean> {
     if (signal.aborted) return false;
     if (this.#free > 0) {
       this.#free -= 1;
@@ -33,7 +33,8 @@ export class Semaphore {
         resolve(false);
       };
       signal.addEventListener("abort", giveUp, { once: true });
-      this.#waiting.push(admit);
+      if (isFirst) this.#waiting.unshift(admit);
+      else this.#waiting.push(admit);
     });
   }
 

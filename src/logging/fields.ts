@@ -23,6 +23,7 @@ export const LOG_FIELDS = {
   event: "Event id.",
   eventType: "Event type.",
   rooms: "Number of rooms.",
+  joined: "Number of rooms that a user is in.",
   events: "Number of events.",
   toDevice: "Number of to-device messages.",
   position: "Stream position: the order in which Slidecar learnt of things.",

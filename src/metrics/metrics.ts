@@ -89,6 +89,21 @@ function intakeMetrics(registry: Registry) {
       help: "Devices whose upstream /sync is being polled now.",
       labels: {},
     }),
+    firstWindows: counter(registry, {
+      name: "slidecar_first_windows_total",
+      help: "Devices whose first rooms were stored ahead of their first sync, which took the homeserver long.",
+      labels: {},
+    }),
+    firstSyncBytes: counter(registry, {
+      name: "slidecar_first_sync_bytes_total",
+      help: "Bytes of first syncs of devices that have arrived, those included that are still arriving.",
+      labels: {},
+    }),
+    firstSyncRooms: counter(registry, {
+      name: "slidecar_first_sync_rooms_total",
+      help: "Rooms of first syncs of devices that have arrived, those included that are still arriving.",
+      labels: {},
+    }),
     polls: counter(registry, {
       name: "slidecar_polls_total",
       help:

@@ -19,6 +19,8 @@ export const ChangeStream = {
   keys: 8,
   /** A device's first sync, or its catch-up after idleness, was stored to its end. */
   synced: 9,
+  /** A device's first window was stored ahead of its first sync. */
+  window: 10,
 } as const;
 export type ChangeStream = (typeof ChangeStream)[keyof typeof ChangeStream];
 

@@ -28,8 +28,8 @@ export interface SeenDevice {
 export interface DeviceStanding {
   readonly userNid: UserNid;
   readonly deviceNid: DeviceNid;
-  /** The first sync was stored to its end. */
-  readonly isSynced: boolean;
+  /** The first sync was stored to its end, or a first window ahead of it. */
+  readonly hasData: boolean;
   /** A living process polls it now. */
   readonly isPolled: boolean;
 }
@@ -45,13 +45,13 @@ const SEE_DEVICE = `
   ON CONFLICT (user_nid, device_id) DO UPDATE
      SET wanted_at = now(), token = EXCLUDED.token, token_hash = EXCLUDED.token_hash,
          forwarded_for = EXCLUDED.forwarded_for, user_agent = EXCLUDED.user_agent
-  RETURNING d.user_nid, d.device_nid, d.is_synced,
+  RETURNING d.user_nid, d.device_nid, d.is_synced OR d.has_window AS has_data,
             d.owner IS NOT NULL AND d.lease_until > now() AND ${OWNER_LIVES} AS is_polled`;
 
 /** Notes that a client of this device is here, with its newest token. */
 export async function seeDevice(db: Queryable, device: SeenDevice): Promise<DeviceStanding> {
   const { userId, deviceId, sealedToken, tokenHash, forwardedFor, userAgent } = device;
-  const [row] = await db.query<{ user_nid: number; device_nid: number; is_synced: boolean; is_polled: boolean }>({
+  const [row] = await db.query<{ user_nid: number; device_nid: number; has_data: boolean; is_polled: boolean }>({
     name: "see-device",
     text: SEE_DEVICE,
     values: [userId, deviceId, sealedToken, tokenHash, forwardedFor ?? null, userAgent ?? null],
@@ -60,7 +60,7 @@ export async function seeDevice(db: Queryable, device: SeenDevice): Promise<Devi
   return {
     userNid: row.user_nid as UserNid,
     deviceNid: row.device_nid as DeviceNid,
-    isSynced: row.is_synced,
+    hasData: row.has_data,
     isPolled: row.is_polled,
   };
 }

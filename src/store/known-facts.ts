@@ -98,8 +98,11 @@ export interface RoomStateKey {
 const SELECT_STATE_VALUES = `
   SELECT s.room, s.type, s.state_key, s.nid, coalesce(c.position, 0) AS position
     FROM unnest($1::text[], $2::text[], $3::text[]) AS w (room_id, type, state_key)
-    JOIN rooms AS r USING (room_id)
-    JOIN current_state AS s ON s.room = r.room AND s.type = w.type AND s.state_key = w.state_key
+   CROSS JOIN LATERAL (
+         SELECT * FROM current_state AS k
+          WHERE k.room = (SELECT r.room FROM rooms AS r WHERE r.room_id = w.room_id) AND k.type = w.type
+            AND k.state_key = w.state_key
+          LIMIT 1) AS s
     LEFT JOIN changes AS c ON c.batch = s.batch`;
 
 interface StateRow {

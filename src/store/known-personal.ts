@@ -27,12 +27,16 @@ export interface AccountDataKey {
 
 export const accountDataKey = (userNid: UserNid, room: RoomNid, type: string): string => `${userNid}/${room}/${type}`;
 
+// The limits keep the planner from reading all that a user or a room has, whatever it thinks of the lengths of the lists.
 const SELECT_ACCOUNT_DATA = `
   SELECT a.user_nid, a.room, a.type, sha256(a.body) AS digest, coalesce(c.position, 0) AS position
     FROM unnest($1::int[], $2::text[], $3::text[]) AS w (user_nid, room_id, type)
-    LEFT JOIN rooms AS r ON r.room_id = w.room_id
-    JOIN account_data AS a ON a.user_nid = w.user_nid AND a.type = w.type
-                          AND a.room = CASE WHEN w.room_id IS NULL THEN ${GLOBAL} ELSE r.room END
+   CROSS JOIN LATERAL (
+         SELECT * FROM account_data AS k
+          WHERE k.user_nid = w.user_nid AND k.type = w.type
+            AND k.room = CASE WHEN w.room_id IS NULL THEN ${GLOBAL}
+                              ELSE (SELECT r.room FROM rooms AS r WHERE r.room_id = w.room_id) END
+          LIMIT 1) AS a
     LEFT JOIN changes AS c USING (batch)`;
 
 /** Stored account data, by {@link accountDataKey}. */
@@ -67,9 +71,11 @@ export const receiptKey = (room: RoomNid, { userId, receiptType, threadId }: Rec
 const SELECT_RECEIPTS = `
   SELECT k.room, k.user_id, k.receipt_type, k.thread_id, k.ts
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS w (room_id, user_id, receipt_type, thread_id)
-    JOIN rooms AS r USING (room_id)
-    JOIN receipts AS k ON k.room = r.room AND k.user_id = w.user_id AND k.receipt_type = w.receipt_type
-                      AND k.thread_id = w.thread_id`;
+   CROSS JOIN LATERAL (
+         SELECT * FROM receipts AS r
+          WHERE r.room = (SELECT room FROM rooms WHERE rooms.room_id = w.room_id) AND r.user_id = w.user_id
+            AND r.receipt_type = w.receipt_type AND r.thread_id = w.thread_id
+          LIMIT 1) AS k`;
 
 interface ReceiptRow {
   readonly room: number;

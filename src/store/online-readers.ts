@@ -3,6 +3,7 @@ import { type Change, ChangeStream } from "../model/change.ts";
 import type { RoomNid, UserId, UserNid } from "../model/ids.ts";
 import { type ColumnRows, selectColumns } from "./column-selects.ts";
 import type { Queryable } from "./database.ts";
+import { selectAnnounced } from "./first-window.ts";
 import { ReaderRooms } from "./reader-rooms.ts";
 import { type ReaderRoomsWanted, type ReaderRows, selectReaderRooms, selectSomeReaderRooms } from "./reader-selects.ts";
 import type { RoomColumns } from "./room-columns.ts";
@@ -80,6 +81,11 @@ export class OnlineReaders {
     this.#byRoom.removeAll(userNid, reader.rooms.rooms());
   }
 
+  /** The user's rooms are arriving with a first sync that takes long. */
+  isArriving(userNid: UserNid): boolean {
+    return this.#readers.peek(userNid)?.rooms.announcedJoined !== undefined;
+  }
+
   /** Users that changes may be news to. Which rooms a user has whose rooms are being read is not known yet. */
   concernedBy(changes: readonly Change[]): ReadonlySet<UserNid> {
     const users = new Set<UserNid>();
@@ -94,11 +100,17 @@ export class OnlineReaders {
 
   /** Reads what changed. The result takes it in, in one step, once the position of this process moves there. */
   async prepare(changes: readonly Change[]): Promise<() => void> {
-    const rows = await selectSomeReaderRooms(this.#db, this.#touched(changes));
+    const touched = this.#touched(changes);
+    const announcing = touched.filter(({ batches }) => batches.size > 0).map(({ userNid }) => userNid);
+    const [rows, announced] = await Promise.all([
+      selectSomeReaderRooms(this.#db, touched),
+      selectAnnounced(this.#db, announcing),
+    ]);
     const columns = await this.#readColumns([...rows.values()].flatMap(({ rooms }) => [...rooms] as RoomNid[]));
     return () => {
       if (columns !== undefined) this.#columns.take(columns);
       for (const [userNid, own] of rows) this.#apply(userNid, own);
+      for (const userNid of announcing) this.#announce(userNid, announced.get(userNid));
     };
   }
 
@@ -118,6 +130,11 @@ export class OnlineReaders {
     return [...wanted.values()];
   }
 
+  #announce(userNid: UserNid, joined: number | undefined): void {
+    const reader = this.#readers.peek(userNid);
+    if (reader !== undefined) reader.rooms.announcedJoined = joined;
+  }
+
   #apply(userNid: UserNid, rows: ReaderRows): void {
     const reader = this.#readers.peek(userNid);
     if (reader === undefined) return;
@@ -127,7 +144,12 @@ export class OnlineReaders {
 
   /** A change that comes while rows are read may be missing from them, so what changed is read again until nothing did. */
   async #load(userNid: UserNid, userId: UserId): Promise<OnlineReader> {
-    const rooms = new ReaderRooms(await selectReaderRooms(this.#db, userNid, userId), (id) => this.#columns.find(id));
+    const [rows, announced] = await Promise.all([
+      selectReaderRooms(this.#db, userNid, userId),
+      selectAnnounced(this.#db, [userNid]),
+    ]);
+    const rooms = new ReaderRooms(rows, (id) => this.#columns.find(id));
+    rooms.announcedJoined = announced.get(userNid);
     for (;;) {
       const columns = await this.#readColumns(rooms.rooms());
       if (columns !== undefined) this.#columns.take(columns);
@@ -135,6 +157,7 @@ export class OnlineReaders {
       if (missed.rooms.size + missed.batches.size === 0) break;
       const rows = await selectSomeReaderRooms(this.#db, [{ userNid, userId, ...missed }]);
       for (const own of rows.values()) rooms.apply(own);
+      rooms.announcedJoined = (await selectAnnounced(this.#db, [userNid])).get(userNid);
     }
     const reader = {
       userNid,

@@ -57,7 +57,12 @@ export class Stream {
     this.#position = position;
     for (const { at, call } of this.#positions) if (at <= position) call();
     for (const device of syncedDevices) this.#devices.call(device);
-    for (const user of users) this.#users.call(user);
+    for (const user of users) this.wake(user);
+  }
+
+  /** Something may be news for the user that was published before. */
+  wake(user: UserNid): void {
+    this.#users.call(user);
   }
 }
 

@@ -6,6 +6,7 @@ import type { DeviceNid, UserNid } from "../model/ids.ts";
 import { selectHead } from "../store/changes.ts";
 import type { Database } from "../store/database.ts";
 import { DEVICES_CHANNEL, type DeviceStanding, type SeenDevice, seeDevice } from "../store/devices.ts";
+import { hasAnswer } from "../store/first-window.ts";
 import type { Stream } from "../stream/stream.ts";
 
 /**
@@ -13,6 +14,12 @@ import type { Stream } from "../stream/stream.ts";
  * that goes on using Slidecar is noted less often. Shorter: a write per request.
  */
 const SEEN_STEP_MS = 10_000;
+
+/**
+ * How long a request is held at most while there is no room to show. Longer: of a client that nobody tells that it has gone,
+ * a request stays. Shorter: an account looks empty while its first sync takes the homeserver long.
+ */
+const MAX_HOLD_MS = 10 * 60_000;
 
 /** Devices remembered. */
 const MAX_KNOWN = 50_000;
@@ -58,14 +65,18 @@ export class Devices {
 
   /**
    * Notes the device and starts its poller where none runs. Waits for the data of its first sync, or of its catch-up, as
-   * long as configured and no longer than the request wants to wait.
+   * long as configured and no longer than the request wants to wait; for a first sync only with a request that begins.
    */
-  async ensure(device: CallingDevice, timeoutMs: number, signal: AbortSignal): Promise<KnownDevice> {
+  async ensure(
+    device: CallingDevice,
+    { timeoutMs, isBeginning }: { readonly timeoutMs: number; readonly isBeginning: boolean },
+    signal: AbortSignal,
+  ): Promise<KnownDevice> {
     const key = `${device.userId}\0${device.deviceId}`;
     const tokenHash = this.#vault.hashToken(device.token);
     const known = this.#known.get(key);
     const nowMs = this.#clock.nowMs();
-    const isFresh = known?.isSynced && known.isPolled && nowMs - known.seenMs < SEEN_STEP_MS;
+    const isFresh = known?.hasData && known.isPolled && nowMs - known.seenMs < SEEN_STEP_MS;
     if (known !== undefined && isFresh && known.tokenHash.equals(tokenHash)) return known;
     const seen = {
       userId: device.userId,
@@ -77,8 +88,10 @@ export class Devices {
     };
     const standing = await seeDevice(this.#db, seen);
     const hasNewToken = known !== undefined && !known.tokenHash.equals(tokenHash);
-    if (!standing.isSynced || !standing.isPolled) await this.#wait(seen, standing, timeoutMs, signal);
-    else if (hasNewToken) await this.#announce(standing);
+    // What a request goes on from was there, or it goes on from nothing.
+    const isWaitedFor = standing.hasData ? !standing.isPolled : isBeginning;
+    if (isWaitedFor) await this.#wait(seen, standing, timeoutMs, signal);
+    else if (hasNewToken || !standing.isPolled) await this.#announce(standing);
     // Whether the wait brought the data is looked up again with the next request.
     this.#known.set(key, { ...standing, tokenHash, seenMs: nowMs });
     return standing;
@@ -88,16 +101,32 @@ export class Devices {
   async #wait(seen: SeenDevice, standing: DeviceStanding, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const { initialWaitMs, catchUpWaitMs } = this.#options;
     const wantedMs = timeoutMs > 0 ? timeoutMs : Number.POSITIVE_INFINITY;
-    const waitMs = standing.isSynced ? Math.min(catchUpWaitMs, wantedMs) : Math.min(initialWaitMs, wantedMs + 2_000);
+    const waitMs = standing.hasData ? Math.min(catchUpWaitMs, wantedMs) : Math.min(initialWaitMs, wantedMs + 2_000);
     using wait = new Wait(waitMs, signal);
     using _synced = this.#stream.onSynced(standing.deviceNid, wait.call);
     await this.#announce(standing);
-    const now = standing.isSynced ? standing : await seeDevice(this.#db, seen);
-    if (now.isSynced && !standing.isSynced) {
+    const now = standing.hasData ? standing : await seeDevice(this.#db, seen);
+    if (now.hasData && !standing.hasData) {
       await this.#stream.reached(await selectHead(this.#db), waitMs, signal);
       return;
     }
     await wait.next();
+    if (!standing.hasData && !wait.isCalled) await this.#untilRoom(standing, signal);
+  }
+
+  /** An empty answer would show an account without rooms, so that the request is held until there is one. */
+  async #untilRoom(standing: DeviceStanding, signal: AbortSignal): Promise<void> {
+    using wait = new Wait(MAX_HOLD_MS, signal);
+    using _moved = this.#stream.onMoved(standing.userNid, wait.call);
+    using _synced = this.#stream.onSynced(standing.deviceNid, wait.call);
+    while (!wait.isOver) {
+      wait.rearm();
+      if (await hasAnswer(this.#db, standing)) {
+        await this.#stream.reached(await selectHead(this.#db), MAX_HOLD_MS, signal);
+        return;
+      }
+      await wait.next();
+    }
   }
 
   /** Says that the device wants to be polled, or that its poller needs the new token. */

@@ -88,7 +88,11 @@ export class SyncService {
   async #answer(call: SyncServiceCall): Promise<SyncAnswer> {
     const { request, device, signal } = call;
     const timeoutMs = Math.min(request.timeoutMs, this.#deps.maxTimeoutMs);
-    const known = await this.#deps.devices.ensure(device, timeoutMs, signal);
+    const known = await this.#deps.devices.ensure(
+      device,
+      { timeoutMs, isBeginning: request.pos === undefined },
+      signal,
+    );
     const key = { userNid: known.userNid, deviceId: device.deviceId, connId: request.connId };
     return await this.#byConnection.run(JSON.stringify(Object.values(key)), signal, (ended) =>
       this.#answerOn(key, known, { ...call, signal: ended }, timeoutMs),

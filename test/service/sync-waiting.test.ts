@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { SyncRequest } from "../../src/engine/request.ts";
 import type { UserId } from "../../src/model/ids.ts";
 import { RequestEndedError } from "../../src/model/request-ended-error.ts";
+import { announceJoined, markWindow } from "../../src/store/first-window.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { config, list, request } from "../support/engine.ts";
 import { timeline } from "../support/stored-world.ts";
@@ -254,16 +255,68 @@ test("a first sync that ends just before the device waits for it is not missed",
   expect(roomIn(await answer, roomId)?.isInitial).toBe(true);
 });
 
-test.each([
-  ["as long as is configured", { initialWaitMs: NOTHING_COMES_MS }, LONG_MS],
-  ["as long as is configured, without a timeout of its own too", { initialWaitMs: NOTHING_COMES_MS }, 0],
-])("a device whose first sync does not come waits %s", async (_how, options, timeoutMs) => {
-  await using world = await SyncWorld.start(db, options);
+/** Kim's first sync is under way; so many of her rooms are stored already: those of Alice. */
+async function arriving(options: Parameters<typeof SyncWorld.start>[1]) {
+  const { world, alice, ...rest } = await start(options);
   const kim = await world.stored.user("kim");
+  const shareRooms = async () => {
+    const columns = "room, membership, sender, nid, batch, since_batch";
+    const text = `INSERT INTO memberships (user_nid, ${columns}) SELECT $1, ${columns} FROM memberships WHERE user_nid = $2`;
+    await db.query({ text, values: [kim.userNid, alice.userNid] });
+  };
+  return { world, kim, shareRooms, ...rest };
+}
+
+test.each([
+  ["as long as is configured", LONG_MS],
+  ["as long as is configured, without a timeout of its own too", 0],
+])("a device whose first sync does not come waits %s, when there is a room to show", async (_how, timeoutMs) => {
+  const { world, kim, shareRooms, roomId } = await arriving({ initialWaitMs: NOTHING_COMES_MS });
+  await using _world = world;
+  await shareRooms();
   const startedMs = performance.now();
   const { response } = await world.sync(kim, lists({ timeoutMs }));
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(NOTHING_COMES_MS - 5);
-  expect(response.rooms).toEqual([]);
+  expect(response.rooms.map((room) => room.roomId)).toEqual([roomId]);
+});
+
+test("with no room to show a first request is held, until there is one; what was announced counts", async () => {
+  const { world, kim, shareRooms, roomId } = await arriving({ initialWaitMs: 1 });
+  await using _world = world;
+  const answer = world.sync(kim, lists());
+  await until(() => world.db.asked().includes("has-answer"));
+  await announceJoined(db, kim.userNid, 7);
+  await world.caughtUp();
+  await until(() => world.db.asked().includes("has-answer"));
+  await shareRooms();
+  await announceJoined(db, kim.userNid, 8);
+  await world.caughtUp();
+  const { response } = await answer;
+  expect(response.rooms.map((room) => room.roomId)).toEqual([roomId]);
+  expect(response.lists.get("main")?.count).toBe(8);
+});
+
+test("a first window ends the wait, and what comes after it is news as ever", async () => {
+  const { world, kim, shareRooms, roomId, send } = await arriving({ initialWaitMs: LONG_MS });
+  await using _world = world;
+  const answer = world.sync(kim, lists({ timeoutMs: LONG_MS }));
+  await until(() => world.db.asked().includes("see-device"));
+  await shareRooms();
+  await announceJoined(db, kim.userNid, 3);
+  await markWindow(db, { deviceNid: kim.deviceNid, epoch: 0 });
+  await world.caughtUp();
+  const first = await answer;
+  expect(roomIn(first, roomId)?.isInitial).toBe(true);
+  const next = world.sync(kim, lists({ pos: first.pos, timeoutMs: LONG_MS }));
+  await world.waiting();
+  const message = await send();
+  expect(eventsOf(roomIn(await next, roomId))).toEqual([message.event_id]);
+});
+
+test("the window of a device that was synced meanwhile is no news", async () => {
+  const { world, alice } = await start();
+  await using _world = world;
+  expect(await markWindow(db, { deviceNid: alice.deviceNid, epoch: 0 })).toBeUndefined();
 });
 
 test("a device that was idle waits for its catch-up", async () => {

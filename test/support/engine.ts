@@ -192,6 +192,7 @@ export class TestRoom {
 /** The reader, all rooms, and the one order of facts. */
 export class TestWorld {
   readonly rooms: TestRoom[] = [];
+  announcedJoined: number | undefined;
   /** Never 0: that stands before everything. */
   position = 1000 as StreamPosition;
   #nid = 0;
@@ -223,7 +224,12 @@ export class TestWorld {
   }
 
   view(): ReaderView {
-    return { userNid: ALICE_NID, userId: alice, facts: factsOf(this.rooms), rooms: readerRoomsOf(this.rooms) };
+    return {
+      userNid: ALICE_NID,
+      userId: alice,
+      facts: factsOf(this.rooms),
+      rooms: readerRoomsOf(this.rooms, this.announcedJoined),
+    };
   }
 
   read(reads: readonly RoomReads[], to: StreamPosition = this.position): ReadonlyMap<RoomNid, RoomData> {
@@ -298,10 +304,11 @@ function factsOf(rooms: readonly TestRoom[]): RoomFacts {
   };
 }
 
-function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
+function readerRoomsOf(rooms: readonly TestRoom[], announcedJoined: number | undefined): ReaderRooms {
   const at = (index: number): TestRoom => rooms[index]!;
   return {
     size: rooms.length,
+    announcedJoined,
     room: (index) => at(index).room,
     membership: (index) => at(index).membership,
     changedAt: (index) => at(index).readerChangedAt,

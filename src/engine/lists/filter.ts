@@ -9,6 +9,13 @@ export const filtersNothing = (filters: ListFilters): boolean =>
   filters.roomTypes === undefined &&
   filters.notRoomTypes === undefined;
 
+/**
+ * Whether a joined room of which nothing is known yet is counted as one that passes: as an ordinary room, which nearly all are.
+ * Whether it is encrypted cannot be guessed.
+ */
+export const countsUnknownRooms = ({ isInvite, isEncrypted, roomTypes }: ListFilters): boolean =>
+  isInvite !== true && isEncrypted === undefined && (roomTypes === undefined || roomTypes.includes(null));
+
 /** Whether a room of the reader passes all filters (MSC4186 "SlidingRoomFilter"). */
 export function passesFilters(filters: ListFilters, view: ReaderView, index: number): boolean {
   if (filters.isInvite !== undefined && filters.isInvite !== isInvite(view, index)) return false;

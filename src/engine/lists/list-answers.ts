@@ -8,7 +8,7 @@ import type { ListAnswer } from "../response.ts";
 import type { ReaderView } from "../view.ts";
 import { Candidates } from "./candidates.ts";
 import type { Coverage } from "./coverage.ts";
-import { filtersNothing, passesFilters } from "./filter.ts";
+import { countsUnknownRooms, filtersNothing, passesFilters } from "./filter.ts";
 import { newest } from "./window.ts";
 
 /** Scratch: what is in here means nothing between two calls. */
@@ -72,15 +72,25 @@ function answerList(
   needsWindows: boolean,
   coverage: Coverage,
 ): ListAnswer {
-  const count = candidates.size;
-  const ranges = list.ranges === "all" ? [{ first: 0, last: count - 1 }] : list.ranges;
+  const ranges = list.ranges === "all" ? [{ first: 0, last: candidates.size - 1 }] : list.ranges;
   const end = ranges.reduce((most, range) => Math.max(most, isEmpty(range) ? 0 : range.last + 1), 0);
   const isOrdered = needsWindows || ranges.length > 1 || ranges.some((range) => range.first > 0);
   const slots = newest(candidates, end, isOrdered);
   for (const { first, last } of disjoint(ranges)) {
     coverage.coverAll(candidates.indexesAt(slots.subarray(first, last + 1)), list.config);
   }
+  const count = candidates.size + (countsUnknownRooms(list.filters) ? stillToCome(candidates, view) : 0);
   return { count, windows: needsWindows ? windowsOf(ranges, slots, candidates, view) : [] };
+}
+
+/** Joined rooms that were announced and are not stored yet. */
+function stillToCome(candidates: Candidates, { rooms }: ReaderView): number {
+  if (rooms.announcedJoined === undefined) return 0;
+  let joined = 0;
+  for (let slot = 0; slot < candidates.size; slot++) {
+    if (rooms.membership(candidates.index[slot] ?? 0) === Membership.join) joined += 1;
+  }
+  return Math.max(0, rooms.announcedJoined - joined);
 }
 
 function windowsOf(

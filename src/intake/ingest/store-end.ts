@@ -1,6 +1,7 @@
 import { ChangeStream } from "../../model/change.ts";
 import type { Tx } from "../../store/database.ts";
 import { advanceSince, appendDeviceLists, appendToDevice, type DeviceRow } from "../../store/device-stream.ts";
+import { forgetAnnounced } from "../../store/first-window.ts";
 import type { NewChange } from "../../store/publish.ts";
 import type { ResponsePart } from "./part.ts";
 import type { Numbers } from "./source.ts";
@@ -39,12 +40,15 @@ export function storeEnd(
   const isNew = differs(oneTimeKeys, device?.oneTimeKeys) || differs(fallbackKeys, device?.fallbackKeys);
   const keys = isNew ? change(ChangeStream.keys) : undefined;
   const synced = source.poll === "live" ? undefined : change(ChangeStream.synced);
+  // What was announced ahead of the first sync no longer counts.
+  const whole = source.poll === "first" ? { ...change(ChangeStream.membership), deviceNid: undefined } : undefined;
   const written = Promise.all([
     advanceSince(tx, { deviceNid, to: end.since.to, oneTimeKeys, fallbackKeys, keysBatch: keys?.batch }),
     messages && appendToDevice(tx, deviceNid, toDevice, messages.batch),
     lists && appendDeviceLists(tx, deviceNid, deviceLists, lists.batch),
+    whole && forgetAnnounced(tx, userNid),
   ]);
-  return { changes: [messages, lists, keys, synced].filter((each) => each !== undefined), written };
+  return { changes: [messages, lists, keys, whole, synced].filter((each) => each !== undefined), written };
 }
 
 /** undefined: nothing is said, so it is as before. */

@@ -81,8 +81,8 @@ export function numbersNeeded(parts: readonly ResponsePart[]): { batches: number
   const events = sections.reduce((sum, { state, timeline }) => sum + state.length + timeline.length, 0);
   return {
     // Of a section: the room, the user's own, account data, receipts, typing, and a departure per member event at most.
-    // Of a part: one shared by its sections, global account data, to-device messages, device lists, keys, the sync itself.
-    batches: 5 * sections.length + events + 6 * parts.length,
+    // Of a part: one shared by its sections, global account data, to-device messages, device lists, keys, the sync itself and its end.
+    batches: 5 * sections.length + events + 7 * parts.length,
     events,
     chunks: sections.length,
   };

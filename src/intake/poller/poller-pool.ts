@@ -28,8 +28,8 @@ export interface PoolDeps {
   readonly idleAfterMs: number;
   /** Throws when the token was sealed with a secret that is not known. */
   readonly openToken: (sealed: Buffer) => string;
-  /** What a poller of this device gets; its own log fields for one. */
-  readonly pollerDeps: (device: ClaimedDevice) => PollerDeps;
+  /** What a poller of this device gets; its own log fields for one. `isAskedFor`: a client of it is here. */
+  readonly pollerDeps: (device: ClaimedDevice, isAskedFor: boolean) => PollerDeps;
   readonly onRunning: (pollers: number) => void;
   readonly onStopped: (device: ClaimedDevice, reason: PollerEnd["reason"] | Error) => void;
   /** A statement of the pool failed; it is repeated with the next turn. */
@@ -99,7 +99,7 @@ export class PollerPool {
     for (const claim of await claimDevices(db, owner, { idleAfterMs, device, limit: CLAIM_LIMIT })) {
       const text = this.#open(claim.sealedToken);
       if (text instanceof Error) await this.#giveBack(claim, text);
-      else this.#start(claim, text);
+      else this.#start(claim, text, device !== undefined);
     }
   }
 
@@ -118,12 +118,17 @@ export class PollerPool {
     await releaseDevice(this.#deps.db, device);
   }
 
-  #start(device: ClaimedDevice, text: string): void {
+  #start(device: ClaimedDevice, text: string, isAskedFor: boolean): void {
     // A claim on a device that runs here comes after its lease had run out unnoticed: the old poller is fenced off already.
     this.#running.get(device.deviceNid)?.stop.abort();
     const stop = new AbortController();
     const ignores = device.ignoredUserList && ignoresSomebody(device.ignoredUserList);
-    const poller = new Poller(device, { text, hash: device.tokenHash }, ignores, this.#deps.pollerDeps(device));
+    const poller = new Poller(
+      device,
+      { text, hash: device.tokenHash },
+      ignores,
+      this.#deps.pollerDeps(device, isAskedFor),
+    );
     this.#running.set(device.deviceNid, { device, poller, stop });
     this.#deps.onRunning(this.#running.size);
     const done = poller

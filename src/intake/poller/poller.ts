@@ -6,8 +6,15 @@ import type { Forwarded, UpstreamFault } from "../../model/upstream.ts";
 import { UpstreamError } from "../../model/upstream-error.ts";
 import { FencedError } from "../../store/device-stream.ts";
 import type { ClaimedDevice } from "../../store/devices.ts";
+import type { FirstWindowOf } from "../first-window/first-window.ts";
 import { LastSeen } from "./last-seen.ts";
-import { type IntakeEvents, MalformedResponseError, type PartStore, ResponseIntake } from "./response-intake.ts";
+import {
+  type Arrived,
+  type IntakeEvents,
+  MalformedResponseError,
+  type PartStore,
+  ResponseIntake,
+} from "./response-intake.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
 /**
@@ -36,11 +43,15 @@ export interface PollerDeps {
   readonly random: () => number;
   readonly filter: string;
   readonly events: PollerEvents;
-  /** Runs a first sync when there is a place for it. */
-  readonly admit: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T | undefined>;
+  /** Runs a first sync, or the first poll after a time without any, when there is a place for it. */
+  readonly admit: (kind: "first" | "catch-up", work: () => Promise<void>, signal: AbortSignal) => Promise<unknown>;
+  /** Stores what can be shown before the first sync is there; settles when it is done with that, and never rejects. */
+  readonly firstWindow: (window: FirstWindowOf) => Promise<unknown>;
 }
 
 export interface PollerEvents extends IntakeEvents {
+  /** A first sync goes on: what has arrived of it since it began, and since this was last called. */
+  onProgress(all: Arrived, news: Arrived): void;
   onPolled(poll: { readonly seconds: number; readonly bytes: number; readonly isEmpty: boolean }): void;
   onFailed(fault: UpstreamFault | Error, verdict: Verdict): void;
 }
@@ -65,6 +76,8 @@ export class Poller {
   #ignoresSomebody: boolean | undefined;
   #isCatchUp = true;
   readonly #lastSeen = new LastSeen();
+  /** Aborts when the answer to the first sync begins, and when it is stored. */
+  readonly #first = { begins: new AbortController(), ends: new AbortController() };
 
   /** `ignoresSomebody`: as the stored account data says; undefined: it says nothing. */
   constructor(device: ClaimedDevice, token: PollToken, ignoresSomebody: boolean | undefined, deps: PollerDeps) {
@@ -86,11 +99,29 @@ export class Poller {
   }
 
   async run(signal: AbortSignal): Promise<PollerEnd> {
+    if (this.#since !== undefined) return await this.#run(signal);
+    const window = this.#deps.firstWindow({
+      device: this.#device,
+      token: this.#token.text,
+      hasBegun: this.#first.begins.signal,
+      signal: AbortSignal.any([signal, this.#first.ends.signal]),
+    });
+    try {
+      return await this.#run(signal);
+    } finally {
+      this.#first.ends.abort();
+      await window;
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<PollerEnd> {
     let failures = 0;
     while (!signal.aborted) {
       const token = this.#token;
       try {
-        await (this.#since === undefined ? this.#deps.admit(() => this.#poll(signal), signal) : this.#poll(signal));
+        const kind = this.#since === undefined ? "first" : "catch-up";
+        if (this.#isCatchUp) await this.#deps.admit(kind, () => this.#poll(signal), signal);
+        else await this.#poll(signal);
         failures = 0;
       } catch (error) {
         if (signal.aborted) break;
@@ -110,8 +141,16 @@ export class Poller {
     const startedMs = clock.nowMs();
     const intake = new ResponseIntake(this.#context(), store, events);
     try {
-      for await (const chunk of await this.#ask(signal)) await intake.write(chunk);
+      const body = await this.#ask(signal);
+      this.#first.begins.abort();
+      let told: Arrived = { bytes: 0, rooms: 0 };
+      const tell = this.#since === undefined;
+      for await (const chunk of body) {
+        await intake.write(chunk);
+        if (tell) told = this.#tellProgress(intake.arrived, told);
+      }
       const taken = await intake.end();
+      this.#first.ends.abort();
       this.#since = taken.nextBatch;
       this.#ignoresSomebody = taken.ignoresSomebody;
       this.#isCatchUp = false;
@@ -120,6 +159,11 @@ export class Poller {
     } finally {
       await intake.settle();
     }
+  }
+
+  #tellProgress(all: Arrived, told: Arrived): Arrived {
+    this.#deps.events.onProgress(all, { bytes: all.bytes - told.bytes, rooms: all.rooms - told.rooms });
+    return all;
   }
 
   /** What the response can know is fixed before it is asked for. */

@@ -23,6 +23,12 @@ export interface PartStore {
   bulk(part: ResponsePart): Promise<void>;
 }
 
+/** How much of a response has arrived. */
+export interface Arrived {
+  readonly bytes: number;
+  readonly rooms: number;
+}
+
 export interface IntakeEvents {
   onSetAside(what: "room" | "event" | "section", where: string, reason: string): void;
 }
@@ -66,6 +72,7 @@ export class ResponseIntake {
   #pendingEvents = 0;
   #pendingBytes = 0;
   #bytes = 0;
+  #rooms = 0;
   #hasStoredParts = false;
   readonly #lastSeen = new LastSeen();
   #inFlight: Promise<void> = Promise.resolve();
@@ -78,6 +85,11 @@ export class ResponseIntake {
       onRoom: (section) => this.#add(parseSection(section, (bad) => this.#onBadEvent(section.roomId, bad))),
       onSetAside: (what, where, reason) => events.onSetAside(what, where, reason),
     });
+  }
+
+  /** What has arrived so far. */
+  get arrived(): Arrived {
+    return { bytes: this.#bytes, rooms: this.#rooms };
   }
 
   /** Rejects when a part could not be stored; then the response is lost and the poll must be repeated. */
@@ -110,6 +122,7 @@ export class ResponseIntake {
 
   #add(section: ParsedSection): void {
     this.#sections.push(section);
+    this.#rooms += 1;
     this.#lastSeen.note(section.roomId, section.timeline.at(-1)?.eventId);
     this.#pendingBytes += section.bytes;
     this.#pendingEvents += 1 + section.timeline.length + section.state.length;

@@ -1,8 +1,9 @@
 import { expect, test } from "@jest/globals";
 import { planSync } from "../../../src/engine/plan.ts";
+import type { ListFilters } from "../../../src/engine/request.ts";
 import type { RoomId } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
-import { bob, config, list, NOTHING_TOLD, request, TestWorld } from "../../support/engine.ts";
+import { bob, config, list, NO_FILTERS, NOTHING_TOLD, request, TestWorld } from "../../support/engine.ts";
 import { EngineClient } from "./engine-client.ts";
 
 const everything = request({ all: list("all") });
@@ -126,6 +127,27 @@ test("overlapping ranges cover a room once, and windows hold what each range ask
   ]);
   expect(plan.rooms).toHaveLength(3);
   expect(new Set(plan.rooms.map((room) => room.config)).size).toBe(1);
+});
+
+test.each<readonly [string, Partial<ListFilters>, number]>([
+  ["no filter", {}, 4 + 8],
+  ["only joined rooms", { isInvite: false }, 3 + 8],
+  ["all but spaces", { notRoomTypes: ["m.space"] }, 3 + 8],
+  ["only invites", { isInvite: true }, 1],
+  ["only encrypted rooms", { isEncrypted: true }, 0],
+  ["only spaces", { roomTypes: ["m.space"] }, 0],
+])("rooms that were announced ahead of a first sync are counted: %s", (_what, filters, count) => {
+  const world = new TestWorld();
+  for (let room = 0; room < 3; room++) world.joinedRoom();
+  world.emptyRoom().setReader(Membership.invite, { sender: bob });
+  const only = (announced: number | undefined) => {
+    world.announcedJoined = announced;
+    const { config: plain } = list("all");
+    const wanted = request({ all: { ranges: [], config: plain, filters: { ...NO_FILTERS, ...filters } } });
+    return new EngineClient(world).sync(wanted).outcome.response.lists.get("all")?.count;
+  };
+  expect(only(11)).toBe(count);
+  for (const announced of [undefined, 0, 2, 3]) expect(only(announced)).toBe(count > 8 ? count - 8 : count);
 });
 
 test("a list without ranges counts its rooms and covers none", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import type { FirstWindowOf } from "../../../src/intake/first-window/first-window.ts";
 import type { ResponsePart } from "../../../src/intake/ingest/part.ts";
 import { Poller, type PollerDeps, type PollToken, type SyncUpstream } from "../../../src/intake/poller/poller.ts";
 import type { Verdict } from "../../../src/intake/poller/verdict.ts";
@@ -27,7 +28,9 @@ class Stage {
   readonly stop = new AbortController();
   readonly poller: Poller;
   readonly #answers: Answer[];
-  admitted = 0;
+  readonly admitted: string[] = [];
+  readonly windows: FirstWindowOf[] = [];
+  readonly progress: unknown[] = [];
   position = 0 as StreamPosition;
   /** Called with every live part, before it counts as stored. */
   onStore: (part: ResponsePart) => void = () => {};
@@ -60,6 +63,7 @@ class Stage {
       random: () => 0,
       filter: "the filter",
       events: {
+        onProgress: (all, news) => void this.progress.push([all, news]),
         onPolled: () => {},
         onFailed: (fault, verdict) => {
           this.failures.push({ fault, verdict });
@@ -68,8 +72,11 @@ class Stage {
         },
         onSetAside: () => {},
       },
-      admit: async (work) => {
-        this.admitted += 1;
+      firstWindow: async (window) => {
+        this.windows.push(window);
+      },
+      admit: async (kind, work) => {
+        this.admitted.push(kind);
         return await work();
       },
     };
@@ -108,15 +115,35 @@ describe("a poller", () => {
       filter: "the filter",
       forwarded: { xForwardedFor: "192.0.2.7", userAgent: "Phone/1" },
     });
-    expect(stage.admitted).toBe(0);
+    expect(stage.admitted).toEqual(["catch-up"]);
     expect(stage.parts.map(({ source }) => source.poll)).toEqual(["catch-up", "live"]);
   });
 
   test("asks for a place for a first sync, once", async () => {
     const stage = new Stage([next("s1"), next("s2")], { since: undefined });
     await stage.run();
-    expect([stage.polls[0]?.since, stage.admitted]).toEqual([undefined, 1]);
+    expect([stage.polls[0]?.since, stage.admitted]).toEqual([undefined, ["first"]]);
     expect(stage.parts.map(({ source }) => source.poll)).toEqual(["first", "live"]);
+  });
+
+  test("has the first window built with its first sync, which ends it, and with no other", async () => {
+    const stage = new Stage([next("s1"), next("s2")], { since: undefined });
+    await stage.run();
+    expect(stage.windows).toHaveLength(1);
+    const [{ token: text, hasBegun, signal }] = stage.windows as [FirstWindowOf];
+    expect([text, hasBegun.aborted, signal.aborted]).toEqual(["first", true, true]);
+    const known = new Stage([next("s1")]);
+    await known.run();
+    expect(known.windows).toEqual([]);
+  });
+
+  test("tells how far a first sync has come, and of no other poll", async () => {
+    const room = (n: number) => ({ [`!room${n}:test`]: inRoom(messages(`$${n}`)) });
+    const first = next("s1", { rooms: { join: { ...room(1), ...room(2) } } });
+    const stage = new Stage([first, next("s2", { rooms: { join: room(3) } })], { since: undefined });
+    await stage.run();
+    const whole = { bytes: expect.any(Number), rooms: 2 };
+    expect(stage.progress).toEqual([[whole, whole]]);
   });
 
   test("knows what was stored before each request", async () => {

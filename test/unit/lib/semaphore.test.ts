@@ -32,6 +32,18 @@ test("so many run at a time, the others in the order in which they asked", async
   expect(started).toEqual(["a", "b", "c", "d"]);
 });
 
+test("who goes first goes before all who wait", async () => {
+  const semaphore = new Semaphore(1);
+  const holder = held();
+  const started: string[] = [];
+  const ask = (name: string, isFirst: boolean) =>
+    semaphore.run(async () => void started.push(name), never, { isFirst });
+  const runs = [semaphore.run(holder.work, never), ask("a", false), ask("b", false), ask("c", true)];
+  holder.end();
+  await Promise.all(runs);
+  expect(started).toEqual(["c", "a", "b"]);
+});
+
 test("the result of the work is handed on, and its failure too, which frees the place", async () => {
   const semaphore = new Semaphore(1);
   expect(await semaphore.run(async () => 5, never)).toBe(5);
