@@ -18,7 +18,7 @@ import { Poller, type PollerDeps, type PollerEnd } from "./poller.ts";
 /** Leases are renewed three times in their life, so that one lost renewal costs nothing. */
 const RENEW_EVERY_MS = (LEASE_SECONDS * 1000) / 3;
 
-/** Devices taken over in one turn at most; the rest follows with the next. More: a start asks the homeserver for all at once. */
+/** Devices taken over in one turn at most; the rest follows with the next. More: who asks for a device meanwhile waits longer. */
 const CLAIM_LIMIT = 500;
 
 export interface PoolDeps {
@@ -96,7 +96,10 @@ export class PollerPool {
 
   async #claim(device: DeviceNid | undefined): Promise<void> {
     const { db, owner, idleAfterMs } = this.#deps;
-    for (const claim of await claimDevices(db, owner, { idleAfterMs, device, limit: CLAIM_LIMIT })) {
+    const claims = await claimDevices(db, owner, { idleAfterMs, device, limit: CLAIM_LIMIT });
+    // In a turn of its own, so that whoever asks for a device meanwhile comes before the rest.
+    if (claims.length === CLAIM_LIMIT) void this.#enqueue(() => this.#claim(undefined));
+    for (const claim of claims) {
       const text = this.#open(claim.sealedToken);
       if (text instanceof Error) await this.#giveBack(claim, text);
       else this.#start(claim, text, device !== undefined);
