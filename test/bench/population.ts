@@ -4,6 +4,8 @@ export const SERVER = "bench.example";
 
 /** The account with many rooms. Its first device brings them in; the others find everything stored. */
 export const OWNER = "owner";
+/** An account whose initial sync is stored while others live. */
+export const HEAVY = "heavy";
 
 /** Users of one group share all their rooms, and each of them waits with one client. */
 export const GROUP_USERS = 5;

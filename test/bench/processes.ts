@@ -25,6 +25,12 @@ export function cpuSecondsOfFamily(pid: number): number {
   return (ownTicks + reapedTicks + children) / TICKS_PER_SECOND;
 }
 
+/** The most memory that a process has held at a time since it started. */
+export function peakBytes(pid: number): number {
+  const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(kilobytes) * 1024;
+}
+
 function childrenOf(pid: number): readonly ProcessTimes[] {
   return readdirSync("/proc").flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];

@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { cpuSeconds } from "./processes.ts";
+import { cpuSeconds, peakBytes } from "./processes.ts";
 
 export type Role = "all" | "client" | "intake";
 
@@ -18,6 +18,8 @@ export interface Product extends AsyncDisposable {
   /** When it was started, by `performance.now()`. */
   readonly spawnedMs: number;
   cpuSeconds(): number;
+  /** The most memory that it has held at a time, in bytes. */
+  peakBytes(): number;
   /** The end of what it logged. */
   log(): string;
 }
@@ -80,6 +82,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     internalUrl: `http://127.0.0.1:${internalPort}`,
     spawnedMs,
     cpuSeconds: () => cpuSeconds(pid),
+    peakBytes: () => peakBytes(pid),
     log: () => readFileSync(logFile, "utf8").slice(-LOG_CHARACTERS),
     [Symbol.asyncDispose]: () => stop(child),
   };

@@ -12,8 +12,10 @@ import { openBenchDatabase, startCluster } from "./bench-database.ts";
 import { startUpstream } from "./bench-upstream.ts";
 import { neighbours, pressureFromNow, settingsOf } from "./machine.ts";
 import { type Options, parseOptions, UsageError } from "./options.ts";
+import { OWNER } from "./population.ts";
 import { markdownReport, plainReport, type Report } from "./report.ts";
 import { type Row, verdictOf } from "./row.ts";
+import { beside } from "./rows/beside.ts";
 import { ingestBulk } from "./rows/ingest-bulk.ts";
 import { ingestLive } from "./rows/ingest-live.ts";
 import { initialCold } from "./rows/initial-cold.ts";
@@ -22,12 +24,12 @@ import { live } from "./rows/live.ts";
 import { start } from "./rows/start.ts";
 import { unchanged } from "./rows/unchanged.ts";
 import { FULL, SMOKE } from "./sizes.ts";
-import { ownerBody } from "./upstream/rooms.ts";
+import { accountBody } from "./upstream/rooms.ts";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** In this order: rows that restart the serving process come after those that want it as it is. */
-const MEASURES: readonly RowMeasure[] = [initialWarm, unchanged, live, initialCold, ingestLive, start];
+const MEASURES: readonly RowMeasure[] = [initialWarm, unchanged, live, beside, initialCold, ingestLive, start];
 
 const startedMs = performance.now();
 const progress = (line: string) => {
@@ -44,10 +46,10 @@ async function measureAll(options: Options, stack: AsyncDisposableStack): Promis
   progress(`neighbours keep the processors under pressure for ${busyBefore} of the time`);
   progress(`a body of ${sizes.ownerRooms} rooms`);
   const bodyFile = join(folder, "owner.json");
-  await pipeline(Readable.from(ownerBody(sizes.ownerRooms, sizes.coldUsers)), createWriteStream(bodyFile));
+  await pipeline(Readable.from(accountBody(OWNER, sizes.ownerRooms, sizes.coldUsers)), createWriteStream(bodyFile));
   const cluster = stack.use(await startCluster(folder));
   const upstream = stack.use(await startUpstream());
-  await upstream.tell({ kind: "owner-body", file: bodyFile });
+  await upstream.tell({ kind: "body", name: OWNER, file: bodyFile });
   const databaseUrl = await cluster.create("bench");
   const { profileFolder, other } = options;
   const service = stack.use(new Service({ folder, databaseUrl, homeserverUrl: upstream.url, profileFolder }));

@@ -2,6 +2,8 @@
 export interface Sizes {
   /** Rooms of the account with many rooms. */
   readonly ownerRooms: number;
+  /** Rooms of the account that is taken in while others live; 0: none. */
+  readonly heavyRooms: number;
   /** Users whose first request is measured with nothing of them in memory. */
   readonly coldUsers: number;
   /** Starts of the serving process that are measured. */
@@ -24,6 +26,7 @@ export interface Sizes {
 
 export const FULL: Sizes = {
   ownerRooms: 10_000,
+  heavyRooms: 27_500,
   coldUsers: 60,
   restarts: 15,
   warmRequests: 1_000,
@@ -39,6 +42,7 @@ export const FULL: Sizes = {
 
 export const SMOKE: Sizes = {
   ownerRooms: 2_000,
+  heavyRooms: 0,
   coldUsers: 3,
   restarts: 1,
   warmRequests: 100,

@@ -5,3 +5,17 @@ export function quantile(values: readonly number[], q: number): number {
   if (value === undefined) throw new Error("no value was measured");
   return value;
 }
+
+/**
+ * The same at any moment: each value counts as long as it is, and as the pause after it, in which nothing was measured.
+ */
+export function quantileInTime(values: readonly number[], pause: number, q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const total = sorted.reduce((sum, value) => sum + value + pause, 0);
+  let passed = 0;
+  for (const value of sorted) {
+    passed += value + pause;
+    if (passed >= q * total) return value;
+  }
+  throw new Error("no value was measured");
+}

@@ -16,7 +16,7 @@ const POLL_MS = 20_000;
 /** How long after the last event one may still arrive. */
 const DRAIN_MS = 3_000;
 
-interface Scene {
+export interface Scene {
   readonly audience: "groups" | "single users";
   /** Groups of {@link GROUP_USERS} users, or users who share no room. Each of them is polled and waits. */
   readonly parties: number;
@@ -60,13 +60,13 @@ export const live: RowMeasure = {
   },
 };
 
-interface Arrival {
+export interface Arrival {
   readonly dueUs: number;
   readonly writtenUs: number;
   readonly arrivedUs: number;
 }
 
-interface Observed {
+export interface Observed {
   readonly arrivals: readonly Arrival[];
   readonly expected: number;
   readonly answers: number;
@@ -78,7 +78,7 @@ interface Observed {
 
 let runs = 0;
 
-async function observe(
+export async function observe(
   bench: Bench,
   clients: readonly WaitingClient[],
   scene: Scene,
@@ -146,7 +146,7 @@ function rowOf(scene: Scene, observed: Observed): Row {
 }
 
 /** Brings `clients` up to what the scene needs. One after the other: their first syncs are no part of what is measured. */
-async function startClients(bench: Bench, scene: Scene, clients: WaitingClient[]): Promise<void> {
+export async function startClients(bench: Bench, scene: Scene, clients: WaitingClient[]): Promise<void> {
   const url = bench.service.client.clientUrl;
   const isGroup = scene.audience === "groups";
   for (let index = clients.length; index < scene.parties * usersOf(scene); index += 1) {
@@ -160,7 +160,7 @@ async function startClients(bench: Bench, scene: Scene, clients: WaitingClient[]
 const STAMPS = /"bench":\{"id":"(\d+)\/(\d+\/\d+)","due":(\d+),"written":(\d+) *\}/g;
 
 /** A client that always waits for news, and notes when which event arrived first. */
-class WaitingClient {
+export class WaitingClient {
   arrivals = new Map<string, Arrival>();
   answers = 0;
   /** What ended the waiting. */

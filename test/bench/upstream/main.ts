@@ -13,7 +13,6 @@ import {
   groupRoom,
   groupUser,
   identityOf,
-  OWNER,
   tokenOf,
   userId,
 } from "../population.ts";
@@ -48,7 +47,8 @@ interface Flood {
 }
 
 const devices = new Map<string, Device>();
-let ownerFile: string | undefined;
+/** By user. */
+const bodyFiles = new Map<string, string>();
 let flood: Flood | undefined;
 
 const server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
@@ -90,9 +90,10 @@ function deviceOf(token: string): Device {
 
 function initialSync(token: string, response: ServerResponse): void {
   const { name } = identityOf(token);
-  if (ownerFile !== undefined && token === tokenOf(OWNER)) {
-    response.writeHead(200, { "Content-Type": "application/json", "Content-Length": String(statSync(ownerFile).size) });
-    createReadStream(ownerFile, { highWaterMark: 256 * 1024 }).pipe(response);
+  const file = bodyFiles.get(name);
+  if (file !== undefined && token === tokenOf(name)) {
+    response.writeHead(200, { "Content-Type": "application/json", "Content-Length": String(statSync(file).size) });
+    createReadStream(file, { highWaterMark: 256 * 1024 }).pipe(response);
     return;
   }
   const group = /^group(\d+)user/.exec(name)?.[1];
@@ -225,7 +226,7 @@ async function runFlood({ users, seconds }: Extract<Order, { kind: "flood" }>): 
 async function obey(order: Order): Promise<unknown> {
   if (order.kind === "live") return await live(order);
   if (order.kind === "flood") return await runFlood(order);
-  ownerFile = order.file;
+  bodyFiles.set(order.name, order.file);
   return undefined;
 }
 

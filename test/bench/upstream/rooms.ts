@@ -41,13 +41,13 @@ const opening = (nextBatch: string): string =>
 
 export const emptyBody = (nextBatch: string): string => `${opening(nextBatch)}}`;
 
-/** The owner's initial sync, room by room. The rooms are in the order of their activity, the newest first. */
-export function* ownerBody(rooms: number, coldUsers: number): Generator<string> {
+/** An account's initial sync, room by room. The rooms are in the order of their activity, the newest first. */
+export function* accountBody(owner: string, rooms: number, coldUsers: number): Generator<string> {
   yield `${opening("s0")},"rooms":{"join":{`;
   for (let index = 0; index < rooms; index += 1) {
-    const name = `room${index}`;
+    const name = `${owner}room${index}`;
     const cold = Math.floor(index / WINDOW_ROOMS);
-    const members = [OWNER, ...speakersOf(name), ...(cold < coldUsers ? [coldUser(cold)] : [])];
+    const members = [owner, ...speakersOf(name), ...(cold < coldUsers ? [coldUser(cold)] : [])];
     const newestMs = NEWEST_MS - index * ROOM_STEP_MS;
     const room = { room: roomId(name), members, timelineEvents: TIMELINE_EVENTS, newestMs };
     yield `${index === 0 ? "" : ","}${joinedRoom(room, index)}`;
