@@ -58,6 +58,7 @@ export function planSync(input: PlanInput): SyncPlan {
     to,
     userNid: view.userNid,
     userId: view.userId,
+    ignored: view.own.ignored,
     lists,
     rooms,
     reads: rooms.flatMap((room) => room.reads ?? []),

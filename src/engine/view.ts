@@ -24,8 +24,6 @@ export interface RoomFacts {
 /** The rooms of one reader, in memory. Entries are addressed by index, `0 <= index < size`. */
 export interface ReaderRooms {
   readonly size: number;
-  /** Rooms that the reader is in as far as it was announced ahead of a first sync; undefined: those here are all. */
-  readonly announcedJoined: number | undefined;
   room(index: number): RoomNid;
   membership(index: number): Membership;
   /** Position of the newest fact of this reader in this room: own membership or unread counts. */
@@ -46,10 +44,19 @@ export interface ReaderRooms {
   findRoom(roomId: RoomId): RoomNid | undefined;
 }
 
+/** What is known of a reader beside their rooms. */
+export interface ReaderFacts {
+  /** Rooms that the reader is in as far as it was announced ahead of a first sync; undefined: those in the view are all. */
+  readonly announcedJoined: number | undefined;
+  /** Users whose messages the reader does not want to see. */
+  readonly ignored: ReadonlySet<UserId>;
+}
+
 /** Everything in memory that one reader's answers are planned from. */
 export interface ReaderView {
   readonly userNid: UserNid;
   readonly userId: UserId;
+  readonly own: ReaderFacts;
   readonly facts: RoomFacts;
   readonly rooms: ReaderRooms;
 }

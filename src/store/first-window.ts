@@ -32,20 +32,6 @@ export async function forgetAnnounced(tx: Tx, userNid: UserNid): Promise<void> {
   await tx.query({ name: "forget-announced", text: FORGET_ANNOUNCED, values: [userNid] });
 }
 
-const SELECT_ANNOUNCED = `
-  SELECT user_nid, announced_joined FROM users WHERE user_nid = ANY($1::int[]) AND announced_joined IS NOT NULL`;
-
-/** How many rooms users are in, of those whose first sync is under way. */
-export async function selectAnnounced(db: Queryable, users: readonly UserNid[]): Promise<ReadonlyMap<UserNid, number>> {
-  if (users.length === 0) return new Map();
-  const rows = await db.query<{ user_nid: number; announced_joined: number }>({
-    name: "select-announced",
-    text: SELECT_ANNOUNCED,
-    values: [users],
-  });
-  return new Map(rows.map(({ user_nid, announced_joined }) => [user_nid as UserNid, announced_joined]));
-}
-
 const SELECT_NEWEST = `
   SELECT r.room_id
     FROM rooms AS r LEFT JOIN changes AS c ON c.batch = r.activity_batch

@@ -3,7 +3,7 @@ import { type Change, ChangeStream } from "../model/change.ts";
 import type { RoomNid, UserId, UserNid } from "../model/ids.ts";
 import { type ColumnRows, selectColumns } from "./column-selects.ts";
 import type { Queryable } from "./database.ts";
-import { selectAnnounced } from "./first-window.ts";
+import { NO_FACTS, type ReaderFacts, selectReaderFacts } from "./reader-facts.ts";
 import { ReaderRooms } from "./reader-rooms.ts";
 import { type ReaderRoomsWanted, type ReaderRows, selectReaderRooms, selectSomeReaderRooms } from "./reader-selects.ts";
 import type { RoomColumns } from "./room-columns.ts";
@@ -14,8 +14,14 @@ export interface OnlineReader {
   readonly userNid: UserNid;
   readonly userId: UserId;
   readonly rooms: ReaderRooms;
+  readonly own: ReaderFacts;
   readonly bytes: number;
 }
+
+/** The facts are taken again when they change. */
+type KeptReader = OnlineReader & { own: ReaderFacts };
+
+const FACT_STREAMS: ReadonlySet<ChangeStream> = new Set([ChangeStream.membership, ChangeStream.accountData]);
 
 export interface OnlineReadersOptions {
   readonly maxBytes: number;
@@ -42,7 +48,7 @@ interface Loading {
 export class OnlineReaders {
   readonly #db: Queryable;
   readonly #columns: RoomColumns;
-  readonly #readers: ByteCache<UserNid, OnlineReader>;
+  readonly #readers: ByteCache<UserNid, KeptReader>;
   readonly #loading = new Map<UserNid, Loading>();
   readonly #byRoom = new RoomReaders();
 
@@ -83,7 +89,7 @@ export class OnlineReaders {
 
   /** The user's rooms are arriving with a first sync that takes long. */
   isArriving(userNid: UserNid): boolean {
-    return this.#readers.peek(userNid)?.rooms.announcedJoined !== undefined;
+    return this.#readers.peek(userNid)?.own.announcedJoined !== undefined;
   }
 
   /** Users that changes may be news to. Which rooms a user has whose rooms are being read is not known yet. */
@@ -101,16 +107,15 @@ export class OnlineReaders {
   /** Reads what changed. The result takes it in, in one step, once the position of this process moves there. */
   async prepare(changes: readonly Change[]): Promise<() => void> {
     const touched = this.#touched(changes);
-    const announcing = touched.filter(({ batches }) => batches.size > 0).map(({ userNid }) => userNid);
-    const [rows, announced] = await Promise.all([
+    const [rows, facts] = await Promise.all([
       selectSomeReaderRooms(this.#db, touched),
-      selectAnnounced(this.#db, announcing),
+      selectReaderFacts(this.#db, this.#withOtherFacts(changes)),
     ]);
     const columns = await this.#readColumns([...rows.values()].flatMap(({ rooms }) => [...rooms] as RoomNid[]));
     return () => {
       if (columns !== undefined) this.#columns.take(columns);
       for (const [userNid, own] of rows) this.#apply(userNid, own);
-      for (const userNid of announcing) this.#announce(userNid, announced.get(userNid));
+      for (const [userNid, own] of facts) this.#takeFacts(userNid, own);
     };
   }
 
@@ -130,9 +135,21 @@ export class OnlineReaders {
     return [...wanted.values()];
   }
 
-  #announce(userNid: UserNid, joined: number | undefined): void {
+  /** Readers of whom something changed that belongs to no room; a load under way reads it again. */
+  #withOtherFacts(changes: readonly Change[]): readonly UserNid[] {
+    const users = new Set<UserNid>();
+    for (const { stream, userNid, room, batch } of changes) {
+      if (userNid === undefined || room !== undefined || !FACT_STREAMS.has(stream)) continue;
+      const load = this.#loading.get(userNid);
+      if (load !== undefined) touch(load.missed, undefined, batch);
+      if (this.#readers.peek(userNid) !== undefined) users.add(userNid);
+    }
+    return [...users];
+  }
+
+  #takeFacts(userNid: UserNid, own: ReaderFacts): void {
     const reader = this.#readers.peek(userNid);
-    if (reader !== undefined) reader.rooms.announcedJoined = joined;
+    if (reader !== undefined) reader.own = own;
   }
 
   #apply(userNid: UserNid, rows: ReaderRows): void {
@@ -144,12 +161,12 @@ export class OnlineReaders {
 
   /** A change that comes while rows are read may be missing from them, so what changed is read again until nothing did. */
   async #load(userNid: UserNid, userId: UserId): Promise<OnlineReader> {
-    const [rows, announced] = await Promise.all([
+    const [rows, facts] = await Promise.all([
       selectReaderRooms(this.#db, userNid, userId),
-      selectAnnounced(this.#db, [userNid]),
+      selectReaderFacts(this.#db, [userNid]),
     ]);
     const rooms = new ReaderRooms(rows, (id) => this.#columns.find(id));
-    rooms.announcedJoined = announced.get(userNid);
+    let own = facts.get(userNid) ?? NO_FACTS;
     for (;;) {
       const columns = await this.#readColumns(rooms.rooms());
       if (columns !== undefined) this.#columns.take(columns);
@@ -157,12 +174,13 @@ export class OnlineReaders {
       if (missed.rooms.size + missed.batches.size === 0) break;
       const rows = await selectSomeReaderRooms(this.#db, [{ userNid, userId, ...missed }]);
       for (const own of rows.values()) rooms.apply(own);
-      rooms.announcedJoined = (await selectAnnounced(this.#db, [userNid])).get(userNid);
+      own = (await selectReaderFacts(this.#db, [userNid])).get(userNid) ?? NO_FACTS;
     }
     const reader = {
       userNid,
       userId,
       rooms,
+      own,
       get bytes() {
         return rooms.bytes;
       },

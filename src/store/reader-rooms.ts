@@ -39,9 +39,6 @@ export class ReaderRooms {
     for (const { length } of rows.stripped.values()) this.#strippedBytes += length;
   }
 
-  /** Rooms that the user is in as far as it was announced ahead of a first sync; undefined: what is here is all. */
-  announcedJoined: number | undefined;
-
   get size(): number {
     return this.#rooms.length;
   }

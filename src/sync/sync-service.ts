@@ -182,7 +182,7 @@ export class SyncService {
     const reader = await memory.readers.get(userNid, userId);
     // From here to the end of the plan nothing may wait: memory stands at `to`.
     const to = stream.position;
-    const view = { userNid, userId, facts: memory.columns, rooms: reader.rooms };
+    const view = { userNid, userId, own: reader.own, facts: memory.columns, rooms: reader.rooms };
     const plan = planSync({ request, connection, from, to, view });
     const isAhead = (room: RoomNid) => memory.columns.changedAt(room) > to;
     const ahead = plan.rooms.filter(({ as, room }) => as === "joined" && isAhead(room)).map(({ room }) => room);

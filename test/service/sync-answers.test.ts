@@ -209,3 +209,36 @@ test("a first answer with everything in memory asks the database once", async ()
   await world.sync(alice, lists());
   expect(world.db.asked()).toEqual(["insert-root"]);
 });
+
+test("a user sees no message of whom they ignore, whoever's stream brings it, and sees them again afterwards", async () => {
+  const { world, stored, alice, roomId } = await start();
+  await using _world = world;
+  const kim = await stored.user("kim");
+  await stored.store(kim, { join: { [roomId]: timeline(stored.member(kim.userId)) } });
+  const ignore = (...users: readonly UserId[]) => {
+    const ignored_users = Object.fromEntries(users.map((user) => [user, {}]));
+    return stored.store(kim, {}, { accountData: [{ type: "m.ignored_user_list", content: { ignored_users } }] });
+  };
+  const say = async (...senders: readonly UserId[]) => {
+    const messages = senders.map((sender) => stored.message(sender));
+    await stored.store(alice, { join: { [roomId]: timeline(...messages) } });
+    await world.caughtUp();
+    return messages.map(({ event_id }) => event_id);
+  };
+  await world.caughtUp();
+  let { pos } = await world.sync(kim, lists());
+  await ignore(bob);
+  const [fromAlice] = await say(alice.userId, bob);
+  const seen = await world.sync(kim, { ...lists(), pos });
+  expect(eventsOf(roomIn(seen, roomId))).toEqual([fromAlice]);
+  pos = seen.pos;
+  await say(bob);
+  const nothing = await world.sync(kim, { ...lists(), pos });
+  expect(nothing.response.rooms).toEqual([]);
+  const fresh = eventsOf(roomIn(await world.sync(kim, lists()), roomId));
+  expect(fresh?.at(-1)).toBe(fromAlice);
+  await ignore();
+  const [again] = await say(bob);
+  const after = await world.sync(kim, { ...lists(), pos: nothing.pos });
+  expect(eventsOf(roomIn(after, roomId))).toContain(again);
+});

@@ -193,6 +193,7 @@ export class TestRoom {
 export class TestWorld {
   readonly rooms: TestRoom[] = [];
   announcedJoined: number | undefined;
+  ignored: ReadonlySet<UserId> = new Set();
   /** Never 0: that stands before everything. */
   position = 1000 as StreamPosition;
   #nid = 0;
@@ -228,7 +229,8 @@ export class TestWorld {
       userNid: ALICE_NID,
       userId: alice,
       facts: factsOf(this.rooms),
-      rooms: readerRoomsOf(this.rooms, this.announcedJoined),
+      rooms: readerRoomsOf(this.rooms),
+      own: { announcedJoined: this.announcedJoined, ignored: this.ignored },
     };
   }
 
@@ -304,11 +306,10 @@ function factsOf(rooms: readonly TestRoom[]): RoomFacts {
   };
 }
 
-function readerRoomsOf(rooms: readonly TestRoom[], announcedJoined: number | undefined): ReaderRooms {
+function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
   const at = (index: number): TestRoom => rooms[index]!;
   return {
     size: rooms.length,
-    announcedJoined,
     room: (index) => at(index).room,
     membership: (index) => at(index).membership,
     changedAt: (index) => at(index).readerChangedAt,

@@ -57,6 +57,8 @@ export interface StoreOptions {
   /** The rooms are stored as the part of a long response: one membership change for all of them. */
   readonly isLong?: boolean;
   readonly ignoresSomebody?: boolean;
+  /** Global account data that comes with the response. */
+  readonly accountData?: readonly { readonly type: string; readonly content: object }[];
   /** Those who wait for the device's first sync or catch-up are told. */
   readonly isCatchUp?: boolean;
 }
@@ -109,7 +111,7 @@ export class StoredWorld {
 
   /** Stores one response of the user's stream; resolves when it is committed. */
   async store(user: StreamUser, rooms: RoomsBody, options: StoreOptions = {}): Promise<void> {
-    const { isLong = false, ignoresSomebody = false, isCatchUp = false } = options;
+    const { isLong = false, ignoresSomebody = false, isCatchUp = false, accountData = [] } = options;
     const { deviceNid, userNid, userId } = user;
     const intake = new ResponseIntake(
       {
@@ -138,7 +140,8 @@ export class StoredWorld {
       },
     );
     const nextBatch = `s${this.next()}`;
-    await intake.write(Buffer.from(JSON.stringify({ next_batch: nextBatch, rooms })));
+    const body = { next_batch: nextBatch, account_data: { events: accountData }, rooms };
+    await intake.write(Buffer.from(JSON.stringify(body)));
     await intake.end();
     this.#since.set(deviceNid, nextBatch);
   }

@@ -84,13 +84,13 @@ function answerList(
 }
 
 /** Joined rooms that were announced and are not stored yet. */
-function stillToCome(candidates: Candidates, { rooms }: ReaderView): number {
-  if (rooms.announcedJoined === undefined) return 0;
+function stillToCome(candidates: Candidates, { rooms, own }: ReaderView): number {
+  if (own.announcedJoined === undefined) return 0;
   let joined = 0;
   for (let slot = 0; slot < candidates.size; slot++) {
     if (rooms.membership(candidates.index[slot] ?? 0) === Membership.join) joined += 1;
   }
-  return Math.max(0, rooms.announcedJoined - joined);
+  return Math.max(0, own.announcedJoined - joined);
 }
 
 function windowsOf(

@@ -10,6 +10,7 @@ export function cutOf(answering: Answering, room: RoomPlan, data: RoomData): Tim
   if (room.reads === undefined || room.reads.timelineEvents === 0) return undefined;
   return cutTimeline(data, {
     reader: answering.userNid,
+    ignored: answering.ignored,
     limit: room.config.timelineLimit,
     after: room.isTimelineExpanded ? undefined : room.after,
     isJoined: room.as === "joined",

@@ -27,6 +27,8 @@ interface RoomMemory {
 export interface Answering {
   readonly userNid: UserNid;
   readonly userId: UserId;
+  /** Users whose messages they do not want to see. */
+  readonly ignored: ReadonlySet<UserId>;
   /** undefined on a first request. */
   readonly from: StreamPosition | undefined;
 }

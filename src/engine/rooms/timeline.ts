@@ -1,4 +1,4 @@
-import type { UserNid } from "../../model/ids.ts";
+import type { UserId, UserNid } from "../../model/ids.ts";
 import type { ReadEvent, RoomData } from "../../model/room-reads.ts";
 import type { Chunk } from "../../model/stored-event.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
@@ -8,6 +8,8 @@ import { CREATE } from "../event-types.ts";
 /** What bounds the timeline of one reader. */
 export interface TimelineBounds {
   readonly reader: UserNid;
+  /** Their events are left out, but for state, as homeservers do; nothing is missing where they were. */
+  readonly ignored: ReadonlySet<UserId>;
   /** Events at most. */
   readonly limit: number;
   /** Events at or below it were told; undefined: the newest events, told or not. */
@@ -30,7 +32,7 @@ export function cutTimeline(data: RoomData, bounds: TimelineBounds): TimelineCut
   let first = timeline.length;
   let end = nextStep(data, bounds, first);
   while (end === "goes on") end = nextStep(data, bounds, --first);
-  const events = timeline.slice(first);
+  const events = timeline.slice(first).filter((event) => !isIgnored(event, bounds));
   return { events, limited: end === "cut", prevBatch: prevBatch(events) ?? timeline.at(-1)?.tokenAfter };
 }
 
@@ -44,6 +46,9 @@ function nextStep(data: RoomData, bounds: TimelineBounds, first: number): "goes 
   if (data.timeline.length - first >= bounds.limit || !isVisible(older, bounds)) return "cut";
   return "goes on";
 }
+
+const isIgnored = ({ sender, stateKey }: ReadEvent, { ignored }: TimelineBounds): boolean =>
+  stateKey === undefined && ignored.has(sender);
 
 /** Nothing older is stored. Without any event there is nothing new; what a new reader misses is not known. */
 function isWholeFrom(first: ReadEvent | undefined, data: RoomData, bounds: TimelineBounds): boolean {

@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { cutTimeline, type TimelineBounds } from "../../../src/engine/rooms/timeline.ts";
 import type { RoomData } from "../../../src/model/room-reads.ts";
 import { Visibility } from "../../../src/model/visibility.ts";
-import { ALICE_NID, alice, BOB_NID, type TestRoom, TestWorld } from "../../support/engine.ts";
+import { ALICE_NID, alice, BOB_NID, bob, carol, type TestRoom, TestWorld } from "../../support/engine.ts";
 
 const dataOf = (room: TestRoom): RoomData => ({
   timeline: room.timeline,
@@ -17,6 +17,7 @@ const dataOf = (room: TestRoom): RoomData => ({
 
 const cut = (room: TestRoom, bounds: Partial<TimelineBounds> = {}) =>
   cutTimeline(dataOf(room), {
+    ignored: new Set(),
     reader: ALICE_NID,
     limit: 100,
     after: undefined,
@@ -176,4 +177,17 @@ test("an empty timeline has the token after the newest event, never the one befo
   const room = tailOfRoom(0);
   const told = room.send({ tokenBefore: "before", tokenAfter: "after" });
   expect(cut(room, { after: told.position })).toEqual({ events: [], limited: false, prevBatch: "after" });
+});
+
+test("messages of ignored users are left out without a hole, and their state events are shown", () => {
+  const room = wholeRoom(1);
+  room.message(carol);
+  room.setMember(carol, "join", { displayname: "Carol" });
+  room.message(carol);
+  room.message(bob);
+  const [create, first, , member, , last] = room.timeline;
+  const { events, limited } = cut(room, { ignored: new Set([carol]) });
+  expect(events).toEqual([create, first, member, last]);
+  expect(limited).toBe(false);
+  expect(cut(room, { ignored: new Set([bob, carol, alice]), limit: 1 }).events).toEqual([]);
 });

@@ -1,0 +1,48 @@
+import { isJsonObject, parseJson } from "../lib/json-value.ts";
+import type { UserId, UserNid } from "../model/ids.ts";
+import type { Queryable } from "./database.ts";
+
+/** What is kept of a reader beside their rooms. */
+export interface ReaderFacts {
+  /** Rooms that the user is in as far as it was announced ahead of a first sync; undefined: stored memberships say all. */
+  readonly announcedJoined: number | undefined;
+  /** Whose messages the user does not want to see (`m.ignored_user_list`). */
+  readonly ignored: ReadonlySet<UserId>;
+}
+
+const NOBODY: ReadonlySet<UserId> = new Set();
+export const NO_FACTS: ReaderFacts = { announcedJoined: undefined, ignored: NOBODY };
+
+const SELECT_FACTS = `
+  SELECT u.user_nid, u.announced_joined, a.body AS ignored_list
+    FROM users AS u
+    LEFT JOIN account_data AS a ON a.user_nid = u.user_nid AND a.room = 0 AND a.type = 'm.ignored_user_list'
+   WHERE u.user_nid = ANY($1::int[])`;
+
+interface Row {
+  readonly user_nid: number;
+  readonly announced_joined: number | null;
+  readonly ignored_list: Buffer | null;
+}
+
+export async function selectReaderFacts(
+  db: Queryable,
+  users: readonly UserNid[],
+): Promise<ReadonlyMap<UserNid, ReaderFacts>> {
+  if (users.length === 0) return new Map();
+  const rows = await db.query<Row>({ name: "reader-facts", text: SELECT_FACTS, values: [users] });
+  return new Map(
+    rows.map(({ user_nid, announced_joined, ignored_list }) => [
+      user_nid as UserNid,
+      { announcedJoined: announced_joined ?? undefined, ignored: ignoredIn(ignored_list) },
+    ]),
+  );
+}
+
+/** What is no list names nobody. */
+function ignoredIn(event: Buffer | null): ReadonlySet<UserId> {
+  const list = event === null ? undefined : parseJson(event);
+  const content = isJsonObject(list) && isJsonObject(list.content) ? list.content : {};
+  const { ignored_users: users } = content;
+  return isJsonObject(users) ? new Set(Object.keys(users) as UserId[]) : NOBODY;
+}
