@@ -11,6 +11,7 @@ import type { RoomConfig, SyncRequest } from "./request.ts";
 import type { ListAnswer } from "./response.ts";
 import { ConfigComparison } from "./rooms/room-config.ts";
 import { type Answering, hasChanged, planRoom, type RoomPlan, type RoomsToPlan } from "./rooms/room-plan.ts";
+import { isIgnoredInvite } from "./rooms/stripped-facts.ts";
 import type { ReaderView } from "./view.ts";
 
 interface PlanInput {
@@ -76,7 +77,7 @@ function coverSubscription(roomId: RoomId, config: RoomConfig, view: ReaderView,
   const isShown = isDeparted(membership)
     ? connection.rooms.has(room)
     : isStripped(membership) || view.facts.isComplete(room);
-  if (isShown) coverage.coverAll([index], config);
+  if (isShown && !isIgnoredInvite(view, index)) coverage.coverAll([index], config);
 }
 
 interface RoomsDecided {

@@ -5,6 +5,7 @@ import type { ConnectionState } from "../connection/state.ts";
 import { owesDeparture } from "../connection/told.ts";
 import type { ListRequest, Range, SyncRequest } from "../request.ts";
 import type { ListAnswer } from "../response.ts";
+import { isIgnoredInvite } from "../rooms/stripped-facts.ts";
 import type { ReaderView } from "../view.ts";
 import { Candidates } from "./candidates.ts";
 import type { Coverage } from "./coverage.ts";
@@ -41,7 +42,7 @@ function collectListed(view: ReaderView, connection: ConnectionState, from: Stre
     const room = rooms.room(index);
     if (rooms.membership(index) === Membership.join) {
       if (facts.isComplete(room)) listed.add(index, room, facts.activity(room));
-    } else if (isListedOutside(view, index, connection, from)) {
+    } else if (isListedOutside(view, index, connection, from) && !isIgnoredInvite(view, index)) {
       listed.add(index, room, rooms.since(index));
     }
   }

@@ -1,10 +1,15 @@
-import { CREATE, ENCRYPTION } from "../event-types.ts";
+import type { UserId } from "../../model/ids.ts";
+import { Membership } from "../../model/membership.ts";
+import { CREATE, ENCRYPTION, MEMBER } from "../event-types.ts";
+import type { ReaderView } from "../view.ts";
 
 /** What filters have to know of a room that the reader has only stripped state of. */
 interface StrippedFacts {
   readonly isEncrypted: boolean;
   /** null: the room has no type. undefined: the stripped state does not say. */
   readonly roomType: string | null | undefined;
+  /** Who sent the member event of each user in it. */
+  readonly memberSenders: ReadonlyMap<unknown, unknown>;
 }
 
 /** Stripped state never changes once it is stored, and is looked at by every list of every answer. */
@@ -26,6 +31,9 @@ function factsOf(events: readonly Record<string, unknown>[]): StrippedFacts {
   return {
     isEncrypted: events.some((event) => event.type === ENCRYPTION),
     roomType: create === undefined ? undefined : typeOf(create.content),
+    memberSenders: new Map(
+      events.filter(({ type }) => type === MEMBER).map(({ state_key: member, sender }) => [member, sender]),
+    ),
   };
 }
 
@@ -44,3 +52,10 @@ function parsed(json: Buffer): readonly Record<string, unknown>[] {
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+
+/** An invite from somebody whom the reader ignores; homeservers do not show those. */
+export function isIgnoredInvite({ rooms, own, userId }: ReaderView, index: number): boolean {
+  if (own.ignored.size === 0 || rooms.membership(index) !== Membership.invite) return false;
+  const inviter = strippedFacts(rooms.strippedState(index))?.memberSenders.get(userId);
+  return own.ignored.has(inviter as UserId);
+}

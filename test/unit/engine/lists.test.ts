@@ -5,7 +5,8 @@ import { passesFilters } from "../../../src/engine/lists/filter.ts";
 import { newest } from "../../../src/engine/lists/window.ts";
 import type { ListFilters } from "../../../src/engine/request.ts";
 import { Membership } from "../../../src/model/membership.ts";
-import { bob, NO_FILTERS, TestWorld } from "../../support/engine.ts";
+import { alice, bob, carol, config, list, NO_FILTERS, request, TestWorld } from "../../support/engine.ts";
+import { EngineClient } from "./engine-client.ts";
 
 test("the newest candidates are those that a full sort puts first", () => {
   const activities = fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 60 });
@@ -82,4 +83,22 @@ test("stripped state that cannot be read says nothing of the room", () => {
     expect(passesFilters({ ...NO_FILTERS, isEncrypted: true }, world.view(), 0)).toBe(false);
     expect(passesFilters({ ...NO_FILTERS, roomTypes: ["m.space"] }, world.view(), 0)).toBe(false);
   }
+});
+
+test("an invite from an ignored user is neither listed nor shown to a subscription", () => {
+  const world = new TestWorld();
+  const invite = world.emptyRoom();
+  invite.setReader(Membership.invite, { sender: bob });
+  const member = { type: "m.room.member", state_key: alice, sender: bob, content: { membership: "invite" } };
+  invite.strippedState = stripped({ ...member, state_key: carol, sender: carol }, member);
+  const wanted = request({ all: list("all") }, new Map([[invite.roomId, config(1)]]));
+  const seen = () => {
+    const answer = new EngineClient(world).sync(wanted);
+    return [answer.rooms.length, answer.outcome.response.lists.get("all")?.count];
+  };
+  expect(seen()).toEqual([1, 1]);
+  world.ignored = new Set([carol]);
+  expect(seen()).toEqual([1, 1]);
+  world.ignored = new Set([bob]);
+  expect(seen()).toEqual([0, 0]);
 });
