@@ -12,6 +12,7 @@ import { passRequest } from "./pass.ts";
 import { readBounded } from "./read-bounded.ts";
 import { type RoomReads, roomReads } from "./room-reads.ts";
 import { type PollLimits, type PollOptions, pollSyncV2 } from "./sync-v2.ts";
+import { type ValueReads, valueReads } from "./value-reads.ts";
 
 export interface HomeserverOptions {
   /** Base URL of the client API. */
@@ -30,6 +31,7 @@ interface HomeserverLimits extends PollLimits {
 /** The homeserver's Client-Server API, as far as Slidecar uses it. Disposing of it cuts all calls. */
 export interface Homeserver extends ClientUpstream, AsyncDisposable {
   readonly rooms: RoomReads;
+  readonly values: ValueReads;
   /** See `pollSyncV2`. */
   syncV2(poll: PollOptions): Promise<AsyncIterable<Buffer>>;
 }
@@ -71,6 +73,7 @@ export function createHomeserver({ url, limits: given }: HomeserverOptions): Hom
     whoami: async (token, forwarded) => whoamiOf(await get(WHOAMI_PATH, `Bearer ${token}`, forwarded)),
     versions: (authorization, forwarded) => get(VERSIONS_PATH, authorization, forwarded),
     rooms,
+    values: valueReads(short, base, limits.shortCallMs, rooms),
     syncV2: (poll) => pollSyncV2(long, base, poll, limits),
     pass: (request) => passRequest(long, base, request),
     [Symbol.asyncDispose]: async () => {

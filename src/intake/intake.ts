@@ -7,7 +7,11 @@ import type { StreamPosition } from "../model/stream-position.ts";
 import type { UpstreamFault } from "../model/upstream.ts";
 import type { Database } from "../store/database.ts";
 import type { ClaimedDevice } from "../store/devices.ts";
+import { Callers } from "./fetch/callers.ts";
+import { createFetchQueue, recallContests } from "./fetch/create-fetch-queue.ts";
+import { createReconciler } from "./fetch/create-reconciler.ts";
 import { buildFirstWindow, type FirstWindowDeps } from "./first-window/first-window.ts";
+import type { Contest } from "./ingest/contest.ts";
 import { Writer } from "./ingest/writer.ts";
 import { pollFilter } from "./poller/filter.ts";
 import type { PollerDeps, SyncUpstream } from "./poller/poller.ts";
@@ -25,7 +29,7 @@ const PROGRESS_MS = 10_000;
 
 export interface IntakeDeps {
   readonly db: Database;
-  readonly upstream: SyncUpstream & Pick<Homeserver, "rooms">;
+  readonly upstream: SyncUpstream & Pick<Homeserver, "rooms" | "values">;
   /** Everything at or below the position is visible now. */
   readonly onPosition: (position: StreamPosition) => void;
   readonly openToken: (sealed: Buffer) => string;
@@ -45,10 +49,48 @@ export interface IntakeOptions {
   readonly initialConcurrency: number;
 }
 
-/** Everything that brings facts in: the pollers, and the writer that stores what they receive. */
-export function createIntake(deps: IntakeDeps, options: IntakeOptions): PollerPool {
+export interface Intake {
+  /** Runs until `signal` aborts; then every poller has stopped and its device is free. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Everything that brings facts in: the pollers, the writer that stores what they receive, and the queue of what they leave
+ * open.
+ */
+export function createIntake(deps: IntakeDeps, options: IntakeOptions): Intake {
+  const callers = new Callers();
+  const writer = createWriter(deps, (contests) => queue.add(contests));
+  const queue = createFetchQueue({ ...deps, reads: deps.upstream.values }, callers, writer);
+  const reconciler = createReconciler({ ...deps, ...deps.upstream, callers, store: writer, ask: queue, ...options });
+  const onFirstPolled = (device: ClaimedDevice) => {
+    reconciler.caughtUp(device);
+    recallContests(deps.db, queue, device).catch((err: Error) => {
+      deps.log.warn({ user: device.userId, err }, "what was left open of a user's streams could not be read");
+    });
+  };
+  const pool = createPool(deps, options, { writer, callers, onFirstPolled });
+  return {
+    run: async (signal) => {
+      try {
+        await pool.run(signal);
+      } finally {
+        await reconciler.stop();
+        await queue.stop();
+      }
+    },
+  };
+}
+
+/** What pollers leave to others. */
+interface Around {
+  readonly writer: Writer;
+  readonly callers: Callers;
+  readonly onFirstPolled: (device: ClaimedDevice) => void;
+}
+
+function createPool(deps: IntakeDeps, options: IntakeOptions, { writer, callers, onFirstPolled }: Around): PollerPool {
   const { db, owner, openToken, log, metrics } = deps;
-  const writer = createWriter(deps);
   const places = { first: new Semaphore(options.initialConcurrency), "catch-up": new Semaphore(CATCH_UPS) };
   const windowDeps = firstWindowDeps(deps, options, writer);
   return new PollerPool({
@@ -58,13 +100,14 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): PollerPo
     idleAfterMs: options.idleAfterMs,
     onRunning: (pollers) => metrics.pollers.set(pollers),
     onStopped: (device, reason) => {
+      callers.forget(device);
       const fields = { user: device.userId, device: device.deviceId };
       if (reason instanceof Error) log.error({ ...fields, err: reason }, "a poller ended by an error of its own");
       else log.info({ ...fields, reason }, "poller stopped");
     },
     onError: (error) => log.warn({ err: error }, "the poller pool could not reach the database and tries again"),
     pollerDeps: (device, isAskedFor) => ({
-      upstream: deps.upstream,
+      upstream: callers.watch(device, deps.upstream),
       store: writer,
       clock: deps.clock,
       random: deps.random,
@@ -72,7 +115,7 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): PollerPo
       // Somebody waits for a device that is asked for; the others were polled before a restart, the latest first.
       admit: (kind, work, signal) => places[kind].run(work, signal, { isFirst: isAskedFor }),
       firstWindow: (window) => buildFirstWindow(windowDeps, window),
-      events: pollerEvents(device, deps),
+      events: pollerEvents(device, deps, () => onFirstPolled(device)),
     }),
   });
 }
@@ -101,7 +144,10 @@ function firstWindowDeps(
   };
 }
 
-function createWriter({ db, onPosition, log, metrics }: IntakeDeps): Writer {
+function createWriter(
+  { db, onPosition, log, metrics }: IntakeDeps,
+  onContests: (contests: readonly Contest[]) => void,
+): Writer {
   return new Writer({
     db,
     onPosition,
@@ -110,6 +156,7 @@ function createWriter({ db, onPosition, log, metrics }: IntakeDeps): Writer {
       metrics.storeTransactionSeconds.observe({ kind: lane }, seconds);
       metrics.eventsStored.inc({ kind: "timeline" }, stored.timelineEvents);
       metrics.eventsStored.inc({ kind: "state" }, stored.stateEvents);
+      onContests(stored.contests);
     },
     onRoomSetAside: (room, error) => {
       metrics.setAside.inc({ what: "room" });
@@ -118,7 +165,12 @@ function createWriter({ db, onPosition, log, metrics }: IntakeDeps): Writer {
   });
 }
 
-function pollerEvents(device: ClaimedDevice, { log, metrics, clock }: IntakeDeps): PollerDeps["events"] {
+function pollerEvents(
+  device: ClaimedDevice,
+  { log, metrics, clock }: IntakeDeps,
+  onFirstPolled: () => void,
+): PollerDeps["events"] {
+  let isFirst = true;
   const fields = { user: device.userId, device: device.deviceId };
   let toldMs = clock.nowMs();
   return {
@@ -134,6 +186,8 @@ function pollerEvents(device: ClaimedDevice, { log, metrics, clock }: IntakeDeps
       metrics.pollSeconds.observe(seconds);
       metrics.pollBytes.inc(bytes);
       log.debug({ ...fields, bytes, durationMs: Math.round(seconds * 1000) }, "poll stored");
+      if (isFirst) onFirstPolled();
+      isFirst = false;
     },
     onFailed: (fault, verdict) => {
       metrics.polls.inc({ outcome: outcomeOf(fault) });

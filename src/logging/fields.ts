@@ -22,6 +22,8 @@ export const LOG_FIELDS = {
   room: "Room id.",
   event: "Event id.",
   eventType: "Event type.",
+  stateKey: "State key.",
+  asked: "What a homeserver is asked for beside its streams: state, member, membership or account_data.",
   rooms: "Number of rooms.",
   joined: "Number of rooms that a user is in.",
   events: "Number of events.",

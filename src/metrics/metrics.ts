@@ -28,7 +28,7 @@ export type Metrics = ReturnType<typeof createMetrics>;
  * event. Ids never become labels; they go to the log.
  */
 export function createMetrics(registry: Registry) {
-  return { ...syncMetrics(registry), ...intakeMetrics(registry), ...storeMetrics(registry) };
+  return { ...syncMetrics(registry), ...intakeMetrics(registry), ...fetchMetrics(registry), ...storeMetrics(registry) };
 }
 
 function syncMetrics(registry: Registry) {
@@ -135,6 +135,39 @@ function intakeMetrics(registry: Registry) {
     intakeRestarts: counter(registry, {
       name: "slidecar_intake_restarts_total",
       help: "Times the intake process ended by itself and was started again.",
+      labels: {},
+    }),
+  };
+}
+
+function fetchMetrics(registry: Registry) {
+  return {
+    fetches: counter(registry, {
+      name: "slidecar_fetches_total",
+      help:
+        "What the streams left open and the homeserver was asked: a state key, a missing member, own membership, account " +
+        "data. Decided; absent there; refused to all users who could ask; invalid answers; dropped for want of somebody " +
+        "who could ask, or of place.",
+      labels: {
+        kind: ["state", "member", "membership", "account_data"],
+        outcome: ["decided", "absent", "refused", "invalid", "dropped"],
+      },
+    }),
+    fetchFailures: counter(registry, {
+      name: "slidecar_fetch_failures_total",
+      help: "Times that asking for what the streams left open failed and was put off.",
+      labels: {},
+    }),
+    drift: counter(registry, {
+      name: "slidecar_drift_total",
+      help:
+        "Rooms that a user was in for the homeserver alone, or for Slidecar alone, when the two were compared. They are " +
+        "mended; above zero, something was lost before.",
+      labels: { kind: ["joined_upstream", "joined_here"] },
+    }),
+    fetchesWaiting: gauge(registry, {
+      name: "slidecar_fetches_waiting",
+      help: "What the streams left open and the homeserver has not answered yet.",
       labels: {},
     }),
   };

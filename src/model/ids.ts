@@ -1,4 +1,5 @@
 import type { Brand } from "../lib/brand.ts";
+import { isStorableText } from "../lib/json-value.ts";
 
 /** `@localpart:server` */
 export type UserId = Brand<string, "UserId">;
@@ -33,3 +34,7 @@ export const isRoomId = (value: unknown): value is RoomId =>
 
 export const isEventId = (value: unknown): value is EventId =>
   typeof value === "string" && value.length > 1 && value.startsWith("$") && isBounded(value);
+
+/** An event id that a database can hold. */
+export const storableEventId = (value: unknown): EventId | undefined =>
+  isEventId(value) && isStorableText(value) ? value : undefined;

@@ -1,5 +1,6 @@
 import type { ChunkNid, EventId, EventNid, RoomNid, UserId, UserNid } from "./ids.ts";
 import type { Membership } from "./membership.ts";
+import type { EventText, KnownRedaction, StoredText } from "./redaction.ts";
 import type { RoomRow } from "./room-row.ts";
 import type { StreamPosition } from "./stream-position.ts";
 import type { Visibility } from "./visibility.ts";
@@ -70,6 +71,10 @@ export interface RoomBefore {
   readonly state: ReadonlyMap<string, StateValue>;
   /** Memberships of the polled user and of other known users that the sections name. */
   readonly memberships: ReadonlyMap<UserId, MembershipRow>;
+  /** Which of the events that the sections name are redacted, be they stored or not. */
+  readonly redacted: ReadonlyMap<EventId, KnownRedaction>;
+  /** Stored events that the sections' redactions may rewrite. */
+  readonly texts: ReadonlyMap<EventId, StoredText>;
 }
 
 export const stateKeyOf = (type: string, stateKey: string): string => `${type}\0${stateKey}`;
@@ -85,6 +90,8 @@ export interface EventToStore {
   readonly body: Buffer;
   /** Members of `unsigned` that are the same for every reader, as a JSON object. */
   readonly unsigned: Buffer | undefined;
+  /** The state event before it, whose content `unsigned` repeats. */
+  readonly previous: EventId | undefined;
 }
 
 /** An event to be stored. */
@@ -163,5 +170,11 @@ export interface RoomWrites {
   readonly state: StateChange[];
   readonly memberships: MembershipChange[];
   readonly personal: PersonalChange[];
+  /** New redacted events, with the redaction's id. */
+  readonly redactions: { readonly eventId: EventId; readonly redaction: EventId | "" }[];
+  /** Stored events that take another form. */
+  readonly rewritten: Map<EventNid, Pick<EventText, "body" | "unsigned">>;
+  /** Stored events that are current state and were redacted: readers are told of them again. */
+  readonly redactedState: Omit<StateChange, "previous" | "isBaseline">[];
   readonly transactionIds: { readonly nid: EventNid; readonly deviceNid: number; readonly transactionId: string }[];
 }

@@ -76,6 +76,15 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   };
 }
 
+/**
+ * How long the processes of a server that was killed may still be there: each ends with the statement that it runs. Smaller:
+ * a start right after a kill fails. Larger: one that has no hope is told later.
+ */
+const LEFTOVERS_TIMEOUT_MS = 60_000;
+const LEFTOVERS_PAUSE_MS = 100;
+/** How a server says that they are. */
+const LEFTOVERS = "pre-existing shared memory block";
+
 interface OwnedServer {
   readonly server: Server;
   readonly owner: Client;
@@ -127,7 +136,7 @@ async function livingServer(folder: string): Promise<OwnedServer | undefined> {
   return undefined;
 }
 
-async function startServer(folder: string, options: EmbeddedPostgresOptions): Promise<OwnedServer> {
+async function startServer(folder: string, options: EmbeddedPostgresOptions, waitedMs = 0): Promise<OwnedServer> {
   const user = await serverUser(folder);
   const programs = await postgresPrograms(options.native ?? installedPostgres(), dirname(folder), user);
   const settings = { ...SETTINGS, ...options.settings };
@@ -153,5 +162,9 @@ async function startServer(folder: string, options: EmbeddedPostgresOptions): Pr
   // Of two programs that start at once one has the folder.
   const other = await livingServer(folder);
   if (other !== undefined) return other;
+  if (waitedMs < LEFTOVERS_TIMEOUT_MS && tail.some((line) => line.includes(LEFTOVERS))) {
+    await pause(LEFTOVERS_PAUSE_MS);
+    return await startServer(folder, options, waitedMs + LEFTOVERS_PAUSE_MS);
+  }
   throw new EmbeddedPostgresError(`the embedded PostgreSQL in ${folder} did not start: ${tail.join(" ")}`);
 }

@@ -4,14 +4,14 @@ import type { Tx } from "./database.ts";
 // Bodies go as one binary parameter that is cut up by the server: an array of byteas would cross the wire as hex text.
 const INSERT_EVENTS = `
   INSERT INTO events (nid, room, event_id, type, state_key, sender, origin_server_ts, order_key, chunk, batch, visibility,
-                      body, unsigned)
+                      previous, body, unsigned)
   SELECT e.nid, e.room, e.event_id, e.type, e.state_key, e.sender, e.ts, e.order_key, e.chunk, e.batch, e.visibility,
-         substring($1::bytea FROM e.body_at FOR e.body_length),
+         e.previous, substring($1::bytea FROM e.body_at FOR e.body_length),
          CASE WHEN e.unsigned_length > 0 THEN substring($1::bytea FROM e.body_at + e.body_length FOR e.unsigned_length) END
     FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
-                $10::bigint[], $11::bigint[], $12::smallint[], $13::int[], $14::int[], $15::int[])
+                $10::bigint[], $11::bigint[], $12::smallint[], $13::text[], $14::int[], $15::int[], $16::int[])
          AS e (nid, room, event_id, type, state_key, sender, ts, order_key, chunk, batch, visibility,
-               body_at, body_length, unsigned_length)`;
+               previous, body_at, body_length, unsigned_length)`;
 
 /** Stores new events. An event that is stored already is an error: rooms are locked and known events are left out. */
 export async function insertEvents(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
@@ -39,6 +39,7 @@ export async function insertEvents(tx: Tx, writes: readonly RoomWrites[]): Promi
     events.map(({ chunk }) => chunk),
     events.map(({ batch }) => batch),
     events.map(({ visibility }) => visibility),
+    events.map(({ event }) => event.previous),
     offsets,
     events.map(({ event }) => event.body.length),
     events.map(({ event }) => event.unsigned?.length ?? 0),

@@ -5,6 +5,7 @@ const POLLER = "src/intake/poller";
 const ORDER = "test/properties/intake-order.property.test.ts";
 const CLAIMS = "test/unit/intake/state-claims.test.ts";
 const MEMBERSHIP = "test/unit/intake/own-membership.test.ts";
+const HIDDEN = "test/unit/intake/hidden-history.test.ts";
 
 const placing: readonly Mutant[] = [
   {
@@ -51,6 +52,37 @@ const placing: readonly Mutant[] = [
   },
 ];
 
+const hidden: readonly Mutant[] = [
+  {
+    name: "what a user was not to see is taken for nothing",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: "each === Visibility.worldReadable || each === Visibility.shared) ? 0 : from;",
+    replace: "each === Visibility.worldReadable || each === Visibility.shared) ? 0 : 0;",
+    test: HIDDEN,
+  },
+  {
+    name: "a change of visibility before a user's return is not looked at",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: "const changes = timeline.slice(0, from).filter(isVisibilityEvent);",
+    replace: "const changes = timeline.slice(0, 0).filter(isVisibilityEvent);",
+    test: HIDDEN,
+  },
+  {
+    name: "what a change of visibility replaced is not looked at",
+    file: `${INGEST}/room-draft.ts`,
+    find: "if (replaced !== undefined) return replaced;",
+    replace: "",
+    test: HIDDEN,
+  },
+  {
+    name: "account data makes a user come back",
+    file: `${INGEST}/own-membership.ts`,
+    find: "timeline.length + state.length === 0;",
+    replace: "timeline.length + state.length < 0;",
+    test: HIDDEN,
+  },
+];
+
 const claims: readonly Mutant[] = [
   {
     name: "state is taken back by a slower stream",
@@ -69,8 +101,8 @@ const claims: readonly Mutant[] = [
   {
     name: "the section of a room that its user left years ago says what is current",
     file: `${INGEST}/state-claim.ts`,
-    find: 'if (kind === "leave") return isNew && isDepartureOf(event, source.userId);',
-    replace: "",
+    find: 'const tellsOfNow = kind !== "leave" || source.poll === "asked";',
+    replace: "const tellsOfNow = true;",
     test: CLAIMS,
   },
   {
@@ -155,4 +187,4 @@ const streams: readonly Mutant[] = [
   },
 ];
 
-export const mutants: readonly Mutant[] = [...placing, ...claims, ...streams];
+export const mutants: readonly Mutant[] = [...placing, ...hidden, ...claims, ...streams];

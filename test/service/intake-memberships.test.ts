@@ -149,6 +149,16 @@ describe("an invite", () => {
     });
   });
 
+  test("that follows a departure in one response stands, in whatever order the response has the two", async () => {
+    const invite = { type: "m.room.member", state_key: BOB, sender: ALICE, content: { membership: "invite" } };
+    const rooms = {
+      invite: { [roomId]: { invite_state: { events: [invite] } } },
+      leave: { [roomId]: inRoom([own("gone", "leave")]) },
+    };
+    await stage.respond(bob, { rooms });
+    expect((await bobs())[0]).toBe(Membership.invite);
+  });
+
   test("that is told again is no news", async () => {
     const carol = await stage.device(carolOf());
     await stage.respond(carol, section("invite", invite()));

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { Registry } from "prom-client";
 import type { RoomReads } from "../../src/homeserver/room-reads.ts";
+import type { ValueReads } from "../../src/homeserver/value-reads.ts";
 import { createIntake } from "../../src/intake/intake.ts";
 import type { SyncUpstream } from "../../src/intake/poller/poller.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -41,6 +42,7 @@ class CountingUpstream {
   readonly rooms = {
     joinedRooms: () => Promise.reject(new Error("nothing is shown ahead here")),
   } as unknown as RoomReads;
+  readonly values = {} as ValueReads;
 
   async syncV2(poll: Poll): Promise<AsyncIterable<Buffer>> {
     const kind: Kind = poll.since === undefined ? "first" : poll.timeoutMs === 0 ? "catch-up" : "live";

@@ -7,6 +7,7 @@ import { ResponseReader } from "../../src/intake/response/response-reader.ts";
 import type { RoomSection, SectionKind } from "../../src/intake/response/room-section.ts";
 import { ChangeStream } from "../../src/model/change.ts";
 import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../../src/model/ids.ts";
+import type { StoredText } from "../../src/model/redaction.ts";
 import {
   type KnownEvent,
   type MembershipRow,
@@ -33,6 +34,11 @@ interface StoredEvent {
   chunk: ChunkNid | undefined;
   visibility: Visibility;
   position: number;
+  readonly type: string;
+  readonly stateKey: string | undefined;
+  readonly previous: EventId | undefined;
+  body: Buffer;
+  unsigned: Buffer | undefined;
 }
 
 /** What a membership row holds beside what sections are compared with. */
@@ -50,6 +56,8 @@ export class DraftedRoom implements Numbers {
   readonly chunks = new Map<ChunkNid, NewChunk>();
   readonly tokens = new Map<number, string>();
   readonly state = new Map<string, StateValue>();
+  /** Redacted events, with what redacted them. */
+  readonly redacted = new Map<EventId, EventId | "">();
   readonly memberships = new Map<UserId, StoredMembership>();
   row: RoomRow = emptyRow();
   activity = 0;
@@ -135,11 +143,31 @@ export class DraftedRoom implements Numbers {
     const tail = row.lastChunk === undefined ? undefined : this.chunks.get(row.lastChunk);
     return {
       row,
-      end: { attestedFor: tail?.attestedFor, continues: tail?.continues ?? false, activity, bump },
+      end: {
+        attestedFor: tail?.attestedFor,
+        continues: tail?.continues ?? false,
+        activity,
+        bump,
+      },
       known: this.#known(),
       state: new Map(this.state),
       memberships: new Map(this.memberships),
+      ...this.#redactions(),
     };
+  }
+
+  #storedText(event: StoredEvent): StoredText {
+    const { nid, type, stateKey } = event;
+    const isCurrent = stateKey !== undefined && this.state.get(stateKeyOf(type, stateKey))?.nid === nid;
+    return { ...event, isCurrent, redaction: this.redacted.get(event.eventId as EventId) };
+  }
+
+  #redactions(): Pick<RoomBefore, "redacted" | "texts"> {
+    const redacted = [...this.redacted].map(
+      ([eventId, redaction]) => [eventId, { redaction, body: this.events.get(redaction)?.body }] as const,
+    );
+    const texts = [...this.events].map(([id, event]) => [id as EventId, this.#storedText(event)] as const);
+    return { redacted: new Map(redacted), texts: new Map(texts) };
   }
 
   #known(): ReadonlyMap<EventId, KnownEvent> {
@@ -174,9 +202,12 @@ export class DraftedRoom implements Numbers {
     for (const chunk of writes.joined) this.chunks.set(chunk, { ...this.chunks.get(chunk)!, continues: true });
     for (const { orderKey, token } of writes.tokens) if (!this.tokens.has(orderKey)) this.tokens.set(orderKey, token);
     for (const { nid, event, orderKey, chunk, visibility, batch } of writes.events) {
-      const { eventId } = event;
-      this.events.set(eventId, { nid, eventId, orderKey, chunk, visibility, position: positionOf(batch) });
+      const { eventId, type, stateKey, body, unsigned, previous } = event;
+      const text = { type, stateKey, body, unsigned, previous };
+      this.events.set(eventId, { nid, eventId, orderKey, chunk, visibility, position: positionOf(batch), ...text });
     }
+    for (const { eventId, redaction } of writes.redactions) this.redacted.set(eventId, redaction);
+    for (const event of this.events.values()) Object.assign(event, writes.rewritten.get(event.nid));
     for (const { nid, orderKey, chunk, visibility, batch } of writes.placed) {
       const event = [...this.events.values()].find((other) => other.nid === nid)!;
       Object.assign(event, { orderKey, chunk, visibility, position: positionOf(batch) });

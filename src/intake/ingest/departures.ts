@@ -1,10 +1,11 @@
 import type { UserId } from "../../model/ids.ts";
 import { isDeparted, membershipOf } from "../../model/membership.ts";
+import type { MembershipRow } from "../../model/room-facts.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import type { UnnumberedMembership } from "./own-membership.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Source } from "./source.ts";
-import { isDepartureOf } from "./state-claim.ts";
+import { isDepartureOf, wasStoredBefore } from "./state-claim.ts";
 
 /**
  * Departures of other users whose devices use Slidecar act at once, whoever's stream brought them; their joins and invites
@@ -25,7 +26,8 @@ export function departuresOfOthers(
     const nid = draft.events.nidOf(event.eventId);
     if (before === undefined || isDeparted(before.membership) || membership === undefined || nid === undefined)
       continue;
-    if (!draft.events.isNew(event.eventId) || draft.currentState("m.room.member", userId) !== nid) continue;
+    const isLearnt = draft.events.isNew(event.eventId) || isAnswer(source, before);
+    if (!isLearnt || draft.currentState("m.room.member", userId) !== nid) continue;
     departed.set(userId, {
       userNid: before.userNid,
       membership,
@@ -40,3 +42,7 @@ export function departuresOfOthers(
   }
   return departed;
 }
+
+/** The homeserver was asked after the membership was stored. */
+const isAnswer = (source: Source, { since }: MembershipRow): boolean =>
+  source.poll === "asked" && wasStoredBefore(since, source);

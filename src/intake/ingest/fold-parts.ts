@@ -5,7 +5,7 @@ import type { ResponseToken } from "../../store/response-tokens.ts";
 import { GLOBAL } from "../../store/user-facts.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import { foldSection } from "./fold-section.ts";
-import type { ResponsePart } from "./part.ts";
+import type { AskedDatum, ResponsePart } from "./part.ts";
 import type { PersonalDraft } from "./personal-draft.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Numbers } from "./source.ts";
@@ -29,6 +29,7 @@ export function foldParts(parts: readonly ResponsePart[], drafts: Drafts, number
   for (const part of parts) {
     foldRooms(part, drafts, numbers, folded);
     if (part.end !== undefined) drafts.personal.accountData(GLOBAL, part.end.rest.accountData, part.source);
+    for (const datum of part.asked ?? []) foldAsked(datum, part, drafts);
   }
   folded.changes.push(...drafts.personal.changes);
   return folded;
@@ -36,19 +37,19 @@ export function foldParts(parts: readonly ResponsePart[], drafts: Drafts, number
 
 /** Oldest activity first: of rooms in one response, the one with the newest event comes first in lists. */
 function foldRooms(
-  { source, token, end, sections }: ResponsePart,
+  { source, token, end, sections, asked }: ResponsePart,
   { rooms, personal }: Drafts,
   numbers: Numbers,
   folded: FoldedParts,
 ): void {
-  const shared = end === undefined ? numbers.batch() : undefined;
-  for (const section of [...sections].sort((a, b) => newestTsMs(a) - newestTsMs(b))) {
+  const shared = end === undefined && asked === undefined ? numbers.batch() : undefined;
+  for (const section of [...sections].sort(inTime)) {
     const draft = rooms.get(section.roomId);
     if (draft === undefined) continue;
     const { changes, roomBatch } = foldSection(draft, section, source, numbers, shared);
     folded.changes.push(...changes);
     if (roomBatch !== undefined && token !== undefined) folded.tokens.push({ batch: roomBatch, token });
-    personal.accountData(draft.row.room, section.accountData, source);
+    personal.accountData(draft.row.room, section.accountData, source, section.roomId);
     personal.ephemeral(draft.row.room, section.ephemeral);
   }
   if (shared !== undefined) {
@@ -56,6 +57,15 @@ function foldRooms(
     folded.changes.push({ batch: shared, stream: ChangeStream.membership, userNid, flags: 0 });
   }
 }
+
+function foldAsked({ roomId, event }: AskedDatum, { source }: ResponsePart, { rooms, personal }: Drafts): void {
+  const room = roomId === undefined ? GLOBAL : rooms.get(roomId)?.row.room;
+  if (room !== undefined) personal.accountData(room, [event], source, roomId);
+}
+
+/** Departures first: a user who left and was invited again meanwhile stands in a response twice. */
+const inTime = (a: ParsedSection, b: ParsedSection): number =>
+  Number(b.kind === "leave") - Number(a.kind === "leave") || newestTsMs(a) - newestTsMs(b);
 
 const newestTsMs = ({ timeline }: ParsedSection): number =>
   timeline.reduce((newest, event) => Math.max(newest, event.originServerTsMs), 0);

@@ -4,12 +4,13 @@ import { Membership } from "../../model/membership.ts";
 import type { MembershipChange, MembershipRow } from "../../model/room-facts.ts";
 import type { NewChange } from "../../store/publish.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
+import type { ClaimedMembership } from "./contest.ts";
 import { departuresOfOthers } from "./departures.ts";
-import { ownMembership } from "./own-membership.ts";
+import { contestedMembership, ownMembership } from "./own-membership.ts";
 import { personalChange } from "./personal-change.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Numbers, Source } from "./source.ts";
-import { isMemberOf } from "./state-claim.ts";
+import { isMemberOf, wasStoredBefore } from "./state-claim.ts";
 
 /** A section folded into its room's draft. */
 export interface FoldedSection {
@@ -53,10 +54,19 @@ export function foldSection(
       changes.push({ batch, stream: ChangeStream.room, room, flags });
     }
   }
-  const own = ownMembership({ draft, section, source, before, endBefore });
-  if (own !== undefined) keepMembership(draft, source.userId, { ...own, batch: batchOf(own.userNid) });
+  const word = { draft, section, source, before, endBefore };
+  const own = ownMembership(word);
+  if (own !== undefined) {
+    keepMembership(draft, source.userId, { ...own, batch: batchOf(own.userNid) });
+    draft.movedBy.set(source.userId, source);
+  }
+  const claimed = own === undefined ? contestedMembership(word) : undefined;
+  if (before !== undefined && claimed !== undefined) noteContest(draft, before, claimed);
   for (const [userId, change] of departuresOfOthers(draft, section, source, endBefore)) {
+    const known = draft.memberships.get(userId);
+    if (known !== undefined && !wasStoredBefore(known.since, source)) noteContest(draft, known, undefined);
     keepMembership(draft, userId, { ...change, batch: batchOf(change.userNid) });
+    draft.movedBy.delete(userId);
   }
   if (section.kind === "join") keepPersonal(draft, section, source, batchOf);
   return { changes, roomBatch };
@@ -109,4 +119,13 @@ function keepPersonal(
     notifications: change.counts?.notifications ?? before.notifications,
     highlights: change.counts?.highlights ?? before.highlights,
   });
+}
+
+/** The user's own membership is to be asked for. */
+function noteContest(
+  draft: RoomDraft,
+  { userNid, userId, membership: stored }: MembershipRow,
+  claimed: ClaimedMembership | undefined,
+): void {
+  draft.contests.push({ kind: "membership", userNid, userId, roomId: draft.row.roomId, stored, claimed });
 }

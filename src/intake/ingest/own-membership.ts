@@ -4,6 +4,7 @@ import { isDeparted, Membership, membershipOf } from "../../model/membership.ts"
 import type { MembershipChange, MembershipRow } from "../../model/room-facts.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
+import type { ClaimedMembership } from "./contest.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Source } from "./source.ts";
 import { isDepartureOf, isMemberOf, wasStoredBefore } from "./state-claim.ts";
@@ -31,9 +32,15 @@ export function ownMembership(word: OwnWord): UnnumberedMembership | undefined {
   return kind === "leave" ? departed(word) : invited(word, kind);
 }
 
-/** Against another membership that is stored, by the rules for claims about state: see `isBelieved` in state-claim.ts. */
-function isNewer({ source, before, draft }: OwnWord, claimed: Membership, own: readonly ParsedEvent[]): boolean {
+/** Against another membership that is stored, by the rules for claims about state: see `standingOf` in state-claim.ts. */
+function isNewer(
+  { section, source, before, draft }: OwnWord,
+  claimed: Membership,
+  own: readonly ParsedEvent[],
+): boolean {
+  if (claimed === Membership.join && before?.membership !== claimed && isBare(section)) return false;
   if (before === undefined || before.membership === claimed || wasStoredBefore(before.since, source)) return true;
+  if (draft.movedBy.get(source.userId) === source) return true;
   const last = own.at(-1);
   const stated = last && membershipOf(last.content);
   // Own events come with a join or a departure.
@@ -45,11 +52,22 @@ function isNewer({ source, before, draft }: OwnWord, claimed: Membership, own: r
   return isStoredSeen || isCurrent || (isDepartureOf(last, source.userId) && draft.events.isNew(last.eventId));
 }
 
+/** Dendrite has account data of a room that the user is not in in the section of a joined one, without any event. */
+const isBare = ({ timeline, state }: ParsedSection): boolean => timeline.length + state.length === 0;
+
 const ownEvents = ({ section, source }: OwnWord): readonly ParsedEvent[] => {
   const { state, timeline, isStateAfter } = section;
   const all = isStateAfter ? [...timeline, ...state] : [...state, ...timeline];
   return all.filter((event) => isMemberOf(event, source.userId));
 };
+
+/** What the section says stands against a membership of which it cannot know; undefined: it does not. */
+export function contestedMembership(word: OwnWord): ClaimedMembership | undefined {
+  const { kind, stripped } = word.section;
+  const own = kind === "join" || kind === "leave" ? ownEvents(word) : [];
+  const claimed = kind === "leave" ? departureIn(own) : Membership[kind];
+  return isNewer(word, claimed, own) ? undefined : { kind, stripped, own };
+}
 
 function joined(word: OwnWord): UnnumberedMembership | undefined {
   const { draft, source, before } = word;
@@ -65,7 +83,7 @@ function joined(word: OwnWord): UnnumberedMembership | undefined {
     sender: source.userId,
     nid,
     isTransition,
-    sinceOrderKey: arrival === undefined ? seenFrom(word) : draft.events.orderKeyOf(arrival.eventId),
+    sinceOrderKey: (arrival && draft.events.orderKeyOf(arrival.eventId)) ?? seenFrom(word),
     stripped: undefined,
     strippedUs: undefined,
   };
@@ -87,10 +105,14 @@ function comingAndGoing({ draft, section, source, before }: OwnWord) {
  * Joined before the section's first event, which the homeserver shows to this user: all from there on is theirs to see.
  * Of what others brought before, nothing is known.
  */
-function seenFrom({ draft, section, endBefore }: OwnWord): number | undefined {
+function seenFrom(word: OwnWord): number | undefined {
+  const { draft, section, source, endBefore } = word;
   if (endBefore === undefined) return undefined;
   const [first] = section.timeline;
-  return first === undefined ? endBefore + 1 : draft.events.orderKeyOf(first.eventId);
+  // An event without a place must not open what was stored before.
+  if (first !== undefined) return draft.events.orderKeyOf(first.eventId) ?? endBefore + 1;
+  const own = source.poll === "asked" ? ownEvents(word).at(-1) : undefined;
+  return (own && draft.events.orderKeyOf(own.eventId)) ?? endBefore + 1;
 }
 
 /** A change of name or picture, as against an arrival. */
@@ -99,12 +121,18 @@ function wasJoinedBefore({ unsigned }: ParsedEvent): boolean {
   return isJsonObject(shared) && membershipOf(shared.prev_content) === Membership.join;
 }
 
+/** How the user is out, by their own member events; a section may have none. */
+function departureIn(own: readonly ParsedEvent[]): Membership {
+  const last = own.at(-1);
+  const stated = last && membershipOf(last.content);
+  return stated !== undefined && isDeparted(stated) ? stated : Membership.leave;
+}
+
 function departed(word: OwnWord): UnnumberedMembership | undefined {
   const { draft, section, source, before } = word;
   const events = ownEvents(word);
   const own = events.at(-1);
-  const stated = own && membershipOf(own.content);
-  const membership = stated !== undefined && isDeparted(stated) ? stated : Membership.leave;
+  const membership = departureIn(events);
   if (!isNewer(word, membership, events)) return undefined;
   const nid = own && draft.events.nidOf(own.eventId);
   if (before?.membership === membership && (nid === undefined || nid === before.nid)) return undefined;

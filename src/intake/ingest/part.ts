@@ -1,12 +1,20 @@
+import type { RoomId } from "../../model/ids.ts";
 import type { DeviceClaim } from "../../store/device-stream.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import type { ResponseRest } from "../response/response-reader.ts";
+import type { AccountDataEvent } from "../response/room-section.ts";
 import type { Source } from "./source.ts";
 
 /** What ends a response: everything that is not a room, and where the stream goes on. */
 export interface ResponseEnd {
   readonly rest: ResponseRest;
   readonly since: { readonly from: string | undefined; readonly to: string };
+}
+
+/** Account data that the homeserver was asked for; undefined room: it belongs to none. */
+export interface AskedDatum {
+  readonly roomId: RoomId | undefined;
+  readonly event: AccountDataEvent;
 }
 
 /** Whole rooms of one v2 response, stored in one transaction. Safe to repeat. */
@@ -20,4 +28,6 @@ export interface ResponsePart {
   readonly end: ResponseEnd | undefined;
   /** When the last byte of the response was read, in microseconds; undefined while it is still arriving. */
   readonly receivedUs: number | undefined;
+  /** The part holds answers to single questions (`source.poll` is `asked`), these among them. */
+  readonly asked?: readonly AskedDatum[];
 }

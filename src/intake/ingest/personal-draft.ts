@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { ChangeStream } from "../../model/change.ts";
-import type { RoomNid } from "../../model/ids.ts";
+import type { RoomId, RoomNid } from "../../model/ids.ts";
 import { accountDataKey, type KnownAccountDatum, receiptKey } from "../../store/known-personal.ts";
 import type { NewChange } from "../../store/publish.ts";
 import { type AccountDatum, GLOBAL, type Receipt, type Typing } from "../../store/user-facts.ts";
 import type { EphemeralFacts, ReceiptFact } from "../response/ephemeral-facts.ts";
 import type { AccountDataEvent } from "../response/room-section.ts";
+import type { Contest } from "./contest.ts";
 import type { Numbers, Source } from "./source.ts";
 
 /** What is stored of account data, receipts and typing, as far as a fold may touch it. */
@@ -18,6 +19,12 @@ export interface KnownPersonal {
   readonly typing: ReadonlyMap<RoomNid, readonly string[]>;
 }
 
+/** Account data to be stored, and whose stream brought it: what one stream says later stands against what it said before. */
+interface DraftedDatum extends AccountDatum {
+  readonly digest: Buffer;
+  readonly deviceNid: number;
+}
+
 /** A typing list that is as it was has no batch of its own: it is only heard again. */
 const SAME = 0;
 
@@ -25,9 +32,11 @@ const SAME = 0;
 export class PersonalDraft {
   /** What is to be published. */
   readonly changes: NewChange[] = [];
+  /** What the homeserver has to be asked. */
+  readonly contests: Contest[] = [];
   readonly #known: KnownPersonal;
   readonly #numbers: Numbers;
-  readonly #accountData = new Map<string, AccountDatum & { readonly digest: Buffer }>();
+  readonly #accountData = new Map<string, DraftedDatum>();
   readonly #receipts = new Map<string, Receipt>();
   readonly #typing = new Map<RoomNid, Typing>();
 
@@ -44,20 +53,23 @@ export class PersonalDraft {
     };
   }
 
-  /** `room` is {@link GLOBAL} for what belongs to none. */
-  accountData(room: RoomNid, events: readonly AccountDataEvent[], { userNid, storedBefore }: Source): void {
+  /** `room` is {@link GLOBAL} for what belongs to none, and has a `roomId` else. */
+  accountData(room: RoomNid, events: readonly AccountDataEvent[], source: Source, roomId?: RoomId): void {
+    const { userNid, userId, deviceNid } = source;
     const news = events.flatMap((event) => {
       const key = accountDataKey(userNid, room, event.type);
       const digest = createHash("sha256").update(event.body).digest();
-      const known = this.#accountData.get(key) ?? this.#known.accountData.get(key);
-      if (known?.digest.equals(digest)) return [];
-      // A value that was stored while the request was under way is the newer one, as far as anybody can tell.
-      if (known !== undefined && "position" in known && known.position > storedBefore) return [];
-      return [{ key, digest, ...event }];
+      const drafted = this.#accountData.get(key);
+      const stored = this.#known.accountData.get(key);
+      if ((drafted ?? stored)?.digest.equals(digest)) return [];
+      const isNewer = drafted === undefined ? wasStoredBefore(stored, source) : drafted.deviceNid === deviceNid;
+      if (isNewer) return [{ key, digest, ...event }];
+      this.contests.push({ kind: "account-data", userNid, userId, roomId, type: event.type });
+      return [];
     });
     if (news.length === 0) return;
     const batch = this.#numbers.batch();
-    for (const { key, ...event } of news) this.#accountData.set(key, { userNid, room, ...event, batch });
+    for (const { key, ...event } of news) this.#accountData.set(key, { userNid, room, ...event, batch, deviceNid });
     const where = room === GLOBAL ? {} : { room };
     this.changes.push({ batch, stream: ChangeStream.accountData, ...where, userNid, flags: 0 });
   }
@@ -93,3 +105,7 @@ export class PersonalDraft {
     this.changes.push({ batch, stream: ChangeStream.typing, room, flags: 0 });
   }
 }
+
+/** A value that was stored while the request was under way may be the newer one. Where there is none, anything is newer. */
+const wasStoredBefore = (known: KnownAccountDatum | undefined, { storedBefore }: Source): boolean =>
+  known === undefined || known.position <= storedBefore;

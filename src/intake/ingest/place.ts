@@ -69,8 +69,9 @@ export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: 
       index = end;
     }
   }
-  const { places, newChunkContinues } = runs;
-  return { places, newChunkContinues, joined: joinedChunks(landmarks, places, batch.attestedFor) };
+  const { places, newChunkContinues, filled } = runs;
+  const joined = joinedChunks(landmarks, places, batch.attestedFor);
+  return { places, newChunkContinues, joined: filled === undefined ? joined : [...joined, filled] };
 }
 
 /** Index of the landmark after the one at `index`, or the length. */
@@ -92,6 +93,8 @@ interface Gap {
 class Runs {
   readonly places: (Place | undefined)[];
   newChunkContinues: boolean | undefined;
+  /** A chunk that stood empty behind a hole, into which came what follows the event before the hole. */
+  filled: ChunkNid | undefined;
   readonly #landmarks: Landmarks;
   readonly #tail: Tail | undefined;
   readonly #attestedFor: UserNid | undefined;
@@ -123,6 +126,8 @@ class Runs {
     const { orderKey: low, next, chunk } = landmark;
     if (next === undefined || (isLast && this.#attestedFor !== undefined)) {
       this.append(index + 1, end, next === undefined || chunk === this.#tail?.chunk);
+      const isTailEmpty = next === undefined && this.#tail !== undefined && this.#tail.chunk !== chunk;
+      if (isTailEmpty && this.places[index + 1]?.chunk === this.#tail?.chunk) this.filled = this.#tail?.chunk;
     } else {
       // In a batch that orders events as the room does not, two runs may come into one gap.
       const given = this.places.flatMap((place) => (place !== undefined && place.orderKey > low ? place.orderKey : []));

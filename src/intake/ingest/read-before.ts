@@ -17,8 +17,10 @@ import {
   selectKnownReceipts,
   selectKnownTyping,
 } from "../../store/known-personal.ts";
+import { selectRedacted, selectTexts } from "../../store/redactions.ts";
 import { lockRooms } from "../../store/room-rows.ts";
 import type { Drafts } from "./fold-parts.ts";
+import { namedRedactions } from "./named-redactions.ts";
 import type { ResponsePart } from "./part.ts";
 import { PersonalDraft } from "./personal-draft.ts";
 import { RoomDraft } from "./room-draft.ts";
@@ -36,27 +38,31 @@ export interface Before extends Drafts {
  */
 export async function readBefore(tx: Tx, parts: readonly ResponsePart[], numbers: Numbers): Promise<Before> {
   const { rooms, events, users, state, accountData, receipts, typing } = namedIn(parts);
+  const redactions = namedRedactions(parts);
   const ending = parts.filter(({ end }) => end !== undefined);
-  const owners = ending
-    .filter(({ end }) => (end?.rest.accountData.length ?? 0) > 0)
+  const owners = parts
+    .filter(({ end, asked }) => [...(end?.rest.accountData ?? []), ...(asked ?? [])].length > 0)
     .map(({ source }) => source.userNid);
   // Each read is a statement of its own after the locks, so that it sees what the last holder of a lock stored.
-  const [rows, devices, , ends, knownEvents, stateValues, memberships, ...personal] = await Promise.all([
-    lockRooms(tx, [...rooms]),
-    lockDevices(
-      tx,
-      ending.map(({ claim }) => claim.deviceNid),
-    ),
-    lockUsers(tx, owners),
-    selectRoomEnds(tx, [...rooms]),
-    selectKnownEvents(tx, [...rooms], [...events]),
-    selectStateValues(tx, [...state.values()]),
-    selectMemberships(tx, [...users], [...rooms]),
-    selectKnownAccountData(tx, accountData),
-    selectKnownReceipts(tx, receipts),
-    selectKnownTyping(tx, [...typing]),
-    ...parts.filter(({ end }) => end === undefined).map(({ claim }) => checkClaim(tx, claim)),
-  ]);
+  const [rows, devices, , ends, knownEvents, stateValues, memberships, redacted, texts, ...personal] =
+    await Promise.all([
+      lockRooms(tx, [...rooms]),
+      lockDevices(
+        tx,
+        ending.map(({ claim }) => claim.deviceNid),
+      ),
+      lockUsers(tx, owners),
+      selectRoomEnds(tx, [...rooms]),
+      selectKnownEvents(tx, [...rooms], [...events]),
+      selectStateValues(tx, [...state.values()]),
+      selectMemberships(tx, [...users], [...rooms]),
+      selectRedacted(tx, redactions.events),
+      selectTexts(tx, [...rooms], redactions.rewritable),
+      selectKnownAccountData(tx, accountData),
+      selectKnownReceipts(tx, receipts),
+      selectKnownTyping(tx, [...typing]),
+      ...parts.filter(({ end }) => end === undefined).map(({ claim }) => checkClaim(tx, claim)),
+    ]);
   for (const part of ending) assertWanted(part, devices.get(part.claim.deviceNid));
   const draftOf = (roomId: RoomId): readonly [RoomId, RoomDraft][] => {
     const row = rows.get(roomId);
@@ -67,6 +73,8 @@ export async function readBefore(tx: Tx, parts: readonly ResponsePart[], numbers
       known: knownEvents.get(row.room) ?? new Map(),
       state: stateValues.get(row.room) ?? new Map(),
       memberships: memberships.get(row.room) ?? new Map(),
+      redacted: redacted.get(row.room) ?? new Map(),
+      texts: texts.get(row.room) ?? new Map(),
     };
     return [[roomId, new RoomDraft(before, numbers)]];
   };
@@ -109,6 +117,10 @@ function namedIn(parts: readonly ResponsePart[]): Named {
     for (const { type } of part.end?.rest.accountData ?? []) {
       named.accountData.push({ userNid, roomId: undefined, type });
     }
+    for (const { roomId, event } of part.asked ?? []) {
+      named.accountData.push({ userNid, roomId, type: event.type });
+      if (roomId !== undefined) named.rooms.add(roomId);
+    }
     for (const section of part.sections) addSection(named, section, part.source);
   }
   return named;
@@ -128,7 +140,10 @@ function addSection(named: Named, section: ResponsePart["sections"][number], sou
     named.events.add(eventId);
     if (stateKey !== undefined) addState(type, stateKey);
   }
+  for (const { sender } of timeline) named.state.set(`${roomId}\0m.room.member\0${sender}`, memberKey(roomId, sender));
   for (const { type } of accountData) named.accountData.push({ userNid: source.userNid, roomId, type });
   for (const receipt of ephemeral.receipts) named.receipts.push({ roomId, ...receipt });
   if (ephemeral.typing !== undefined) named.typing.add(roomId);
 }
+
+const memberKey = (roomId: RoomId, stateKey: string): RoomStateKey => ({ roomId, type: "m.room.member", stateKey });

@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonObject, parseJson } from "../../lib/json-value.ts";
 import type { EventNid, UserId } from "../../model/ids.ts";
 import { Membership } from "../../model/membership.ts";
 import {
@@ -13,11 +14,15 @@ import { Visibility, visibilityOf } from "../../model/visibility.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import { columnsOf } from "./columns.ts";
+import type { Contest } from "./contest.ts";
+import { contestsOf } from "./contests-of.ts";
 import type { EventBook } from "./event-book.ts";
 import { liveMark, timeMark } from "./order-mark.ts";
+import { RedactionDraft } from "./redaction-draft.ts";
+import { replacedVisibility } from "./replaced-visibility.ts";
 import { SectionFold } from "./section-fold.ts";
 import type { Numbers, Source } from "./source.ts";
-import { isBelieved, isCreation, isVisibilityEvent } from "./state-claim.ts";
+import { isCreation, isVisibilityEvent, type Standing, standingOf } from "./state-claim.ts";
 import { TimelineDraft } from "./timeline-draft.ts";
 
 /** What one section did to the room, for those who hold it in memory; `flags` 0: nothing. */
@@ -38,10 +43,15 @@ export class RoomDraft {
   bump: OrderMark | undefined;
   /** Own memberships of known users, as far as earlier sections of this draft changed them. */
   readonly memberships: Map<UserId, MembershipRow>;
+  /** Whose own response changed a membership last, in this draft: what else that response says of it follows. */
+  readonly movedBy = new Map<UserId, Source>();
+  /** What the homeserver has to be asked. */
+  readonly contests: Contest[] = [];
   readonly #before: RoomBefore;
   readonly #numbers: Numbers;
   readonly #state: Map<string, StateValue>;
   readonly #timeline: TimelineDraft;
+  readonly #redactions: RedactionDraft;
 
   constructor(before: RoomBefore, numbers: Numbers) {
     this.#before = before;
@@ -51,6 +61,7 @@ export class RoomDraft {
     this.#numbers = numbers;
     this.#state = new Map(before.state);
     this.#timeline = new TimelineDraft(before, this.writes, numbers);
+    this.#redactions = new RedactionDraft(before, this.writes, this.#timeline.events);
   }
 
   get events(): Pick<EventBook, "nidOf" | "orderKeyOf" | "isNew"> {
@@ -70,15 +81,18 @@ export class RoomDraft {
     if (section.isStateAfter) this.#claimAll(fold);
     if (section.kind === "join") this.#summarise(fold);
     this.#judge(fold);
+    this.#redact(fold);
     this.#order(fold);
     this.row = { ...this.row, ...this.#timeline.ends };
     for (const change of fold.stateChanges()) this.writes.state.push(change);
+    this.contests.push(...contestsOf(fold, this.row, (key) => this.#state.has(key)));
     return { batch: fold.batch, flags: fold.flags(this.row) };
   }
 
   /** Stores an event that is not known and says nothing of the room. */
   keep(event: ParsedEvent, batch: number): void {
     this.#timeline.keep(event, this.row.historyVisibility, batch);
+    this.#redactions.settle({ state: [event], timeline: [] }, this.#roomVersion());
   }
 
   #claimAll(fold: SectionFold): void {
@@ -89,17 +103,23 @@ export class RoomDraft {
 
   #claim(event: ParsedEvent, nid: EventNid, fold: SectionFold): void {
     if (event.stateKey === undefined) return;
-    if (isCreation(event)) fold.hasCreate = true;
+    // Single values make no room whole.
+    if (isCreation(event) && fold.source.poll !== "asked") fold.hasCreate = true;
     const key = stateKeyOf(event.type, event.stateKey);
-    const current = this.#state.get(key);
-    if (current?.nid !== nid && (current === undefined || this.#isBelieved(event, current, fold))) {
-      this.#state.set(key, { nid, position: undefined });
+    const stored = this.#state.get(key);
+    // What acts without proof proves nothing of what follows it.
+    const current = fold.unproven.get(key) ?? stored;
+    const isSame = current?.nid === nid;
+    const standing = current === undefined || isSame ? "proven" : this.#standingOf(event, current, fold);
+    fold.note(key, event.type, event.stateKey, standing, current);
+    if (stored?.nid !== nid && standing !== "unproven") {
+      this.#state.set(key, { nid, position: isSame ? current.position : undefined });
       const earlier = fold.state.get(key);
       fold.state.set(key, {
         type: event.type,
         stateKey: event.stateKey,
         nid,
-        previous: earlier === undefined ? current?.nid : earlier.previous,
+        previous: earlier === undefined ? stored?.nid : earlier.previous,
         batch: fold.batch,
         isBaseline: fold.isBaseline,
       });
@@ -108,9 +128,9 @@ export class RoomDraft {
     fold.seen.add(nid);
   }
 
-  #isBelieved(event: ParsedEvent, current: StateValue, fold: SectionFold): boolean {
-    if (fold.isAuthority) return true;
-    return isBelieved({
+  #standingOf(event: ParsedEvent, current: StateValue, fold: SectionFold): Standing {
+    if (fold.isAuthority) return "proven";
+    return standingOf({
       event,
       current,
       isNew: this.events.isNew(event.eventId),
@@ -125,7 +145,7 @@ export class RoomDraft {
     const { section, source } = fold;
     const { deviceNid } = source;
     const wasJoined = this.memberships.get(source.userId)?.membership === Membership.join;
-    const places = this.#timeline.place(fold, wasJoined);
+    const places = this.#timeline.place(fold, { wasJoined, visibility: visibilityBefore });
     let visibility = visibilityBefore;
     section.timeline.forEach((event, index) => {
       const nid = this.#timeline.store(event, places[index], visibility, fold);
@@ -140,6 +160,8 @@ export class RoomDraft {
 
   /** In force before the first event of the timeline. With `state_after` the value before a change is not always told. */
   #visibilityBefore({ section, isBaseline }: SectionFold): Visibility {
+    const replaced = replacedVisibility(section.timeline);
+    if (replaced !== undefined) return replaced;
     const stated = section.state.findLast(isVisibilityEvent);
     const statedValue = stated && visibilityOf(stated.content.history_visibility);
     const known = isBaseline ? Visibility.shared : this.row.historyVisibility;
@@ -175,6 +197,38 @@ export class RoomDraft {
     };
   }
 
+  /** Last, when the room's version is known. What is current and was redacted is told anew; its place among claims stays. */
+  #redact(fold: SectionFold): void {
+    const changed = new Set(fold.stateChanges().map(({ nid }) => nid));
+    this.#keepRedacted(fold.section);
+    for (const event of this.#redactions.settle(fold.section, this.#roomVersion())) {
+      const { nid, type, stateKey, isStored, isRedacted, isCurrent } = event;
+      fold.hasHistory ||= isStored;
+      if (!isRedacted || stateKey === undefined) continue;
+      // Keys that no section names are not in the draft.
+      if ((this.currentState(type, stateKey) ?? (isCurrent ? nid : undefined)) !== nid) continue;
+      this.row = { ...this.row, ...columnsOf(type, stateKey, contentOf(event.body)) };
+      if (!isStored || fold.isBaseline || changed.has(nid)) continue;
+      this.writes.redactedState.push({ type, stateKey, nid, batch: fold.batch });
+      fold.hasRedactedState = true;
+    }
+  }
+
+  /** What was redacted says nothing, also where a slow stream brings it as it was and makes it current. */
+  #keepRedacted({ state, timeline }: ParsedSection): void {
+    for (const event of [...state, ...timeline]) {
+      const { type, stateKey, body } = event;
+      const counting = this.#redactions.bodyOf(event, this.#roomVersion());
+      if (counting === body || stateKey === undefined || !this.#isCurrent(event)) continue;
+      this.row = { ...this.row, ...columnsOf(type, stateKey, contentOf(counting)) };
+    }
+  }
+
+  /** A room whose creation names none has the first version. */
+  #roomVersion(): string | undefined {
+    return this.row.roomVersion ?? (this.row.isComplete ? "1" : undefined);
+  }
+
   #order(fold: SectionFold): void {
     const { appended, bumped, isLive, batch, section, source } = fold;
     const { end } = this.#before;
@@ -187,6 +241,11 @@ export class RoomDraft {
   }
 }
 
+function contentOf(body: Buffer): JsonObject {
+  const event = parseJson(body);
+  return isJsonObject(event) && isJsonObject(event.content) ? event.content : {};
+}
+
 const emptyWrites = ({ row }: RoomBefore): RoomWrites => ({
   room: row.room,
   events: [],
@@ -197,5 +256,8 @@ const emptyWrites = ({ row }: RoomBefore): RoomWrites => ({
   state: [],
   memberships: [],
   personal: [],
+  redactions: [],
+  rewritten: new Map(),
+  redactedState: [],
   transactionIds: [],
 });

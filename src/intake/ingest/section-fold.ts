@@ -1,10 +1,11 @@
 import { ChangeFlag } from "../../model/change.ts";
 import type { ChunkNid, EventNid } from "../../model/ids.ts";
-import type { StateChange } from "../../model/room-facts.ts";
+import type { StateChange, StateValue } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import type { Source } from "./source.ts";
+import type { Standing } from "./state-claim.ts";
 
 const COLUMNS = [
   "isComplete",
@@ -31,6 +32,10 @@ export class SectionFold {
   readonly isAuthority: boolean;
   /** New values by state key. */
   readonly state = new Map<string, StateChange>();
+  /** State keys of which the section says what it cannot know. */
+  readonly contested = new Map<string, { readonly type: string; readonly stateKey: string }>();
+  /** Of those whose value acts until the homeserver was asked: what was current before. */
+  readonly unproven = new Map<string, StateValue>();
   /** State events that were read so far. */
   readonly seen = new Set<EventNid>();
   hasCreate = false;
@@ -38,8 +43,10 @@ export class SectionFold {
   /** The last event that was put at the end of the room, and the last one that counts for the bump stamp. */
   appended: ParsedEvent | undefined;
   bumped: ParsedEvent | undefined;
-  /** Events were put elsewhere than at the end, or a hole was closed. */
+  /** Events were put elsewhere than at the end, a hole was closed, or a stored event was rewritten. */
   hasHistory = false;
+  /** A stored event that is current state was redacted. */
+  hasRedactedState = false;
   readonly #row: RoomRow;
 
   constructor(batch: number, section: ParsedSection, source: Source, row: RoomRow) {
@@ -48,7 +55,19 @@ export class SectionFold {
     this.source = source;
     this.#row = row;
     this.isBaseline = !row.isComplete;
-    this.isAuthority = section.kind === "join" && (!row.isComplete || row.quarantined !== undefined);
+    const isWanting = !row.isComplete || row.quarantined !== undefined;
+    this.isAuthority = section.kind === "join" && isWanting && source.poll !== "asked";
+  }
+
+  /** Keeps what has to be asked; `current` is what the claim stands against. */
+  note(key: string, type: string, stateKey: string, standing: Standing, current: StateValue | undefined): void {
+    if (standing === "proven") {
+      this.contested.delete(key);
+      this.unproven.delete(key);
+      return;
+    }
+    this.contested.set(key, { type, stateKey });
+    if (standing === "restricts" && current !== undefined) this.unproven.set(key, current);
   }
 
   /** The room goes on before everybody's eyes: it comes first in lists. */
@@ -67,7 +86,7 @@ export class SectionFold {
     const isMoved = this.appended !== undefined;
     const flags =
       (haveColumnsChanged || (isMoved && !this.isLive) ? ChangeFlag.columns : 0) |
-      (this.stateChanges().length > 0 ? ChangeFlag.state : 0) |
+      (this.hasRedactedState || this.stateChanges().length > 0 ? ChangeFlag.state : 0) |
       (this.hasHistory ? ChangeFlag.history : 0) |
       (isMoved && this.isLive ? ChangeFlag.activity : 0) |
       (this.bumped !== undefined && this.isLive ? ChangeFlag.bump : 0);

@@ -15,8 +15,11 @@ export interface Source {
   readonly deviceNid: number;
   /** The user ignores somebody, so that their stream attests for themselves alone. */
   readonly ignoresSomebody: boolean;
-  /** `first`: without a `since`; `catch-up`: after a time without polls; `live`: it tells what happens as it happens. */
-  readonly poll: "first" | "catch-up" | "live";
+  /**
+   * `first`: without a `since`; `catch-up`: after a time without polls; `live`: it tells what happens as it happens; `asked`:
+   * no poll, but what the homeserver says of single values now.
+   */
+  readonly poll: "first" | "catch-up" | "live" | "asked";
   /** Everything at or below it was stored before the request was sent, so that the response does not say what was before that. */
   readonly storedBefore: StreamPosition;
   /** Last events that earlier responses of the stream had of rooms, as far as that is known: what goes on follows them. */

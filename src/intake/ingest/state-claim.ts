@@ -15,22 +15,36 @@ export interface StateClaim {
   /** The section holds the current event too, before this one. */
   readonly isCurrentSeen: boolean;
   readonly kind: SectionKind;
-  readonly source: Pick<Source, "userId" | "storedBefore">;
+  readonly source: Pick<Source, "userId" | "storedBefore" | "poll">;
   /** In force in the room. */
   readonly visibility: Visibility;
 }
+
+/**
+ * What a claim is worth: it stands, it stands until the homeserver was asked, or it does not stand and the homeserver is asked.
+ */
+export type Standing = "proven" | "restricts" | "unproven";
 
 /**
  * Whether the claim stands. Streams of several users bring the same room in their own time, so neither arrival nor
  * timestamps decide, but what the response can have known: it has the current value before the new one, or was asked for
  * after the current value was stored. The section of a room that its user left tells of the time of the departure.
  *
- * What restricts acts at once: a departure, a stricter visibility. Were it not true, its room's streams put it right.
+ * What restricts acts at once: a departure, a stricter visibility.
  */
-export function isBelieved({ event, isNew, current, isCurrentSeen, kind, source, visibility }: StateClaim): boolean {
+export function standingOf(claim: StateClaim): Standing {
+  if (isProven(claim)) return "proven";
+  return isRestriction(claim) ? "restricts" : "unproven";
+}
+
+function isProven({ current, isCurrentSeen, kind, source }: StateClaim): boolean {
   if (isCurrentSeen) return true;
+  const tellsOfNow = kind !== "leave" || source.poll === "asked";
+  return tellsOfNow && wasStoredBefore(current.position, source);
+}
+
+function isRestriction({ event, isNew, kind, source, visibility }: StateClaim): boolean {
   if (kind === "leave") return isNew && isDepartureOf(event, source.userId);
-  if (wasStoredBefore(current.position, source)) return true;
   return isNew && (isDepartureOf(event, event.stateKey) || isStricter(event, visibility));
 }
 

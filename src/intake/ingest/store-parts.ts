@@ -1,8 +1,10 @@
 import { ChangeStream } from "../../model/change.ts";
 import { BEFORE_ALL, type StreamPosition } from "../../model/stream-position.ts";
+import { upsertContests } from "../../store/contests.ts";
 import type { Tx } from "../../store/database.ts";
 import { updatePersonal, upsertMemberships } from "../../store/membership-writes.ts";
 import { type NewChange, publishChanges } from "../../store/publish.ts";
+import { writeRedactions } from "../../store/redactions.ts";
 import { insertResponseTokens } from "../../store/response-tokens.ts";
 import {
   insertBatchTokens,
@@ -15,6 +17,8 @@ import {
 import { updateRooms } from "../../store/room-rows.ts";
 import type { Ending } from "../../store/transaction.ts";
 import { upsertAccountData, upsertReceipts, upsertTyping } from "../../store/user-facts.ts";
+import type { Contest } from "./contest.ts";
+import { isKept, rowOf } from "./contest-rows.ts";
 import { foldParts } from "./fold-parts.ts";
 import type { ResponsePart } from "./part.ts";
 import { readBefore } from "./read-before.ts";
@@ -34,6 +38,8 @@ export interface StoredParts {
   readonly stateEvents: number;
   /** The highest position given out; undefined: nothing was news. */
   readonly position: StreamPosition | undefined;
+  /** What the homeserver has to be asked now that this is stored. */
+  readonly contests: readonly Contest[];
   /** When this is stored, so is everything at or below it. */
   readonly head: StreamPosition;
 }
@@ -51,6 +57,7 @@ export async function storeParts(
   const { changes, tokens } = foldParts(parts, before, numbers);
   const drafts = [...before.rooms.values()];
   const { accountData, receipts, typing } = before.personal.writes;
+  const contests = [...drafts.flatMap((draft) => draft.contests), ...before.personal.contests];
   const ends = parts.map((part) => storeEnd(tx, part, before.devices.get(part.claim.deviceNid), numbers));
   const written = [
     ...ends.map((end) => end.written),
@@ -59,6 +66,7 @@ export async function storeParts(
     upsertTyping(tx, typing),
     insertResponseTokens(tx, tokens),
     writeDrafts(tx, drafts, changes),
+    upsertContests(tx, contests.filter(isKept).map(rowOf)),
   ];
   const receivedUs = parts.findLast((part) => part.receivedUs !== undefined)?.receivedUs;
   const all = [...changes, ...ends.flatMap((end) => end.changes)];
@@ -70,7 +78,7 @@ export async function storeParts(
     const [positions] = await Promise.all([publishing, ...written]);
     const position = positions.at(-1);
     const head = Math.max(position ?? BEFORE_ALL, ...heads) as StreamPosition;
-    return { timelineEvents, stateEvents: events.length - timelineEvents, position, head };
+    return { timelineEvents, stateEvents: events.length - timelineEvents, position, head, contests };
   };
   return { last: stored() };
 }
@@ -78,11 +86,12 @@ export async function storeParts(
 /** How many numbers of each kind {@link storeParts} may take. */
 export function numbersNeeded(parts: readonly ResponsePart[]): { batches: number; events: number; chunks: number } {
   const sections = parts.flatMap((part) => part.sections);
+  const asked = parts.reduce((sum, part) => sum + (part.asked?.length ?? 0), 0);
   const events = sections.reduce((sum, { state, timeline }) => sum + state.length + timeline.length, 0);
   return {
     // Of a section: the room, the user's own, account data, receipts, typing, and a departure per member event at most.
-    // Of a part: one shared by its sections, global account data, to-device messages, device lists, keys, the sync itself and its end.
-    batches: 5 * sections.length + events + 7 * parts.length,
+    // Of what was asked for: account data. Of a part: one shared by its sections, global account data, to-device messages, device lists, keys, the sync itself and its end.
+    batches: 5 * sections.length + events + 7 * parts.length + asked,
     events,
     chunks: sections.length,
   };
@@ -102,6 +111,7 @@ async function writeDrafts(tx: Tx, drafts: readonly RoomDraft[], changes: readon
   });
   await Promise.all([
     insertEvents(tx, writes),
+    writeRedactions(tx, writes),
     // After the events: one may have been new as state and got its place with a later section.
     placeEvents(tx, writes),
     writeChunks(tx, writes),

@@ -1,14 +1,16 @@
 import { isBumpType } from "../../model/events-that-bump.ts";
 import type { ChunkNid, EventNid, UserNid } from "../../model/ids.ts";
+import { Membership, membershipOf } from "../../model/membership.ts";
 import type { Landmark, RoomBefore, RoomWrites } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
-import type { Visibility } from "../../model/visibility.ts";
+import { Visibility, visibilityOf } from "../../model/visibility.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
+import type { ParsedSection } from "../response/parsed-section.ts";
 import { EventBook } from "./event-book.ts";
 import { type Place, type Placement, placeBatch, type Tail } from "./place.ts";
 import type { SectionFold } from "./section-fold.ts";
 import type { Numbers, Source } from "./source.ts";
-import { isCreation } from "./state-claim.ts";
+import { isCreation, isMemberOf, isVisibilityEvent } from "./state-claim.ts";
 
 type Ends = Pick<RoomRow, "firstOrderKey" | "lastOrderKey" | "lastChunk">;
 type ChunkFacts = Pick<Landmark, "attestedFor" | "continues">;
@@ -36,26 +38,43 @@ export class TimelineDraft {
   }
 
   /**
-   * Finds places for the timeline of a section; an entry per event, undefined where it keeps its place. `wasJoined`: the
-   * stream's user was in the room before.
+   * Finds places for the timeline of a section; an entry per event, undefined where it keeps its place, or where no
+   * place is known: see {@link wholeFrom}.
    */
-  place(fold: SectionFold, wasJoined: boolean): Placement["places"] {
+  place(fold: SectionFold, before: BeforeTimeline): Placement["places"] {
     const { section, source } = fold;
-    const events = section.timeline.map(({ eventId }) => this.events.landmark(eventId));
+    const whole = wholeFrom(section, source, before);
+    const start = this.#placeableFrom(section, whole);
+    const attestedFor = start < whole ? source.userNid : attestedBy(source);
+    const events = section.timeline.slice(start).map(({ eventId }) => this.events.landmark(eventId));
     // Neither a first sync nor a user who has just come in goes on from anywhere.
-    const limited = section.limited || source.poll === "first" || !wasJoined;
-    const anchor = limited ? undefined : this.#anchor(source);
+    const isCut = section.limited || source.poll === "first" || !before.wasJoined || whole > 0;
+    const anchor = isCut ? undefined : this.#anchor(source);
     const landmarks = anchor === undefined ? events : [anchor, ...events];
     for (const landmark of landmarks) {
       if (landmark !== undefined && !this.#chunks.has(landmark.chunk)) this.#chunks.set(landmark.chunk, landmark);
     }
     const reachesEnd = section.kind === "join";
-    const placement = placeBatch(landmarks, this.#tail(), { limited, reachesEnd, attestedFor: attestedBy(source) });
-    const places = placement.places.slice(landmarks.length - events.length);
+    const placement = placeBatch(landmarks, this.#tail(), { limited: isCut, reachesEnd, attestedFor });
+    const unplaced = section.timeline.slice(0, start).map(() => undefined);
+    const places = [...unplaced, ...placement.places.slice(landmarks.length - events.length)];
     this.#join(placement.joined, fold);
-    if (placement.newChunkContinues !== undefined) this.#startChunk(places, placement.newChunkContinues, fold);
+    if (placement.newChunkContinues !== undefined) {
+      this.#startChunk(places, { attestedFor, continues: placement.newChunkContinues }, fold);
+    }
     if (section.limited && events.length === 0) this.#markHole(fold);
     return places;
+  }
+
+  /**
+   * Index of the first event that is given a place. Where something may be hidden before `whole`, only what follows all that is
+   * known has one: it stands between that and the arrival, in a chunk of its reader's alone.
+   */
+  #placeableFrom({ timeline }: ParsedSection, whole: number): number {
+    const known = timeline.slice(0, whole).map(({ eventId }) => this.events.landmark(eventId));
+    const last = known.findLastIndex((landmark) => landmark !== undefined);
+    const isFree = whole < timeline.length && (last < 0 || known[last]?.orderKey === this.ends.lastOrderKey);
+    return isFree ? last + 1 : whole;
   }
 
   /** What stands right before a batch that goes on, for those for whom the stream attests. */
@@ -83,10 +102,9 @@ export class TimelineDraft {
     }
   }
 
-  #startChunk(places: Placement["places"], continues: boolean, fold: SectionFold): ChunkNid {
+  #startChunk(places: Placement["places"], { attestedFor, continues }: ChunkFacts, fold: SectionFold): ChunkNid {
     const first = fold.section.timeline[places.findIndex((place) => place?.chunk === "new")];
     const chunk = this.#numbers.chunkNid();
-    const attestedFor = attestedBy(fold.source);
     this.#writes.chunks.push({ chunk, attestedFor, continues, isStart: isCreation(first) });
     this.#chunks.set(chunk, { attestedFor, continues });
     fold.newChunk = chunk;
@@ -96,7 +114,8 @@ export class TimelineDraft {
   /** A timeline without an event may tell of a hole, too: what comes next begins a chunk. */
   #markHole(fold: SectionFold): void {
     if (fold.section.kind !== "join" || this.ends.lastOrderKey === undefined) return;
-    this.ends = { ...this.ends, lastChunk: this.#startChunk([], false, fold) };
+    const facts = { attestedFor: attestedBy(fold.source), continues: false };
+    this.ends = { ...this.ends, lastChunk: this.#startChunk([], facts, fold) };
     fold.hasHistory = true;
   }
 
@@ -143,6 +162,39 @@ export class TimelineDraft {
     const orderKey = first && this.events.orderKeyOf(first.eventId);
     if (prevBatch !== undefined && orderKey !== undefined) this.#writes.tokens.push({ orderKey, token: prevBatch });
   }
+}
+
+/** How things stood before a section's timeline. */
+interface BeforeTimeline {
+  /** The stream's user was in the room. */
+  readonly wasJoined: boolean;
+  /** Of history, in force before the first event. */
+  readonly visibility: Visibility;
+}
+
+/**
+ * Index of the first event from which on the timeline lacks nothing that the room has. Before a user came in, the room's
+ * visibility may keep things from them, so that what stands side by side there is not known to be neighbours.
+ */
+function wholeFrom(
+  { kind, timeline }: ParsedSection,
+  { userId }: Source,
+  { wasJoined, visibility }: BeforeTimeline,
+): number {
+  let isIn = wasJoined;
+  // Who is out, and is not known to have been in, may have been out all along.
+  let from = kind === "leave" && !wasJoined ? timeline.length : 0;
+  for (const [index, event] of timeline.entries()) {
+    if (!isMemberOf(event, userId)) continue;
+    const membership = membershipOf(event.content);
+    const isJoin = membership === Membership.join;
+    if (isJoin && !isIn) from = index;
+    else if (membership === Membership.invite || membership === Membership.knock) from = timeline.length;
+    isIn = isJoin;
+  }
+  const changes = timeline.slice(0, from).filter(isVisibilityEvent);
+  const inForce = [visibility, ...changes.map(({ content }) => visibilityOf(content.history_visibility))];
+  return inForce.every((each) => each === Visibility.worldReadable || each === Visibility.shared) ? 0 : from;
 }
 
 /** Somebody who ignores others attests for nobody but themselves. */

@@ -1,6 +1,6 @@
-import { membersOf, withoutMembers } from "../../lib/json-members.ts";
+import { membersOf, withMember, withoutMembers } from "../../lib/json-members.ts";
 import { isJsonObject, isStorableText, type JsonObject, parseJson, textAt } from "../../lib/json-value.ts";
-import { type EventId, isEventId, isUserId, type UserId } from "../../model/ids.ts";
+import { type EventId, isEventId, isUserId, storableEventId, type UserId } from "../../model/ids.ts";
 import type { EventToStore } from "../../model/room-facts.ts";
 import { MAX_TYPE_BYTES } from "./section-values.ts";
 
@@ -9,6 +9,10 @@ export interface ParsedEvent extends EventToStore {
   readonly content: JsonObject;
   /** `unsigned.transaction_id`: only in the stream of the device that sent the event. */
   readonly transactionId: string | undefined;
+  /** Its own member `redacts`, where that is an event id. Room versions differ in whether it counts. */
+  readonly redacts: EventId | undefined;
+  /** The homeserver sent it in redacted form: event id of the redaction, `""` where it does not say. */
+  readonly redactedBy: EventId | "" | undefined;
 }
 
 /** Why an event cannot be stored. It is set aside and counted. */
@@ -22,12 +26,8 @@ export interface BadEvent {
 export const ENCRYPTION = "m.room.encryption";
 
 /** `unsigned` members that are the same for every reader; all others are personal or relative to when they were sent. */
-const SHARED_UNSIGNED: ReadonlySet<string> = new Set([
-  "prev_content",
-  "prev_sender",
-  "replaces_state",
-  "redacted_because",
-]);
+const SHARED_UNSIGNED: ReadonlySet<string> = new Set(["prev_content", "prev_sender", "replaces_state"]);
+export const REDACTED_BECAUSE = "redacted_because";
 
 /** Top-level members that are not part of a client event as `/sync` gives it (v1 format and server keys). */
 const NOT_SERVED: ReadonlySet<string> = new Set([
@@ -48,6 +48,10 @@ const NOT_SERVED: ReadonlySet<string> = new Set([
   "origin",
 ]);
 
+const OPEN_BRACE = 0x7b;
+
+const isNotServed = (key: string): boolean => NOT_SERVED.has(key);
+
 /** Reads one raw event of a timeline or of state. What is odd but can be stored and served is kept byte for byte. */
 export function parseEvent(raw: Buffer): ParsedEvent | BadEvent {
   const event = parseJson(raw);
@@ -56,6 +60,8 @@ export function parseEvent(raw: Buffer): ParsedEvent | BadEvent {
   if (reason !== undefined) return { bad: reason, type: textAt(event, "type"), isState: hasStateKey(event) };
   const unsigned = isJsonObject(event.unsigned) ? event.unsigned : {};
   const transactionId = textAt(unsigned, "transaction_id");
+  const redaction = isJsonObject(unsigned[REDACTED_BECAUSE]) ? unsigned[REDACTED_BECAUSE] : undefined;
+  const isShared = redaction !== undefined || Object.keys(unsigned).some((key) => SHARED_UNSIGNED.has(key));
   return {
     eventId: event.event_id as EventId,
     type: event.type as string,
@@ -63,8 +69,11 @@ export function parseEvent(raw: Buffer): ParsedEvent | BadEvent {
     sender: event.sender as UserId,
     originServerTsMs: safeInteger(event.origin_server_ts as number),
     content: isJsonObject(event.content) ? event.content : {},
-    body: withoutMembers(raw, (key) => NOT_SERVED.has(key) || (key === "state_key" && !hasStateKey(event))),
-    unsigned: Object.keys(unsigned).some((key) => SHARED_UNSIGNED.has(key)) ? sharedUnsigned(raw) : undefined,
+    body: withoutMembers(raw, (key) => isNotServed(key) || (key === "state_key" && !hasStateKey(event))),
+    unsigned: isShared ? sharedUnsigned(raw) : undefined,
+    previous: isJsonObject(unsigned.prev_content) ? storableEventId(unsigned.replaces_state) : undefined,
+    redacts: storableEventId(event.redacts),
+    redactedBy: redaction && (storableEventId(redaction.event_id) ?? ""),
     transactionId: transactionId !== undefined && isStorableText(transactionId) ? transactionId : undefined,
   };
 }
@@ -91,10 +100,25 @@ const safeInteger = (value: number): number =>
   Math.trunc(Math.min(Number.MAX_SAFE_INTEGER, Math.max(Number.MIN_SAFE_INTEGER, value)));
 
 function sharedUnsigned(raw: Buffer): Buffer | undefined {
-  // Of members with the same key the last one counts, as for JSON.parse.
-  const member = membersOf(raw).findLast(({ key }) => key === "unsigned");
-  if (member === undefined) return undefined;
-  return withoutMembers(raw.subarray(member.valueStart, member.valueEnd), (key) => !SHARED_UNSIGNED.has(key));
+  const unsigned = lastMember(raw, "unsigned");
+  if (unsigned === undefined) return undefined;
+  const shared = withoutMembers(unsigned, (key) => !SHARED_UNSIGNED.has(key));
+  const redaction = lastMember(unsigned, REDACTED_BECAUSE);
+  return redaction?.[0] === OPEN_BRACE ? withRedaction(shared, withoutMembers(redaction, isNotServed)) : shared;
 }
+
+/** The value of a member. Of members with the same key the last one counts, as for JSON.parse. */
+export function lastMember(object: Buffer, wanted: string): Buffer | undefined {
+  const member = membersOf(object).findLast(({ key }) => key === wanted);
+  return member && object.subarray(member.valueStart, member.valueEnd);
+}
+
+/** `unsigned` of an event in redacted form; `redaction` is the body of what redacted it. */
+export const withRedaction = (unsigned: Buffer, redaction: Buffer): Buffer =>
+  withMember(
+    withoutMembers(unsigned, (key) => key === REDACTED_BECAUSE),
+    REDACTED_BECAUSE,
+    redaction,
+  );
 
 export const isBad = (event: ParsedEvent | BadEvent): event is BadEvent => "bad" in event;

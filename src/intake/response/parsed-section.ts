@@ -84,7 +84,13 @@ function checked(event: ParsedEvent | BadEvent, isStateList: boolean): ParsedEve
   return { bad: "state_key is missing", type: event.type, isState: true };
 }
 
+/** Each event where it came first; of its copies one in redacted form, if there is one, else the first. */
 function withoutDuplicates(events: readonly ParsedEvent[]): readonly ParsedEvent[] {
-  const seen = new Set<string>();
-  return events.filter(({ eventId }) => !seen.has(eventId) && seen.add(eventId));
+  const kept = new Map<string, ParsedEvent>();
+  for (const event of events) {
+    const known = kept.get(event.eventId);
+    const isBetter = known?.redactedBy === undefined && event.redactedBy !== undefined;
+    if (known === undefined || isBetter) kept.set(event.eventId, event);
+  }
+  return [...kept.values()];
 }

@@ -29,7 +29,7 @@ export function logIn(world: World, user: User, deviceId: string | undefined, gi
     user.devices.set(id, device);
     touchDeviceList(world, user);
   }
-  const token = given ?? world.ids.token(user.localpart);
+  const token = given ?? world.profile.accessToken(user.localpart, world.ids.word);
   world.access.set(token, { device });
   return { user, device, token };
 }

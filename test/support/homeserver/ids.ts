@@ -11,7 +11,6 @@ export interface Ids {
   room(serverName: string): string;
   /** Room version 12: the hash of the create event, without a domain. */
   hashedRoom(): string;
-  token(localpart: string): string;
   device(): string;
   word(length: number): string;
 }
@@ -27,8 +26,6 @@ export function createIds(random: Random): Ids {
     event: () => `$${draw(BASE64_URL, 43)}`,
     room: (serverName) => `!${draw(LETTERS, 18)}:${serverName}`,
     hashedRoom: () => `!${draw(BASE64_URL, 43)}`,
-    token: (localpart) =>
-      `syt_${Buffer.from(localpart).toString("base64url")}_${draw(LETTERS, 20)}_${draw(BASE64_URL, 6)}`,
     device: () => draw(LETTERS.slice(0, 26), 10),
     word: (length) => draw(LETTERS, length),
   };

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { startApp } from "./app.ts";
-import { profiles } from "./profile.ts";
+import { profiles } from "./profiles/profiles.ts";
 
 const { values } = parseArgs({
   options: {

@@ -1,4 +1,5 @@
 import type { JsonObject } from "./json.ts";
+import type { TokenFormat } from "./token-format.ts";
 
 /**
  * In what one homeserver differs from another, as far as a client sees it. Where a homeserver needs another
@@ -17,44 +18,59 @@ export interface Profile {
   readonly defaultRoomVersion: string;
   readonly lazyMemberCacheSize: number;
   readonly lazyMemberCacheMs: number;
+  readonly tokens: TokenFormat;
+  /** An access token; `draw` gives so many random letters. */
+  readonly accessToken: (localpart: string, draw: (length: number) => string) => string;
+  /** Body of a 401 beside `errcode`. */
+  readonly refusal: (isSoft: boolean) => { readonly error: string; readonly more: JsonObject };
+  /** One counter numbers everything that happens, instead of one for each stream. */
+  readonly hasOneCounter: boolean;
+  /** How long a long poll waits that was asked to wait so long. */
+  readonly waitsMs: (askedMs: number) => number;
+  /** Which of the rooms that a user left a first sync tells of. */
+  readonly leftRooms: "kicks and bans" | "those asked for" | "none";
+  readonly tellsOfKnocks: boolean;
+  /** What a user is told whose invite is gone. An invented event has an id that no room knows. */
+  readonly endOfInvite: "the event" | "an invented timeline event" | "an invented state event";
+  /** Account data of a room that the user is not in comes in a section of a joined room. */
+  readonly joinsForRoomData: boolean;
+  /** Whether MSC4222 is understood; `setting`: when a test switches it on. */
+  readonly stateAfter: "setting" | "always" | "never";
+  /** `state` holds state before the timeline, or that of now without what stands in the timeline. */
+  readonly legacyState: "before the timeline" | "of now";
+  readonly timelines: TimelineRules;
+  readonly members: MemberRules;
+  readonly countsThreads: boolean;
+  /** Unread counts come only with events or a receipt of the user's own. */
+  readonly tellsCountsWithNewsOnly: boolean;
+  /** Rooms that make users hear of each other's devices. */
+  readonly deviceListRooms: "all" | "encrypted";
+  /** What `unsigned` says of the event that a state event replaced. */
+  readonly previousContent: "once it was read" | "always" | "in timelines";
 }
 
-const SYNAPSE_FEATURES = {
-  "org.matrix.label_based_filtering": true,
-  "org.matrix.e2e_cross_signing": true,
-  "org.matrix.msc2432": true,
-  "uk.half-shot.msc2666.query_mutual_rooms.stable": true,
-  "org.matrix.msc3026.busy_presence": false,
-  "org.matrix.msc2285.stable": true,
-  "org.matrix.msc3827.stable": true,
-  "org.matrix.msc3440.stable": true,
-  "org.matrix.msc3771": true,
-  "org.matrix.msc3773": false,
-  "org.matrix.msc3981": true,
-  "org.matrix.msc4140": false,
-  // What Synapse says when its own sliding sync is switched off.
-  "org.matrix.simplified_msc3575": false,
-  "uk.tcpip.msc4133.stable": true,
-  "org.matrix.msc4445.initial_sync_timeline_topological_ordering": true,
-};
+export interface TimelineRules {
+  /** Pages are read until the limit is reached or nothing is left; else one page is read and then filtered. */
+  readonly areFilled: boolean;
+  /** Events that the user may not see are left out. */
+  readonly hideHistory: boolean;
+  /** A timeline that lost events to visibility is not called `limited`. */
+  readonly forgetLimitWhenHiding: boolean;
+  /** The timeline of a room that was joined since the token goes back before the token. */
+  readonly reachBackOnJoin: boolean;
+  readonly order: "as arrived" | "by depth";
+  /** Events that were missed from other servers show as `limited`. */
+  readonly tellOfGaps: boolean;
+  /** When events come with what relates to them. */
+  readonly bundles: "when limited" | "always" | "never";
+  readonly tellMembership: boolean;
+}
 
-const RELEASES = ["r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1"];
-const MINOR_VERSIONS = 12;
-
-const synapse: Profile = {
-  name: "synapse",
-  serverHeader: "Synapse/1.157.1",
-  versions: {
-    versions: [...RELEASES, ...Array.from({ length: MINOR_VERSIONS }, (_, index) => `v1.${index + 1}`)],
-    unstable_features: SYNAPSE_FEATURES,
-  },
-  defaultTimelineLimit: 10,
-  maxTimelineLimit: 100,
-  responseCacheMs: 120_000,
-  maxToDeviceMessages: 100,
-  defaultRoomVersion: "10",
-  lazyMemberCacheSize: 100,
-  lazyMemberCacheMs: 30 * 60_000,
-};
-
-export const profiles: Readonly<Record<string, Profile>> = { synapse };
+export interface MemberRules {
+  /** `include_redundant_members` is obeyed. */
+  readonly areRepeatedOnRequest: boolean;
+  /** Lazy loading works in encrypted rooms, too. */
+  readonly areLazyInEncryptedRooms: boolean;
+  /** Rooms with more members have no heroes. */
+  readonly maxForHeroes: number;
+}

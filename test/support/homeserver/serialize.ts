@@ -1,5 +1,6 @@
 import { lacksRoomId, type StoredEvent } from "./event.ts";
 import type { JsonObject } from "./json.ts";
+import type { Profile } from "./profile.ts";
 import { type Bundle, type Shown, shownAs } from "./shown.ts";
 import type { Device } from "./user.ts";
 
@@ -11,6 +12,9 @@ export interface SerializeOptions {
    * `user_id`.
    */
   readonly format: "sync" | "plain" | "legacy";
+  readonly previous: Profile["previousContent"];
+  /** It is told as state, not in a timeline. */
+  readonly isState?: boolean;
 }
 
 export function serialize(shown: Shown, options: SerializeOptions): JsonObject {
@@ -31,7 +35,7 @@ function unsignedOf({ event, membership, redactedBecause, bundle }: Shown, optio
   const unsigned: JsonObject = { age: options.nowMs - event.originServerTs };
   if (membership !== undefined) unsigned.membership = membership;
   if (event.replaces !== undefined) {
-    if (event.knowsPrevious) {
+    if (tellsPrevious(event, options)) {
       unsigned.prev_content = event.replaces.content;
       unsigned.prev_sender = event.replaces.sender;
     }
@@ -48,6 +52,11 @@ function unsignedOf({ event, membership, redactedBecause, bundle }: Shown, optio
   }
   if (bundle !== undefined) addBundle(unsigned, bundle, options);
   return unsigned;
+}
+
+function tellsPrevious(event: StoredEvent, { previous, isState }: SerializeOptions): boolean {
+  if (previous === "always") return true;
+  return previous === "in timelines" ? isState !== true : event.knowsPrevious;
 }
 
 function addBundle(unsigned: JsonObject, { references, edit, thread }: Bundle, options: SerializeOptions): void {

@@ -7,9 +7,14 @@ import type { JsonObject } from "./json.ts";
 import type { LivelyAccount } from "./lively/lively.ts";
 import type { LoggedRequest } from "./request-log.ts";
 import { logIn, Robot, request } from "./robot.ts";
+import type { Settings } from "./world.ts";
+
+export type ProfileName = "synapse" | "dendrite" | "tuwunel";
+
+export const PROFILE_NAMES: readonly ProfileName[] = ["synapse", "dendrite", "tuwunel"];
 
 export interface StartOptions {
-  readonly profile?: string;
+  readonly profile?: ProfileName;
   readonly serverName?: string;
   /** Time that an initial sync computes before its first byte. */
   readonly initialDelayMs?: number;
@@ -24,7 +29,7 @@ export interface Control {
   /** Puts a fault in force. The effect meets the next requests that fit, up to `times` of them. */
   fault(fault: FaultRequest): Promise<FaultInForce>;
   clearFaults(): Promise<void>;
-  settings(settings: { initialDelayMs?: number; responseCache?: boolean; msc4222?: boolean }): Promise<void>;
+  settings(settings: Partial<Settings>): Promise<void>;
   /** Moves the clock on, so that caches expire. */
   advanceClock(ms: number): Promise<void>;
   /** Forgets the answers to `/sync` that it would give again. */
@@ -91,6 +96,7 @@ export interface Homeserver {
   readonly url: string;
   readonly pid: number;
   readonly serverName: string;
+  readonly profile: ProfileName;
   /** The lively account, when rooms were asked for. */
   readonly account: LivelyAccount | undefined;
   readonly control: Control;
@@ -124,6 +130,7 @@ export async function startHomeserver(options: StartOptions = {}): Promise<Homes
     url,
     pid: child.pid ?? -1,
     serverName: options.serverName ?? "example.org",
+    profile: options.profile ?? "synapse",
     account: lively,
     control: createControl(url),
     register: (localpart, deviceId) => logIn(url, localpart, deviceId, "register"),

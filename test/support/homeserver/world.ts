@@ -8,6 +8,7 @@ import type { Profile } from "./profile.ts";
 import { createUnreadCounter } from "./push/unread.ts";
 import { prunedContent } from "./redaction.ts";
 import { Room } from "./room.ts";
+import { createStreams, type Streams } from "./streams.ts";
 import type { StreamToken } from "./tokens.ts";
 import type { Device, User } from "./user.ts";
 import type { WakeUp } from "./wake.ts";
@@ -26,6 +27,8 @@ export interface Settings {
   initialDelayMs: number;
   responseCache: boolean;
   msc4222: boolean;
+  /** State at the end of a timeline cannot be loaded, so that `state` comes instead of `state_after`. */
+  stateAfterFails: boolean;
 }
 
 export interface Access {
@@ -42,7 +45,7 @@ export class World {
   readonly ids: Ids;
   readonly wakeUp: WakeUp;
   readonly unread = createUnreadCounter();
-  readonly settings: Settings = { initialDelayMs: 0, responseCache: true, msc4222: false };
+  readonly settings: Settings = { initialDelayMs: 0, responseCache: true, msc4222: false, stateAfterFails: false };
   readonly users = new Map<string, User>();
   readonly rooms = new Map<string, Room>();
   readonly events = new Map<string, StoredEvent>();
@@ -55,12 +58,12 @@ export class World {
   readonly typingLog: { readonly position: number; readonly roomId: string }[] = [];
   /** Events related to an event, by its id. */
   readonly relations = new Map<string, StoredEvent[]>();
-  /** Synapse's counters on an empty database. */
-  readonly streams = { room: 1, typing: 0, receipt: 1, accountData: 1, pushRules: 1, toDevice: 1, deviceList: 1 };
+  readonly streams: Streams;
 
   constructor(options: WorldOptions) {
     this.serverName = options.serverName;
     this.profile = options.profile;
+    this.streams = createStreams(options.profile.hasOneCounter);
     this.clock = options.clock;
     this.ids = options.ids;
     this.wakeUp = options.wakeUp;

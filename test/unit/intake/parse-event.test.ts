@@ -64,6 +64,25 @@ describe("an event", () => {
     expect(event.transactionId).toBe("t1");
   });
 
+  test("in redacted form says by what, and keeps of the redaction what is the same for every reader", () => {
+    const redaction = '{"event_id":"$r","content":{"n":9007199254740993}}';
+    const personal = redaction.replace("{", '{"room_id":"!r","unsigned":{"transaction_id":"t"},');
+    const event = good(raw({ unsigned: `{"redacted_because":${personal},"age":1,"prev_content":{}}` }));
+    expect(event.redactedBy).toBe("$r");
+    expect(event.unsigned?.toString()).toBe(`{"prev_content":{},"redacted_because":${redaction}}`);
+    expect(good(raw({ unsigned: '{"redacted_because":{"event_id":5}}' })).redactedBy).toBe("");
+    for (const other of ["null", '"$r"', "true", "[]"]) {
+      const whole = good(raw({ unsigned: `{"redacted_because":${other},"prev_content":{}}` }));
+      expect([whole.redactedBy, whole.unsigned?.toString()]).toEqual([undefined, '{"prev_content":{}}']);
+    }
+  });
+
+  test("tells whose content its unsigned repeats", () => {
+    const unsigned = '"replaces_state":"$before","prev_sender":"@alice:test"';
+    expect(good(raw({ unsigned: `{${unsigned},"prev_content":{"a":1}}` })).previous).toBe("$before");
+    expect(good(raw({ unsigned: `{${unsigned}}` })).previous).toBeUndefined();
+  });
+
   test("whose unsigned holds nothing for others has none", () => {
     expect(good(raw({ unsigned: '{"age":1}' })).unsigned).toBeUndefined();
     expect(good(raw({ unsigned: "null" })).unsigned).toBeUndefined();

@@ -33,6 +33,20 @@ describe("a section", () => {
     expect([idsOf(timeline), fault]).toEqual([["$a", "$b", "$c"], undefined]);
   });
 
+  test("has of an event that comes twice the copy in redacted form, where the first one was", () => {
+    const redacted = message("$a", { content: {}, unsigned: { redacted_because: message("$r") } });
+    for (const copies of [
+      [message("$a"), message("$b"), redacted],
+      [redacted, message("$b"), message("$a")],
+    ]) {
+      const { timeline } = parse({ timeline: copies });
+      expect(timeline.map(({ eventId, redactedBy }) => [eventId, redactedBy])).toEqual([
+        ["$a", "$r"],
+        ["$b", undefined],
+      ]);
+    }
+  });
+
   test("has state_after for its state where there is one, be it empty", () => {
     const before = parse({ state: [name("$before", "x")] });
     expect([idsOf(before.state), before.isStateAfter]).toEqual([["$before"], false]);

@@ -4,7 +4,7 @@ import { type KnownPersonal, PersonalDraft } from "../../../src/intake/ingest/pe
 import type { Source } from "../../../src/intake/ingest/source.ts";
 import type { ReceiptFact } from "../../../src/intake/response/ephemeral-facts.ts";
 import { ChangeStream } from "../../../src/model/change.ts";
-import type { RoomNid, UserNid } from "../../../src/model/ids.ts";
+import type { RoomId, RoomNid, UserId, UserNid } from "../../../src/model/ids.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import { accountDataKey, receiptKey } from "../../../src/store/known-personal.ts";
 import { GLOBAL } from "../../../src/store/user-facts.ts";
@@ -15,7 +15,9 @@ const USER = 1 as UserNid;
 const at = (position: number) => position as StreamPosition;
 const datum = (text: string, type = "m.direct") => ({ type, body: Buffer.from(text) });
 const digest = (text: string) => createHash("sha256").update(text).digest();
-const source = (storedBefore: number) => ({ userNid: USER, storedBefore: at(storedBefore) }) as Source;
+const userId = "@a:test" as UserId;
+const source = (storedBefore: number) =>
+  ({ userNid: USER, userId, deviceNid: 1, storedBefore: at(storedBefore) }) as Source;
 const receipt = (tsMs: number, more: Partial<ReceiptFact> = {}): ReceiptFact => ({
   userId: "@a:test",
   receiptType: "m.read",
@@ -53,6 +55,29 @@ describe("account data", () => {
     const personal = draft({ accountData: stored("newer", 6) });
     personal.accountData(GLOBAL, [datum("older")], source(5));
     expect([personal.changes, personal.writes.accountData]).toEqual([[], []]);
+  });
+
+  test("that may be older or newer than what is stored is to be asked for", () => {
+    const personal = draft({ accountData: stored("newer", 6) });
+    personal.accountData(GLOBAL, [datum("older"), datum("any", "org.new")], source(5));
+    personal.accountData(ROOM, [datum("any")], source(5), "!r:test" as RoomId);
+    expect(personal.contests).toEqual([
+      { kind: "account-data", userNid: USER, userId, roomId: undefined, type: "m.direct" },
+    ]);
+  });
+
+  test("that two devices tell of at once is to be asked for, unless they agree", () => {
+    const personal = draft();
+    const of = (deviceNid: number, text: string) =>
+      personal.accountData(ROOM, [datum(text)], { ...source(5), deviceNid }, "!r:test" as RoomId);
+    of(1, "a");
+    of(2, "a");
+    expect(personal.contests).toEqual([]);
+    of(2, "b");
+    expect(personal.contests).toMatchObject([{ kind: "account-data", roomId: "!r:test", type: "m.direct" }]);
+    expect(personal.writes.accountData.map(({ body }) => body.toString())).toEqual(["a"]);
+    of(1, "c");
+    expect(personal.writes.accountData.map(({ body }) => body.toString())).toEqual(["c"]);
   });
 
   test("of a room belongs to that room, and the last of several values stands", () => {

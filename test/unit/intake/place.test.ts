@@ -17,6 +17,8 @@ interface Stored {
 
 interface Given {
   readonly stored?: readonly Stored[];
+  /** A chunk without an event at the end of the room; it begins after a hole. */
+  readonly tail?: { readonly chunk: number; readonly attestedFor?: UserNid };
   /** Order keys of known events, `null` for unknown ones. */
   readonly batch: readonly (number | null)[];
   readonly limited?: boolean;
@@ -24,7 +26,7 @@ interface Given {
   readonly attestedFor?: UserNid;
 }
 
-function place({ stored = [], batch, limited = false, reachesEnd = true, attestedFor }: Given): Placement {
+function place({ stored = [], tail, batch, limited = false, reachesEnd = true, attestedFor }: Given): Placement {
   const rows = stored.map(({ chunk = CHUNK, isAfterHole = false, ...row }) => {
     return { ...row, chunk: chunk as ChunkNid, attestedFor: row.attestedFor, continues: !isAfterHole };
   });
@@ -33,7 +35,10 @@ function place({ stored = [], batch, limited = false, reachesEnd = true, atteste
     const row = rows[at];
     return row && { ...row, previous: rows[at - 1], next: rows[at + 1] };
   });
-  return placeBatch(landmarks, rows.at(-1), { limited, reachesEnd, attestedFor });
+  const last = rows.at(-1);
+  const empty = { attestedFor: undefined, ...tail, chunk: tail?.chunk as ChunkNid, continues: false };
+  const end = tail === undefined || last === undefined ? last : { ...empty, orderKey: last.orderKey };
+  return placeBatch(landmarks, end, { limited, reachesEnd, attestedFor });
 }
 
 /** `key@chunk`, or `-` for an event that keeps its place. */
@@ -181,6 +186,15 @@ describe("a hole before a chunk is closed", () => {
     expect(place({ stored: forAlice, batch: [100, 500], attestedFor: ALICE }).joined).toEqual([101]);
     expect(place({ stored: forAlice, batch: [100, 500], attestedFor: BOB }).joined).toEqual([]);
     expect(place({ stored: forAlice, batch: [100, 500] }).joined).toEqual([101]);
+  });
+
+  test("by what follows the room's last event, though nothing stands behind the hole yet", () => {
+    const placed = place({ stored: at(END), tail: { chunk: 101 }, batch: [END, null] });
+    expect([shown(placed), placed.joined]).toEqual([`- ${past(1)}@101`, [101]]);
+    const limited = place({ stored: at(END), tail: { chunk: 101 }, batch: [null], limited: true });
+    expect(limited.joined).toEqual([]);
+    const ofAlice = place({ stored: at(END), tail: { chunk: 101 }, batch: [END, null], attestedFor: ALICE });
+    expect([shown(ofAlice), ofAlice.joined, ofAlice.newChunkContinues]).toEqual([`- ${past(1)}@new`, [], true]);
   });
 
   test("once", () => {

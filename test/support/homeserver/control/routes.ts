@@ -33,6 +33,7 @@ export function addControlRoutes(router: Router, parts: ControlParts): void {
     settings.initialDelayMs = numberOr(body.initialDelayMs, settings.initialDelayMs);
     if (typeof body.responseCache === "boolean") settings.responseCache = body.responseCache;
     if (typeof body.msc4222 === "boolean") settings.msc4222 = body.msc4222;
+    if (typeof body.stateAfterFails === "boolean") settings.stateAfterFails = body.stateAfterFails;
     return json(settings);
   });
   router.open("POST", "/_control/clock", ({ body }) => {

@@ -141,8 +141,8 @@ function authenticate(world: World, call: Call, token: string | undefined): Auth
   const access = world.access.get(token);
   if (access === undefined || access.softLogout !== undefined) {
     const isSoft = access?.softLogout ?? false;
-    const error = isSoft ? "Access token has expired" : "Invalid access token passed.";
-    throw new MatrixError(401, "M_UNKNOWN_TOKEN", error, { soft_logout: isSoft });
+    const { error, more } = world.profile.refusal(isSoft);
+    throw new MatrixError(401, "M_UNKNOWN_TOKEN", error, more);
   }
   return { ...call, device: access.device, token };
 }

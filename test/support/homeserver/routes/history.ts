@@ -3,11 +3,12 @@ import { type AuthedCall, json } from "../http/reply.ts";
 import type { Router } from "../http/router.ts";
 import { type JsonObject, objectOr } from "../json.ts";
 import { forbidden, MatrixError, notFound } from "../matrix-error.ts";
-import { paginate } from "../paginate.ts";
+import { type PageRequest, paginate } from "../paginate.ts";
 import type { Room } from "../room.ts";
 import type { Shown } from "../shown.ts";
 import { EventFilter } from "../sync/filter.ts";
-import { formatToken, parseToken, type RoomKey, type StreamToken, ZERO_TOKEN } from "../tokens.ts";
+import type { Direction } from "../token-format.ts";
+import { type RoomKey, type StreamToken, ZERO_TOKEN } from "../tokens.ts";
 import { shownTo } from "../visibility.ts";
 import type { World } from "../world.ts";
 import { readable, readerOfEvent, stateJson, timelineJson } from "./read.ts";
@@ -27,18 +28,23 @@ function messages(world: World, call: AuthedCall): JsonObject {
   const direction = call.query.get("dir") === "b" ? "b" : "f";
   const filter = filterOf(call);
   const given = call.query.get("from");
-  const from = given === null || given === "" ? startOf(room, direction, world.streams.room) : tokenOf(given, "from");
+  const from =
+    given === null || given === ""
+      ? startOf(room, direction, world.streams.room)
+      : tokenOf(world, given, "from", direction);
+  const order = orderOf(world);
   const clamped = direction === "b" ? clampToLeave(room, from, upto) : from;
   const to = call.query.get("to");
   const page = paginate(room, {
-    order: "topological",
+    order,
     direction,
     from: clamped.room,
-    to: to === null ? undefined : tokenOf(to, "to").room,
+    to: to === null ? undefined : tokenOf(world, to, "to", direction).room,
     limit: limitOf(call, MAX_PAGE),
     matches: filter === undefined ? undefined : (event) => filter.passes(event),
   });
-  const start = formatToken(clamped);
+  const { tokens } = world.profile;
+  const start = tokens.page(clamped, direction);
   if (page.events.length === 0 && !page.isLimited) return { chunk: [], start };
   const shown = shownTo(room, page.events, reader);
   const chunk = timelineJson(world, call, shown);
@@ -46,14 +52,14 @@ function messages(world: World, call: AuthedCall): JsonObject {
   return {
     chunk,
     start,
-    end: formatToken({ ...clamped, room: page.next }),
+    end: tokens.page({ ...clamped, room: page.next }, direction),
     ...(state.length > 0 ? { state: state.map((event) => stateJson(world, call, event)) } : {}),
   };
 }
 
-function tokenOf(text: string, name: string): StreamToken {
+function tokenOf(world: World, text: string, name: string, direction: Direction): StreamToken {
   try {
-    return parseToken(text);
+    return world.profile.tokens.parsePage(text, direction);
   } catch {
     throw new MatrixError(400, "M_UNKNOWN", `'${name}' parameter is invalid`);
   }
@@ -89,8 +95,9 @@ function context(world: World, call: AuthedCall): JsonObject {
   if (shown === undefined) throw forbidden("You don't have permission to access that event.");
   const filter = filterOf(call);
   const limit = limitOf(call, 100);
-  const before = around(room, event, "b", Math.floor(limit / 2), filter);
-  const after = around(room, event, "f", limit - Math.floor(limit / 2), filter);
+  const order = orderOf(world);
+  const before = around(room, event, order, { direction: "b", limit: Math.floor(limit / 2), filter });
+  const after = around(room, event, order, { direction: "f", limit: limit - Math.floor(limit / 2), filter });
   const shownBefore = shownTo(room, before.events, reader);
   const shownAfter = shownTo(room, after.events, reader);
   const last = shownAfter.at(-1)?.event ?? event;
@@ -104,16 +111,29 @@ function context(world: World, call: AuthedCall): JsonObject {
     event: write([shown])[0],
     events_after: write(shownAfter),
     state: state.map((one) => stateJson(world, call, one)),
-    start: formatToken({ ...ZERO_TOKEN, room: before.next }),
-    end: formatToken({ ...ZERO_TOKEN, room: after.next }),
+    start: world.profile.tokens.page({ ...ZERO_TOKEN, room: before.next }, "b"),
+    end: world.profile.tokens.page({ ...ZERO_TOKEN, room: after.next }, "f"),
   };
 }
 
-function around(room: Room, event: StoredEvent, direction: "b" | "f", limit: number, filter: EventFilter | undefined) {
-  const from: RoomKey = { depth: direction === "b" ? event.depth - 1 : event.depth, stream: event.stream };
-  const matches = filter === undefined ? undefined : (other: StoredEvent) => filter.passes(other);
-  return paginate(room, { order: "topological", direction, from, limit, matches });
+interface Around {
+  readonly direction: Direction;
+  readonly limit: number;
+  readonly filter: EventFilter | undefined;
 }
+
+function around(room: Room, event: StoredEvent, order: PageRequest["order"], { direction, limit, filter }: Around) {
+  const isBack = direction === "b";
+  const from: RoomKey =
+    order === "stream"
+      ? { depth: undefined, stream: isBack ? event.stream - 1 : event.stream }
+      : { depth: isBack ? event.depth - 1 : event.depth, stream: event.stream };
+  const matches = filter === undefined ? undefined : (other: StoredEvent) => filter.passes(other);
+  return paginate(room, { order, direction, from, limit, matches });
+}
+
+/** Who numbers all that happens pages by that number. */
+const orderOf = ({ profile }: World): PageRequest["order"] => (profile.hasOneCounter ? "stream" : "topological");
 
 function filterOf({ query }: AuthedCall): EventFilter | undefined {
   const text = query.get("filter");

@@ -8,7 +8,6 @@ import { relationsFor, withBundles } from "../relations.ts";
 import type { Room } from "../room.ts";
 import { type SerializeOptions, serialize } from "../serialize.ts";
 import { type Shown, shownAs } from "../shown.ts";
-import { parseToken } from "../tokens.ts";
 import { type Reader, shownTo } from "../visibility.ts";
 import type { World } from "../world.ts";
 
@@ -83,7 +82,12 @@ function notJoined({ device, params }: AuthedCall): MatrixError {
 }
 
 function legacy(world: World, call: AuthedCall): SerializeOptions {
-  return { nowMs: world.clock.nowMs(), device: call.device, format: "legacy" };
+  return {
+    nowMs: world.clock.nowMs(),
+    device: call.device,
+    format: "legacy",
+    previous: world.profile.previousContent,
+  };
 }
 
 /** Events of a timeline, with what relates to them. */
@@ -104,7 +108,7 @@ export function stateJson(
 function members(world: World, call: AuthedCall): JsonObject[] {
   const { room, upto } = readable(world, call);
   const at = call.query.get("at");
-  const asOf = at === null ? upto : parseToken(at).room.stream;
+  const asOf = at === null ? upto : world.profile.tokens.parsePage(at, "f").room.stream;
   const wanted = call.query.get("membership");
   const unwanted = call.query.get("not_membership");
   const events = [...room.fullStateAt(asOf).values()].filter((event) => {

@@ -6,7 +6,7 @@ import { encodeSync } from "../sync/encode.ts";
 import { checkFilter, SyncFilter } from "../sync/filter.ts";
 import type { SyncAnswer, SyncRequest } from "../sync/model.ts";
 import type { SyncResponder } from "../sync/respond.ts";
-import { formatToken, parseToken, type StreamToken } from "../tokens.ts";
+import type { StreamToken } from "../tokens.ts";
 import type { User } from "../user.ts";
 import type { World } from "../world.ts";
 
@@ -16,7 +16,7 @@ export interface SyncRouteParts {
   readonly polls: Polls;
 }
 
-const STATE_AFTER = "org.matrix.msc4222.use_state_after";
+const UNSTABLE = "org.matrix.msc4222.";
 
 export function addSyncRoute(router: Router, parts: SyncRouteParts): void {
   router.authed("GET", "/client/sync", async (call) => {
@@ -49,7 +49,8 @@ function parseRequest(world: World, { device, query }: AuthedCall): SyncRequest 
       "Query parameter 'set_presence' must be one of ['offline', 'online', 'unavailable']",
     );
   }
-  const useStateAfter = world.settings.msc4222 && booleanOf(query, STATE_AFTER);
+  const stateAfter = stateAfterOf(world, query);
+  const useStateAfter = stateAfter !== undefined;
   // An initial answer is invalid once the ignore list changed, hence its position is part of the question.
   const ignorePosition = since === null ? device.user.ignoredPosition : undefined;
   const question = [
@@ -64,13 +65,25 @@ function parseRequest(world: World, { device, query }: AuthedCall): SyncRequest 
   ];
   return {
     device,
-    timeoutMs,
+    timeoutMs: world.profile.waitsMs(timeoutMs),
     fullState,
     useStateAfter,
-    since: since === null ? undefined : parseToken(since),
+    stateKey: stateAfter ?? "state",
+    since: since === null ? undefined : world.profile.tokens.parseBatch(since),
     filter: filterOf(world, device.user, filterText),
     cacheKey: JSON.stringify(question),
   };
+}
+
+/** The key of the answer that holds state at the end of timelines; undefined: state before them is told. */
+function stateAfterOf({ profile, settings }: World, query: URLSearchParams): string | undefined {
+  if (profile.stateAfter === "never" || settings.stateAfterFails) return undefined;
+  // Whoever asks by both names reads the unstable one.
+  if (booleanOf(query, `${UNSTABLE}use_state_after`)) {
+    return profile.stateAfter === "always" || settings.msc4222 ? `${UNSTABLE}state_after` : undefined;
+  }
+  // Synapse does not know the stable name yet.
+  return profile.stateAfter === "always" && booleanOf(query, "use_state_after") ? "state_after" : undefined;
 }
 
 function filterOf(world: World, user: User, text: string | null): SyncFilter {
@@ -96,19 +109,19 @@ function replyTo(world: World, call: AuthedCall, request: SyncRequest, answer: S
   const body = encodeSync(answer, {
     world,
     device: call.device,
-    useStateAfter: request.useStateAfter,
-    withThreads: request.filter.timeline.unreadThreadNotifications,
-    nextBatch: nextBatchOf(call, answer.nextBatch),
+    stateKey: request.stateKey,
+    withThreads: world.profile.countsThreads && request.filter.timeline.unreadThreadNotifications,
+    nextBatch: nextBatchOf(world, call, answer.nextBatch),
     splices: call.effects.flatMap(({ splice }) => (splice === undefined ? [] : [splice])),
   });
   return { status: 200, contentType: "application/json", body };
 }
 
-function nextBatchOf({ effects }: AuthedCall, token: StreamToken): string {
+function nextBatchOf(world: World, { effects }: AuthedCall, token: StreamToken): string {
   const given = effects.find(({ nextBatch }) => nextBatch !== undefined)?.nextBatch;
   const backBy = effects.find(({ nextBatchBackBy }) => nextBatchBackBy !== undefined)?.nextBatchBackBy ?? 0;
   const stream = Math.max(0, token.room.stream - backBy);
-  return given ?? formatToken({ ...token, room: { depth: undefined, stream } });
+  return given ?? world.profile.tokens.batch({ ...token, room: { depth: undefined, stream } });
 }
 
 function integerOf(query: URLSearchParams, name: string): number {

@@ -1,5 +1,6 @@
+import { type StoredEvent, stateKeyOf } from "../event.ts";
 import type { JsonObject } from "../json.ts";
-import type { Room } from "../room.ts";
+import type { Receipt, Room } from "../room.ts";
 import { shownAs } from "../shown.ts";
 import type { StreamToken } from "../tokens.ts";
 import type { World } from "../world.ts";
@@ -30,6 +31,7 @@ export function computeSync(parts: SyncParts, request: SyncRequest): SyncAnswer 
   const ephemeral = ephemeralByRoom(request, rooms, now);
   const news: RoomNews = { ...roomDataNews(request), ephemeral };
   const answers = changes.entries.flatMap((entry) => roomAnswer(parts, request, entry, news, now) ?? []);
+  if (world.profile.joinsForRoomData && since !== undefined) answers.push(...dataOfOtherRooms(world, request, news));
   const join = answers.filter(({ kind }) => kind === "join").map(({ answer }) => answer);
   const leave = answers.filter(({ kind }) => kind === "leave").map(({ answer }) => answer);
   const delivery = deliver(device, since, now, world.profile.maxToDeviceMessages);
@@ -77,24 +79,53 @@ function roomAnswer(
   const isAsked = request.fullState;
   const fullState = entry.fullState || entry.isNewlyJoined || isAsked;
   const ephemeral = kind === "join" ? (news.ephemeral.get(room.id) ?? []) : [];
-  const hasData = news.accountData.has(room.id) || ephemeral.length > 0;
+  const hasData = news.accountData.has(room.id) || ephemeral.length > 0 || entry.inventedState !== undefined;
   if (!hasData && !fullState && entry.events?.length === 0 && !news.tags.has(room.id)) return undefined;
 
   const timeline = loadTimeline(world, entry, request, now);
   const accountData = roomAccountData(request, room.id, fullState, news);
   const hasAny = timeline.events.length > 0 || accountData.length > 0 || ephemeral.length > 0;
-  if (!hasAny && !fullState) return undefined;
+  if (!hasAny && !fullState && entry.inventedState === undefined) return undefined;
 
   const lazy = parts.lazyMembers.of(request.device);
-  const stateMap = entry.isOutOfBand ? new Map() : computeState(entry, timeline, request, fullState, lazy);
-  const summary = computeSummary(entry, timeline, request, stateMap, lazy);
+  const computed = entry.isOutOfBand
+    ? new Map()
+    : computeState(world.profile, entry, timeline, { request, fullState, lazy });
+  const stateMap = withInvented(computed, entry);
+  const summary = computeSummary(world.profile.members, entry, timeline, { request, state: stateMap, lazy });
   const state = [...stateMap.values()].map((event) => shownAs(event));
   if (!hasAny && state.length === 0 && !isAsked) return undefined;
-  const unread = kind === "join" ? world.unread.count(user, room) : undefined;
+  const isCountTold =
+    !world.profile.tellsCountsWithNewsOnly || timeline.events.length > 0 || hasOwnReceipt(entry, request);
+  const unread = kind === "join" && isCountTold ? world.unread.count(user, room) : undefined;
   return {
     kind,
     answer: { room, timeline, state, accountData, ephemeral, summary, unread },
   };
+}
+
+function withInvented(state: Map<string, StoredEvent>, { inventedState: event }: RoomEntry): Map<string, StoredEvent> {
+  if (event !== undefined) state.set(stateKeyOf(event.type, event.stateKey ?? ""), event);
+  return state;
+}
+
+function hasOwnReceipt({ room }: RoomEntry, { device, since }: SyncRequest): boolean {
+  const isOwn = ({ userId, position }: Receipt) => userId === device.user.userId && position > (since?.receipt ?? 0);
+  return since === undefined || [...room.receipts.values()].some(isOwn);
+}
+
+/** Sections of joined rooms that hold nothing but account data, for rooms that the user is not in. */
+function dataOfOtherRooms(world: World, request: SyncRequest, news: RoomNews): KindedAnswer[] {
+  const { user } = request.device;
+  const others = [...new Set([...news.accountData.keys(), ...news.tags.keys()])].filter((id) => !user.isJoined(id));
+  return others.flatMap((roomId) => {
+    const room = world.rooms.get(roomId);
+    if (room === undefined) return [];
+    const accountData = roomAccountData(request, roomId, false, news);
+    const timeline = { events: [], prevBatch: undefined, isLimited: false };
+    const empty = { state: [], ephemeral: [], summary: {}, unread: undefined };
+    return [{ kind: "join", answer: { room, timeline, accountData, ...empty } }];
+  });
 }
 
 function roomAccountData(request: SyncRequest, roomId: string, fullState: boolean, news: RoomNews): JsonObject[] {

@@ -20,11 +20,14 @@ export function computeDeviceLists(
   const since = request.since;
   if (since === undefined || since.deviceList === 0) return { changed: [], left: [] };
   const { user } = request.device;
-  const { arrived, gone } = memberMoves(joined);
+  const { arrived, gone } = memberMoves(joined.filter(({ room }) => isOfDevices(world, room.id)));
   const changed = new Set(usersWithChangedDevices(world, user.userId, since.deviceList));
-  for (const roomId of moves.newlyJoined) for (const userId of world.room(roomId).joinedMembers()) arrived.add(userId);
+  const counts = (roomId: string) => isOfDevices(world, roomId);
+  for (const roomId of [...moves.newlyJoined].filter(counts))
+    for (const userId of world.room(roomId).joinedMembers()) arrived.add(userId);
   for (const userId of arrived) changed.add(userId);
-  for (const roomId of moves.newlyLeft) for (const userId of world.room(roomId).joinedMembers()) gone.add(userId);
+  for (const roomId of [...moves.newlyLeft].filter(counts))
+    for (const userId of world.room(roomId).joinedMembers()) gone.add(userId);
   const left = [...gone].filter((userId) => !sharesRoom(world, user.userId, userId));
   return { changed: [...changed], left };
 }
@@ -58,5 +61,13 @@ function usersWithChangedDevices(world: World, self: string, after: number): str
 function sharesRoom(world: World, self: string, other: string): boolean {
   const own = world.users.get(self);
   const rooms = world.users.get(other)?.joinedRooms() ?? own?.joinedRooms() ?? [];
-  return rooms.some((roomId) => own?.isJoined(roomId) === true && world.room(roomId).membership(other) === "join");
+  return rooms.some(
+    (roomId) =>
+      isOfDevices(world, roomId) && own?.isJoined(roomId) === true && world.room(roomId).membership(other) === "join",
+  );
+}
+
+/** Whether members of the room hear of each other's devices. */
+function isOfDevices(world: World, roomId: string): boolean {
+  return world.profile.deviceListRooms === "all" || world.room(roomId).state("m.room.encryption") !== undefined;
 }

@@ -3,7 +3,6 @@ import { type Section, type Splice, spliceInto } from "../faults.ts";
 import { type JsonObject, objectOr } from "../json.ts";
 import { type SerializeOptions, serialize } from "../serialize.ts";
 import { shownAs } from "../shown.ts";
-import { formatToken } from "../tokens.ts";
 import type { Device } from "../user.ts";
 import type { World } from "../world.ts";
 import type { RoomAnswer, SyncAnswer } from "./model.ts";
@@ -11,7 +10,7 @@ import type { RoomAnswer, SyncAnswer } from "./model.ts";
 export interface EncodeOptions {
   readonly world: World;
   readonly device: Device;
-  readonly useStateAfter: boolean;
+  readonly stateKey: string;
   readonly withThreads: boolean;
   readonly nextBatch: string;
   /** Scripted events that are put into rooms before they are written. */
@@ -52,7 +51,7 @@ function* encodeRooms(answer: SyncAnswer, options: EncodeOptions): Generator<str
     const splices = options.splices.filter((splice) => (splice.section ?? "join") === section);
     const known = new Set(list.map(([roomId]) => roomId));
     const added = [...new Set(splices.map(({ roomId }) => roomId))].filter((roomId) => !known.has(roomId));
-    const all = [...list, ...added.map((roomId) => [roomId, () => emptyRoom(answer, section)] as const)];
+    const all = [...list, ...added.map((roomId) => [roomId, () => emptyRoom(answer, section, options)] as const)];
     if (all.length === 0) continue;
     yield `${opening}"${section}":{`;
     opening = ",";
@@ -68,14 +67,14 @@ function* encodeRooms(answer: SyncAnswer, options: EncodeOptions): Generator<str
 }
 
 /** A room that has nothing but what is spliced into it. */
-function emptyRoom({ nextBatch }: SyncAnswer, section: Section): JsonObject {
+function emptyRoom({ nextBatch }: SyncAnswer, section: Section, { world }: EncodeOptions): JsonObject {
   if (section === "invite" || section === "knock") return {};
-  const timeline = { events: [], prev_batch: formatToken(nextBatch), limited: false };
+  const timeline = { events: [], prev_batch: world.profile.tokens.page(nextBatch, "b"), limited: false };
   return { timeline, state: { events: [] }, account_data: { events: [] } };
 }
 
 function serializeOptions({ world, device }: EncodeOptions): SerializeOptions {
-  return { nowMs: world.clock.nowMs(), device, format: "sync" };
+  return { nowMs: world.clock.nowMs(), device, format: "sync", previous: world.profile.previousContent };
 }
 
 function encodeRoom(answer: RoomAnswer, isJoined: boolean, options: EncodeOptions): JsonObject {
@@ -84,12 +83,12 @@ function encodeRoom(answer: RoomAnswer, isJoined: boolean, options: EncodeOption
   const json: JsonObject = {
     timeline: {
       events: timeline.events.map((shown) => serialize(shown, form)),
-      prev_batch: formatToken(timeline.prevBatch),
+      ...(timeline.prevBatch === undefined
+        ? {}
+        : { prev_batch: options.world.profile.tokens.page(timeline.prevBatch, "b") }),
       limited: timeline.isLimited,
     },
-    [options.useStateAfter ? "org.matrix.msc4222.state_after" : "state"]: {
-      events: answer.state.map((event) => serialize(event, form)),
-    },
+    [options.stateKey]: { events: answer.state.map((event) => serialize(event, { ...form, isState: true })) },
     account_data: { events: answer.accountData },
   };
   if (!isJoined || answer.unread === undefined) return json;

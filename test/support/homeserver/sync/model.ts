@@ -14,6 +14,8 @@ export interface SyncRequest {
   readonly fullState: boolean;
   readonly filter: SyncFilter;
   readonly useStateAfter: boolean;
+  /** Under which key of a room its state is told. */
+  readonly stateKey: string;
   /** What makes two requests the same question to Synapse's response cache. */
   readonly cacheKey: string;
 }
@@ -33,11 +35,13 @@ export interface RoomEntry {
   readonly end: number;
   /** A rejected or retracted invite of a room that this server is not in. */
   readonly isOutOfBand: boolean;
+  /** The state of a room that the homeserver does not have. */
+  readonly inventedState?: StoredEvent | undefined;
 }
 
 export interface Timeline {
   readonly events: readonly Shown[];
-  readonly prevBatch: StreamToken;
+  readonly prevBatch: StreamToken | undefined;
   readonly isLimited: boolean;
 }
 

@@ -1,5 +1,6 @@
 import { membershipOf, type StoredEvent } from "../event.ts";
 import { paginate } from "../paginate.ts";
+import type { Profile } from "../profile.ts";
 import type { Room } from "../room.ts";
 import { atStream, type StreamToken } from "../tokens.ts";
 import type { OwnMembership } from "../user.ts";
@@ -29,20 +30,49 @@ export function roomsForInitial(world: World, request: SyncRequest, now: StreamT
   for (const [roomId, own] of user.memberships) {
     if (own.forgotten) continue;
     const room = world.room(roomId);
+    const entry = () => wholeRoom(room, "leave", atStream(now, own.event.stream));
     if (own.membership === "join") changes.entries.push(wholeRoom(room, "join", now));
     else if (own.membership === "invite") {
       if (!user.ignored.has(own.event.sender)) changes.invited.push(own.event);
-    } else if (own.membership === "knock") changes.knocked.push(own.event);
-    else if (isListed(own, user.userId, request)) {
-      changes.entries.push(wholeRoom(room, "leave", atStream(now, own.event.stream)));
-    }
+    } else if (own.membership === "knock") {
+      if (world.profile.tellsOfKnocks) changes.knocked.push(own.event);
+    } else if (isListed(world.profile, own, request)) changes.entries.push(endOf(world, own.event, entry()));
   }
   return changes;
 }
 
 /** Kicks and bans stay in sight; rooms that the user left go, unless asked for. */
-function isListed(own: OwnMembership, userId: string, request: SyncRequest): boolean {
-  return request.filter.includeLeave || own.membership === "ban" || own.event.sender !== userId;
+function isListed({ leftRooms }: Profile, own: OwnMembership, request: SyncRequest): boolean {
+  if (leftRooms === "none") return false;
+  if (request.filter.includeLeave) return true;
+  const isOwnWill = own.membership !== "ban" && own.event.sender === request.device.user.userId;
+  return leftRooms === "kicks and bans" && !isOwnWill;
+}
+
+/** What is told instead of a room's section, where an invite is gone and the homeserver invents how. */
+function endOf(world: World, farewell: StoredEvent, entry: RoomEntry): RoomEntry {
+  const { endOfInvite } = world.profile;
+  const isOutlier = farewell.oddity?.outlier === true;
+  const isOfInvite = isOutlier || membershipOf(farewell.replaces ?? farewell) === "invite";
+  if (endOfInvite === "the event" || !isOfInvite) return entry;
+  if (endOfInvite === "an invented state event" && !isOutlier) return entry;
+  const invented: StoredEvent = {
+    ...farewell,
+    eventId: world.ids.event(),
+    sender: farewell.stateKey ?? "",
+    content: { membership: "leave" },
+    originServerTs: world.clock.nowMs(),
+    replaces: undefined,
+    sentBy: undefined,
+    oddity: { outlier: true },
+  };
+  const isState = endOfInvite === "an invented state event";
+  return {
+    ...entry,
+    isOutOfBand: true,
+    events: isState ? [] : [invented],
+    inventedState: isState ? invented : undefined,
+  };
 }
 
 function wholeRoom(room: Room, kind: "join" | "leave", upto: StreamToken): RoomEntry {
@@ -99,9 +129,9 @@ function classify(world: World, request: SyncRequest, change: OwnChange, changes
   if (isJoined || last === undefined) return;
   if (events.at(-1) === last && (hasJoin || wasJoined)) changes.newlyLeft.add(roomId);
   if (membershipOf(last) === "invite" && !user.ignored.has(last.sender)) changes.invited.push(last);
-  if (membershipOf(last) === "knock") changes.knocked.push(last);
+  if (membershipOf(last) === "knock" && world.profile.tellsOfKnocks) changes.knocked.push(last);
   const farewell = others.findLast((event) => ["leave", "ban"].includes(membershipOf(event)));
-  if (farewell !== undefined) changes.entries.push(leftEntry(room, farewell, since, changes));
+  if (farewell !== undefined) changes.entries.push(endOf(world, farewell, leftEntry(room, farewell, since, changes)));
 }
 
 function leftEntry(room: Room, farewell: StoredEvent, since: StreamToken, changes: RoomChanges): RoomEntry {

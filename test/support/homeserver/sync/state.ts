@@ -1,4 +1,5 @@
 import { type StoredEvent, stateKeyOf } from "../event.ts";
+import type { Profile } from "../profile.ts";
 import type { Room } from "../room.ts";
 import type { LazyMembers } from "./lazy-members.ts";
 import type { RoomEntry, SyncRequest, Timeline } from "./model.ts";
@@ -16,18 +17,26 @@ interface StateQuestion {
   readonly needed: ReadonlySet<string> | undefined;
 }
 
+export interface StateParts {
+  readonly request: SyncRequest;
+  readonly fullState: boolean;
+  readonly lazy: LazyMembers;
+}
+
 const MEMBER_PREFIX = "m.room.member\u0000";
 
 /** The `state` section (or `state_after`) of a room. */
 export function computeState(
+  { members, legacyState }: Profile,
   entry: RoomEntry,
   timeline: Timeline,
-  request: SyncRequest,
-  fullState: boolean,
-  lazy: LazyMembers,
+  { request, fullState, lazy }: StateParts,
 ): State {
   const inTimeline: State = new Map();
-  const needed = request.filter.state.lazyLoadMembers ? new Set<string>() : undefined;
+  const isLazy =
+    request.filter.state.lazyLoadMembers &&
+    (members.areLazyInEncryptedRooms || entry.room.state("m.room.encryption") === undefined);
+  const needed = isLazy ? new Set<string>() : undefined;
   for (const { event } of timeline.events) {
     // A sender whose membership stands earlier in the timeline is known from there, unless state is told as of its end.
     const isTold = inTimeline.has(stateKeyOf("m.room.member", event.sender));
@@ -35,13 +44,36 @@ export function computeState(
     if (event.stateKey !== undefined) inTimeline.set(stateKeyOf(event.type, event.stateKey), event);
   }
   const question = { entry, timeline, request, fullState, inTimeline, needed };
-  const state = fullState ? fullStateOf(question) : stateSince(question);
-  const sent = needed === undefined ? state : withoutRedundant(state, question, lazy);
+  const isOfNow = legacyState === "of now" && !request.useStateAfter;
+  const state = isOfNow ? stateOfNow(question) : fullState ? fullStateOf(question) : stateSince(question);
+  const areRepeated = members.areRepeatedOnRequest && request.filter.state.includeRedundantMembers;
+  const sent = needed === undefined || areRepeated ? state : withoutRedundant(state, question, lazy);
   return new Map([...sent].filter(([, event]) => request.filter.passesState(event) && event.type !== "m.room.aliases"));
 }
 
-function withoutRedundant(state: State, { entry, request, inTimeline }: StateQuestion, lazy: LazyMembers): State {
-  if (request.filter.state.includeRedundantMembers) return state;
+/** Current state, or what changed of it in the range, without the events that stand in the timeline. */
+function stateOfNow({ entry, timeline, request, fullState, needed }: StateQuestion): State {
+  const { room, end } = entry;
+  const since = fullState ? 0 : (entry.since?.room.stream ?? 0);
+  const inTimeline = new Set(timeline.events.map(({ event }) => event));
+  const isWanted = (event: StoredEvent) =>
+    event.type !== "m.room.member" ||
+    needed === undefined ||
+    (timeline.isLimited && !fullState) ||
+    needed.has(event.stateKey ?? "") ||
+    event.stateKey === request.device.user.userId;
+  const changed = new Set(room.changes.flatMap(({ stream, key }) => (stream > since ? [key] : [])));
+  const state = new Map(
+    [...room.fullStateAt(end)].filter(([key, event]) => (fullState || changed.has(key)) && isWanted(event)),
+  );
+  for (const userId of needed ?? []) {
+    const member = room.stateAt(end, "m.room.member", userId);
+    if (member !== undefined) state.set(stateKeyOf("m.room.member", userId), member);
+  }
+  return new Map([...state].filter(([, event]) => !inTimeline.has(event)));
+}
+
+function withoutRedundant(state: State, { entry, inTimeline }: StateQuestion, lazy: LazyMembers): State {
   let left = state;
   if (entry.since === undefined) lazy.clear();
   else {

@@ -1,21 +1,27 @@
 import { membershipOf, type StoredEvent, stateKeyOf } from "../event.ts";
 import type { JsonObject } from "../json.ts";
+import type { MemberRules } from "../profile.ts";
 import type { Room } from "../room.ts";
 import type { LazyMembers } from "./lazy-members.ts";
 import type { RoomEntry, SyncRequest, Timeline } from "./model.ts";
 
 const MAX_HEROES = 5;
 
+export interface SummaryParts {
+  readonly request: SyncRequest;
+  readonly state: Map<string, StoredEvent>;
+  readonly lazy: LazyMembers;
+}
+
 /**
  * The summary of a room, told only to lazy clients and only when members changed. Heroes whose member event the
  * client lacks are added to `state`.
  */
 export function computeSummary(
+  rules: MemberRules,
   entry: RoomEntry,
   timeline: Timeline,
-  request: SyncRequest,
-  state: Map<string, StoredEvent>,
-  lazy: LazyMembers,
+  { request, state, lazy }: SummaryParts,
 ): JsonObject {
   const { room } = entry;
   const isDue =
@@ -28,7 +34,8 @@ export function computeSummary(
     "m.joined_member_count": members.join.length,
     "m.invited_member_count": members.invite.length,
   };
-  if (hasOwnName(room)) return summary;
+  const isSmall = members.join.length + members.invite.length <= rules.maxForHeroes;
+  if (hasOwnName(room) || !isSmall) return summary;
   const heroes = heroesOf(members, request.device.user.userId);
   summary["m.heroes"] = heroes.map((event) => event.stateKey);
   const inTimeline = new Set(

@@ -1,5 +1,6 @@
 import type { StoredEvent } from "../event.ts";
 import { paginate } from "../paginate.ts";
+import type { TimelineRules } from "../profile.ts";
 import { withBundles } from "../relations.ts";
 import type { Room } from "../room.ts";
 import type { Shown } from "../shown.ts";
@@ -16,9 +17,11 @@ const PAGE_FACTOR = 2;
 const SMALLEST_PAGE = 10;
 
 export function loadTimeline(world: World, entry: RoomEntry, request: SyncRequest, now: StreamToken): Timeline {
+  if (!world.profile.timelines.areFilled) return onePage(world, entry, request);
   const { room, isNewlyJoined } = entry;
   const limit = request.filter.timelineLimit;
-  const gap = gapIn(room, entry.since?.room.stream, now.room.stream);
+  const { tellOfGaps } = world.profile.timelines;
+  const gap = tellOfGaps ? gapIn(room, entry.since?.room.stream, now.room.stream) : undefined;
   const given = gap === undefined ? entry.events : undefined;
   const upto = gap === undefined ? entry.upto : now;
   const isCut = given === undefined || isNewlyJoined || limit < given.length;
@@ -31,6 +34,44 @@ export function loadTimeline(world: World, entry: RoomEntry, request: SyncReques
   // Edits, threads and references come along only where the client lacks the events to see them itself.
   const events = isLimited ? withBundles(world, filled.events, request.device.user) : filled.events;
   return { events, prevBatch, isLimited: isLimited || gap !== undefined };
+}
+
+/**
+ * One page of what happened since the token, or of the end of the room, and then filtered. That something was filtered out
+ * makes it shorter, and is not told.
+ */
+function onePage(world: World, entry: RoomEntry, request: SyncRequest): Timeline {
+  const { timelines: rules } = world.profile;
+  const { room, end, isNewlyJoined, isOutOfBand } = entry;
+  if (isOutOfBand)
+    return { events: visible(room, entry.events ?? [], request), prevBatch: undefined, isLimited: false };
+  const reachesBack = entry.kind === "join" && isNewlyJoined && rules.reachBackOnJoin;
+  const after = reachesBack ? 0 : (request.since?.room.stream ?? 0);
+  const limit = request.filter.timelineLimit;
+  const wanted = room.between(after, end).filter((event) => request.filter.passesTimeline(event));
+  const page = limit === 0 ? [] : wanted.slice(-limit);
+  const shown = rules.hideHistory ? visible(room, page, request) : unhidden(room, page, request);
+  const events = rules.order === "as arrived" ? shown : shown.toSorted((a, b) => a.event.depth - b.event.depth);
+  const isWhole = events.length === page.length || !rules.forgetLimitWhenHiding;
+  const isLimited = (wanted.length > page.length && isWhole) || (entry.kind === "join" && isNewlyJoined);
+  const bundled = rules.bundles === "always" ? withBundles(world, events, request.device.user) : events;
+  const told = rules.tellMembership ? bundled : bundled.map((each) => ({ ...each, membership: undefined }));
+  return { events: told, prevBatch: beforeFirst(entry, events[0]?.event, rules.order), isLimited };
+}
+
+/** Undefined: without an event there is no place to go back from. */
+function beforeFirst(
+  { upto }: RoomEntry,
+  first: StoredEvent | undefined,
+  order: TimelineRules["order"],
+): StreamToken | undefined {
+  if (first === undefined) return undefined;
+  return { ...upto, room: { depth: order === "by depth" ? first.depth : undefined, stream: first.stream - 1 } };
+}
+
+/** Events that are nobody's are left out, as are those of ignored users; what a user may see of the past is not asked. */
+function unhidden(room: Room, events: readonly StoredEvent[], request: SyncRequest): Shown[] {
+  return shownTo(room, events, { user: request.device.user, always: () => true });
 }
 
 function unlimited(events: readonly Shown[], upto: StreamToken): Timeline {

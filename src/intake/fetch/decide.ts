@@ -1,0 +1,133 @@
+import type { ValueAnswer } from "../../homeserver/value-reads.ts";
+import { isJsonObject, parseJson } from "../../lib/json-value.ts";
+import type { RoomId, UserId } from "../../model/ids.ts";
+import { isDeparted, isStripped, Membership, membershipOf } from "../../model/membership.ts";
+import type { AccountDataContest, Contest, MembershipContest, StateContest } from "../ingest/contest.ts";
+import type { AskedDatum } from "../ingest/part.ts";
+import { ENCRYPTION, isBad, type ParsedEvent, parseEvent } from "../response/parse-event.ts";
+import { type ParsedSection, parseSection } from "../response/parsed-section.ts";
+import { emptySection, type SectionKind } from "../response/room-section.ts";
+import { accountDataEvent } from "../response/section-values.ts";
+
+/** How a question ended. `decided`: what is stored now is what the homeserver says. */
+export type Outcome = "decided" | "absent" | "refused" | "invalid";
+
+/** A question with its answer. */
+export interface Answered<Kind extends Contest = Contest> {
+  readonly contest: Kind;
+  /** Of a membership: the user's own member event. */
+  readonly answer: ValueAnswer;
+}
+
+/** What answers bring, and what became of each question. */
+export interface Decision {
+  readonly sections: readonly ParsedSection[];
+  readonly asked: readonly AskedDatum[];
+  readonly outcomes: ReadonlyMap<Contest, Outcome>;
+}
+
+export const MEMBER = "m.room.member";
+const PUSH_RULES = "m.push_rules";
+
+/**
+ * What the answers to one user's questions decide. `own` has the user's own member event by room, read after all values of
+ * the room: who left reads what was current when they left, so that values count only while the user was in the room
+ * after they were read.
+ */
+export function decide(userId: UserId, answered: readonly Answered[], own: ReadonlyMap<RoomId, ValueAnswer>): Decision {
+  const outcomes = new Map<Contest, Outcome>();
+  const asked: AskedDatum[] = [];
+  const byRoom = Map.groupBy(answered.filter(isOfRoom), ({ contest }) => contest.roomId);
+  const sections = [...byRoom].flatMap(([roomId, questions]) =>
+    decideRoom(roomId, userId, questions, own.get(roomId) ?? ABSENT, outcomes),
+  );
+  for (const { contest, answer } of answered) {
+    if (contest.kind !== "account-data") continue;
+    const datum = accountDatum(contest, answer);
+    if (typeof datum === "object") asked.push(datum);
+    outcomes.set(contest, typeof datum === "object" ? "decided" : datum);
+  }
+  return { sections, asked, outcomes };
+}
+
+type RoomQuestion = Answered<Contest & (StateContest | MembershipContest)>;
+
+const isOfRoom = (answered: Answered): answered is RoomQuestion => answered.contest.kind !== "account-data";
+
+const ABSENT: ValueAnswer = { kind: "absent" };
+
+function decideRoom(
+  roomId: RoomId,
+  userId: UserId,
+  questions: readonly RoomQuestion[],
+  ownAnswer: ValueAnswer,
+  outcomes: Map<Contest, Outcome>,
+): readonly ParsedSection[] {
+  const own = eventOf(ownAnswer, { roomId, type: MEMBER, stateKey: userId });
+  const membership = typeof own === "object" ? membershipOf(own.content) : undefined;
+  const isJoined = membership === Membership.join;
+  const state: ParsedEvent[] = [];
+  for (const { contest, answer } of questions) {
+    if (contest.kind === "membership") {
+      outcomes.set(contest, own === "invalid" ? "invalid" : "decided");
+      continue;
+    }
+    const event = eventOf(answer, contest);
+    if (typeof event === "object" && isJoined) state.push(event);
+    outcomes.set(contest, typeof event !== "object" ? event : isJoined ? "decided" : "refused");
+  }
+  if (typeof own === "object" && isJoined) return [sectionOf("join", roomId, [...state, own])];
+  if (typeof own === "object" && membership !== undefined && isDeparted(membership)) {
+    return [sectionOf("leave", roomId, [own])];
+  }
+  // Who is invited or banned cannot read the room. An answer that is none says nothing.
+  if (own === "invalid") return [];
+  return questions.flatMap(({ contest }) => (contest.kind === "membership" ? outsiderSection(roomId, contest) : []));
+}
+
+/** What stands of a user who cannot read the room, nor read it as one who left. */
+function outsiderSection(roomId: RoomId, { stored, claimed }: MembershipContest): readonly ParsedSection[] {
+  if (claimed === undefined || !standsForOutsider(stored, claimed.kind)) return [];
+  const { kind, own, stripped } = claimed;
+  return [sectionOf(kind, roomId, kind === "leave" ? own : [], stripped)];
+}
+
+/** Whether the stream of a user who cannot read the room tells the truth, and not what is stored. */
+export function standsForOutsider(stored: Membership, claimed: SectionKind): boolean {
+  if (claimed === "join") return false;
+  return claimed === "leave" ? stored === Membership.join : stored !== Membership.ban && !isStripped(stored);
+}
+
+/** The event, if the answer is what was asked for. */
+function eventOf(
+  answer: ValueAnswer,
+  { roomId, type, stateKey }: Pick<StateContest, "roomId" | "type" | "stateKey">,
+): ParsedEvent | Exclude<Outcome, "decided"> {
+  if (answer.kind !== "found") return answer.kind;
+  const json = parseJson(answer.raw);
+  const isOfThisRoom = isJsonObject(json) && (json.room_id === undefined || json.room_id === roomId);
+  const event = parseEvent(answer.raw);
+  if (!isOfThisRoom || isBad(event) || event.type !== type || event.stateKey !== stateKey) return "invalid";
+  return event;
+}
+
+/** Where there is none it was deleted, which streams tell by an empty content. Push rules are never deleted. */
+function accountDatum({ roomId, type }: AccountDataContest, answer: ValueAnswer): AskedDatum | Outcome {
+  if (answer.kind === "refused") return "refused";
+  if (answer.kind === "absent" && type === PUSH_RULES) return "absent";
+  const content = answer.kind === "found" ? answer.raw : Buffer.from("{}");
+  const event = accountDataEvent(
+    Buffer.concat([Buffer.from(`{"type":${JSON.stringify(type)},"content":`), content, Buffer.from("}")]),
+  );
+  return event === undefined ? "invalid" : { roomId, event };
+}
+
+function sectionOf(
+  kind: SectionKind,
+  roomId: RoomId,
+  state: readonly ParsedEvent[],
+  stripped: readonly Buffer[] = [],
+): ParsedSection {
+  const isEncrypted = state.some(({ type, stateKey }) => type === ENCRYPTION && stateKey === "");
+  return { ...parseSection(emptySection(kind, roomId), () => undefined), state, stripped, isEncrypted };
+}

@@ -1,0 +1,27 @@
+import { isJsonObject, parseJson } from "../../lib/json-value.ts";
+import type { ContestRow } from "../../store/contests.ts";
+import { type Asker, type Contest, questionKey } from "./contest.ts";
+
+/** Missing members are not kept: whoever sends again is missed again. */
+export const isKept = (contest: Contest): boolean => contest.kind !== "state" || !contest.isMissing;
+
+export function rowOf(contest: Contest): ContestRow {
+  const { userNid, userId: _, ...question } = contest;
+  const claimed = question.kind === "membership" ? question.claimed : undefined;
+  // Own member events of a departure only say where it stands.
+  const stripped = claimed && { ...claimed, own: [], stripped: claimed.stripped.map((raw) => raw.toString("utf8")) };
+  return { key: questionKey(contest), userNid, body: JSON.stringify({ ...question, claimed: stripped }) };
+}
+
+/** `body` as {@link rowOf} wrote it; undefined: as another version did, perhaps. */
+export function contestOf(body: string, { userNid, userId }: Asker): Contest | undefined {
+  const question = parseJson(Buffer.from(body));
+  if (!isJsonObject(question)) return undefined;
+  const { kind, claimed } = question;
+  if (kind !== "state" && kind !== "membership" && kind !== "account-data") return undefined;
+  const stripped = isJsonObject(claimed) && Array.isArray(claimed.stripped) ? claimed.stripped : [];
+  const whole = isJsonObject(claimed)
+    ? { ...claimed, stripped: stripped.map((raw) => Buffer.from(String(raw))) }
+    : undefined;
+  return { ...question, userNid, userId, claimed: whole } as unknown as Contest;
+}

@@ -1,0 +1,58 @@
+import type { RoomId, UserId, UserNid } from "../../model/ids.ts";
+import type { Membership } from "../../model/membership.ts";
+import type { ParsedEvent } from "../response/parse-event.ts";
+import type { ParsedSection } from "../response/parsed-section.ts";
+
+/** Something that the streams do not settle, so that the homeserver has to be asked, as a user who may know. */
+export type Contest = Asker & (StateContest | MembershipContest | AccountDataContest);
+
+/** As whom to ask. */
+export interface Asker {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
+}
+
+export interface StateContest {
+  readonly kind: "state";
+  readonly roomId: RoomId;
+  readonly type: string;
+  readonly stateKey: string;
+  /** No value is stored: the member event of somebody who sent an event, or of whom one tells. */
+  readonly isMissing: boolean;
+}
+
+/** The user's own membership. */
+export interface MembershipContest {
+  readonly kind: "membership";
+  readonly roomId: RoomId;
+  readonly stored: Membership;
+  /** What the user's own stream says; undefined: another user's stream has spoken. */
+  readonly claimed: ClaimedMembership | undefined;
+}
+
+export interface ClaimedMembership {
+  readonly kind: ParsedSection["kind"];
+  readonly stripped: readonly Buffer[];
+  /** The user's own member events, the last one last. */
+  readonly own: readonly ParsedEvent[];
+}
+
+export interface AccountDataContest {
+  readonly kind: "account-data";
+  /** undefined: it belongs to no room. */
+  readonly roomId: RoomId | undefined;
+  readonly type: string;
+}
+
+/** What is asked once, however many streams contest it. */
+export function questionKey(contest: Contest): string {
+  const { userNid, roomId = "" } = contest;
+  switch (contest.kind) {
+    case "state":
+      return JSON.stringify([roomId, contest.type, contest.stateKey]);
+    case "membership":
+      return JSON.stringify([userNid, roomId]);
+    case "account-data":
+      return JSON.stringify([userNid, roomId, contest.type, "data"]);
+  }
+}

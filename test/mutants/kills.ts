@@ -1,0 +1,65 @@
+import type { Mutant } from "./mutant.ts";
+
+const INTAKE = "test/kills/intake-kills.test.ts";
+const DATABASE = "test/kills/database-kills.test.ts";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "a stream moves on in a transaction of its own, before its data is stored",
+    file: "src/intake/ingest/writer.ts",
+    find: "    const startedMs = performance.now();\n",
+    replace: `    const startedMs = performance.now();
+    for (const { claim, end } of parts) {
+      if (end === undefined) continue;
+      const values = [claim.deviceNid, end.since.from, end.since.to];
+      await db.query({
+        text: "UPDATE devices SET since = $3 WHERE device_nid = $1 AND since IS NOT DISTINCT FROM $2::text",
+        values,
+      });
+    }
+    parts = parts.map((part) => {
+      const { end } = part;
+      return end === undefined ? part : { ...part, end: { ...end, since: { from: end.since.to, to: end.since.to } } };
+    });
+`,
+    test: INTAKE,
+  },
+  {
+    name: "a response whose COMMIT was not answered is stored again without a look at where the stream stands",
+    file: "src/intake/ingest/read-before.ts",
+    find: " && device.since === end?.since.from) return;",
+    replace: ") return;",
+    test: INTAKE,
+  },
+  {
+    name: "a COMMIT that was not answered counts as done",
+    file: "src/intake/ingest/writer.ts",
+    find: "for (const { reject } of group) reject(error);",
+    replace:
+      "for (const { resolve, reject } of group) if (error.mayHaveCommitted) resolve();\n      else reject(error);",
+    test: INTAKE,
+  },
+  {
+    name: "an answer goes out before it is stored what it told",
+    file: "src/sync/connections.ts",
+    find: "const isSaved = await insertChild(",
+    replace: "const isSaved = true;\n    void insertChild(",
+    test: INTAKE,
+  },
+  {
+    name: "the end of a response may be lost with the database server",
+    file: "src/intake/ingest/writer.ts",
+    find: 'durable: lane === "live",',
+    replace: "durable: false,",
+    test: DATABASE,
+  },
+  {
+    name: "the sequence of to-device messages begins anew with the database server",
+    file: "src/store/device-stream.ts",
+    find: `VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2)
+    ON CONFLICT (device_nid) DO UPDATE SET sequence = GREATEST(h.sequence + $2, EXCLUDED.sequence)`,
+    replace: `VALUES ($1, (extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000000)::bigint + $2)
+    ON CONFLICT (device_nid) DO UPDATE SET sequence = EXCLUDED.sequence`,
+    test: DATABASE,
+  },
+];
