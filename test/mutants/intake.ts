@@ -39,8 +39,8 @@ const placing: readonly Mutant[] = [
   {
     name: "where a stream goes on is not looked at",
     file: `${INGEST}/timeline-draft.ts`,
-    find: "const anchor = limited ? undefined : this.#anchor(source);",
-    replace: "const anchor = limited ? this.#anchor(source) : undefined;",
+    find: "const anchor = isCut ? undefined : this.#anchor(source);",
+    replace: "const anchor = isCut ? this.#anchor(source) : undefined;",
     test: ORDER,
   },
   {
@@ -152,9 +152,9 @@ const streams: readonly Mutant[] = [
   },
   {
     name: "a poller that lost its device moves its stream on",
-    file: "src/store/device-stream.ts",
-    find: "WHERE device_nid = $1 AND epoch = $2 AND since IS NOT DISTINCT FROM $4",
-    replace: "WHERE device_nid = $1 AND $2::bigint IS NOT NULL AND since IS NOT DISTINCT FROM $4",
+    file: `${INGEST}/read-before.ts`,
+    find: "if (device?.epoch === claim.epoch && device.since === end?.since.from) return;",
+    replace: "if (device !== undefined && device.since === end?.since.from) return;",
     test: "test/service/intake-devices.test.ts",
   },
   {
@@ -166,10 +166,10 @@ const streams: readonly Mutant[] = [
   },
   {
     name: "receipts move back",
-    file: "src/store/user-facts.ts",
-    find: "WHERE r.ts < EXCLUDED.ts",
-    replace: "WHERE r.ts <> EXCLUDED.ts",
-    test: "test/service/intake-personal.test.ts",
+    file: `${INGEST}/personal-draft.ts`,
+    find: "before === undefined || before < receipt.tsMs",
+    replace: "before === undefined || before !== receipt.tsMs",
+    test: "test/unit/intake/personal-draft.test.ts",
   },
   {
     name: "one room that the database refuses holds up its user's stream",

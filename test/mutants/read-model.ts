@@ -22,7 +22,7 @@ export const mutants: readonly Mutant[] = [
     file: "src/store/hot-rooms.ts",
     find: "if (loads.get(room)?.isOvertaken === false) hot.learnMember",
     replace: "hot.learnMember",
-    test,
+    test: "test/service/read-rooms.test.ts",
   },
   {
     name: "events that come between known ones leave a room in memory as it is",

@@ -56,7 +56,7 @@ export const mutants: readonly Mutant[] = [
     file: "src/intake/ingest/room-draft.ts",
     find: "    this.#keepRedacted(fold.section);\n",
     replace: "",
-    test: ORDER,
+    test: "test/service/intake-redactions.test.ts",
   },
   {
     name: "a room keeps the name that was redacted",
