@@ -1,5 +1,6 @@
 import type { RoomId, RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { Membership } from "../model/membership.ts";
+import type { ReaderFacts } from "../model/reader-facts.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 
 /** Facts of rooms that all their readers share, in memory. Methods take a room that the reader's rooms name. */
@@ -42,14 +43,6 @@ export interface ReaderRooms {
   indexOf(room: RoomNid): number;
   /** Room number of a room id that the reader has or had something to do with. */
   findRoom(roomId: RoomId): RoomNid | undefined;
-}
-
-/** What is known of a reader beside their rooms. */
-export interface ReaderFacts {
-  /** Rooms that the reader is in as far as it was announced ahead of a first sync; undefined: those in the view are all. */
-  readonly announcedJoined: number | undefined;
-  /** Users whose messages the reader does not want to see. */
-  readonly ignored: ReadonlySet<UserId>;
 }
 
 /** Everything in memory that one reader's answers are planned from. */

@@ -3,20 +3,11 @@ import { JsonLimitError, JsonSyntaxError } from "../lib/json-errors.ts";
 import type { PathPattern } from "../lib/json-patterns.ts";
 import { JsonSplitter } from "../lib/json-splitter.ts";
 import { parseJson } from "../lib/json-value.ts";
-import { isRoomId, type RoomId, type UserId } from "../model/ids.ts";
-import type { Forwarded } from "../model/upstream.ts";
+import type { RoomId } from "../model/ids.ts";
 import { UpstreamError } from "../model/upstream-error.ts";
 import type { BaseUrl } from "./base-url.ts";
-import { callHeaders } from "./call-headers.ts";
-import { statusError, toUpstreamError } from "./fault.ts";
-import { readBounded } from "./read-bounded.ts";
-
-/** For whom a call is made. */
-export interface ReadCall {
-  readonly token: string;
-  readonly forwarded: Forwarded;
-  readonly signal: AbortSignal;
-}
+import { toUpstreamError } from "./fault.ts";
+import { getAsUser, type ReadCall } from "./get-as-user.ts";
 
 /** A page of a room's timeline, newest event first. */
 export interface MessagesPage {
@@ -26,16 +17,12 @@ export interface MessagesPage {
   readonly end: string | undefined;
 }
 
-/** Reads of single rooms, and of what a user has (Client-Server API). All throw `UpstreamError`, or the reason of the signal. */
+/** Reads of single rooms (Client-Server API). All throw `UpstreamError`, or the reason of the signal. */
 export interface RoomReads {
-  /** `GET /joined_rooms` */
-  joinedRooms(call: ReadCall): Promise<readonly RoomId[]>;
   /** `GET /rooms/{roomId}/messages?dir=b`, from the room's end. */
   newestMessages(call: ReadCall, roomId: RoomId, limit: number): Promise<MessagesPage>;
   /** `GET /rooms/{roomId}/state`: hands out raw events as they arrive, so that members need not be kept. */
   currentState(call: ReadCall, roomId: RoomId, onEvent: (raw: Buffer) => void): Promise<void>;
-  /** `GET /user/{userId}/account_data/{type}`: the raw content. */
-  accountData(call: ReadCall, userId: UserId, type: string): Promise<Buffer>;
 }
 
 /**
@@ -43,25 +30,13 @@ export interface RoomReads {
  * some hundred thousand members, is refused.
  */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
-const MAX_ACCOUNT_DATA_BYTES = 4 * 1024 * 1024;
-const MAX_ERROR_BYTES = 64 * 1024;
 
-const ROOMS: readonly PathPattern[] = [["joined_rooms", "*"]];
 const PAGE: readonly PathPattern[] = [["chunk", "*"], ["end"]];
 const LIST: readonly PathPattern[] = [["*"]];
 
 export function roomReads(agent: Agent, base: BaseUrl, timeoutMs: number): RoomReads {
-  const get = (call: ReadCall, path: string) => request(agent, base, { ...call, path, timeoutMs });
+  const get = (call: ReadCall, path: string) => getAsUser(agent, base, { ...call, path, timeoutMs });
   return {
-    async joinedRooms(call) {
-      const path = "/joined_rooms";
-      const rooms: RoomId[] = [];
-      await split(call, await get(call, path), path, ROOMS, (_pattern, raw) => {
-        const roomId = parseJson(raw);
-        if (isRoomId(roomId)) rooms.push(roomId as RoomId);
-      });
-      return rooms;
-    },
     async newestMessages(call, roomId, limit) {
       const path = `/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=${limit}`;
       const events: Buffer[] = [];
@@ -76,38 +51,7 @@ export function roomReads(agent: Agent, base: BaseUrl, timeoutMs: number): RoomR
       const path = `/rooms/${encodeURIComponent(roomId)}/state`;
       await split(call, await get(call, path), "/state", LIST, (_pattern, raw) => onEvent(raw));
     },
-    async accountData(call, userId, type) {
-      const path = `/user/${encodeURIComponent(userId)}/account_data/${encodeURIComponent(type)}`;
-      const body = await readBounded((await get(call, path)).body, MAX_ACCOUNT_DATA_BYTES);
-      if (body === undefined) throw new UpstreamError(`GET ${path}: the answer is too large`, { kind: "malformed" });
-      return body;
-    },
   };
-}
-
-interface Get extends ReadCall {
-  readonly path: string;
-  readonly timeoutMs: number;
-}
-
-async function request(agent: Agent, { origin, prefix }: BaseUrl, get: Get): Promise<Dispatcher.ResponseData> {
-  const { token, forwarded, path, timeoutMs } = get;
-  const what = `GET ${path.split("?")[0]}`;
-  const signal = AbortSignal.any([get.signal, AbortSignal.timeout(timeoutMs)]);
-  try {
-    const answer = await agent.request({
-      origin,
-      path: `${prefix}/_matrix/client/v3${path}`,
-      method: "GET",
-      headers: callHeaders(`Bearer ${token}`, forwarded),
-      signal,
-    });
-    const { statusCode: status, headers, body } = answer;
-    if (status === 200) return answer;
-    throw statusError(what, { status, headers, body: await readBounded(body, MAX_ERROR_BYTES) });
-  } catch (error) {
-    throw toUpstreamError(error, what, get.signal);
-  }
 }
 
 async function split(

@@ -5,10 +5,10 @@ import { isRoomId, type RoomId, type UserId } from "../model/ids.ts";
 import type { UpstreamFault } from "../model/upstream.ts";
 import { UpstreamError } from "../model/upstream-error.ts";
 import type { BaseUrl } from "./base-url.ts";
-import { callHeaders } from "./call-headers.ts";
-import { statusError, toUpstreamError } from "./fault.ts";
+import { toUpstreamError } from "./fault.ts";
+import { getAsUser, type ReadCall } from "./get-as-user.ts";
 import { readBounded } from "./read-bounded.ts";
-import type { ReadCall, RoomReads } from "./room-reads.ts";
+import type { RoomReads } from "./room-reads.ts";
 
 /** What the homeserver says of one key. */
 export type ValueAnswer =
@@ -34,7 +34,6 @@ export interface ValueReads {
 
 /** Bytes of one answer: an event has 64 KiB, account data may have more. Larger: broken answers fill memory. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
-const MAX_ERROR_BYTES = 64 * 1024;
 
 const PUSH_RULES = "m.push_rules";
 const TAGS = "m.tag";
@@ -114,19 +113,10 @@ interface ValueCall extends ReadCall {
   readonly timeoutMs: number;
 }
 
-async function readValue(agent: Agent, { origin, prefix }: BaseUrl, call: ValueCall): Promise<ValueAnswer> {
-  const { token, forwarded, path, timeoutMs } = call;
-  const what = `GET ${path}`;
+async function readValue(agent: Agent, base: BaseUrl, call: ValueCall): Promise<ValueAnswer> {
+  const what = `GET ${call.path}`;
   try {
-    const answer = await agent.request({
-      origin,
-      path: `${prefix}/_matrix/client/v3${path}`,
-      method: "GET",
-      headers: callHeaders(`Bearer ${token}`, forwarded),
-      signal: AbortSignal.any([call.signal, AbortSignal.timeout(timeoutMs)]),
-    });
-    const { statusCode: status, headers, body } = answer;
-    if (status !== 200) throw statusError(what, { status, headers, body: await readBounded(body, MAX_ERROR_BYTES) });
+    const { body } = await getAsUser(agent, base, call);
     // As any decoder reads it, so that what is stored of it can be put into an answer.
     const text = (await readBounded(body, MAX_ANSWER_BYTES))?.toString("utf8").trim();
     const raw = text === undefined ? undefined : Buffer.from(text);

@@ -128,7 +128,8 @@ function firstWindowDeps(
   const fields = (device: ClaimedDevice) => ({ user: device.userId, device: device.deviceId });
   return {
     db,
-    upstream: upstream.rooms,
+    rooms: upstream.rooms,
+    values: upstream.values,
     store,
     nowUs: () => microseconds(clock),
     timelineLimit,

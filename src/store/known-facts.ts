@@ -12,10 +12,10 @@ import type { StreamPosition } from "../model/stream-position.ts";
 import type { Tx } from "./database.ts";
 
 /** Facts of several rooms, by room. */
-type ByRoom<Value> = ReadonlyMap<RoomNid, Value>;
+export type ByRoom<Value> = ReadonlyMap<RoomNid, Value>;
 
 // Read first, so that the planner goes into an index with them; a join tempts it to read all that the rooms or users have.
-const ANY_ROOM = "ANY(ARRAY(SELECT room FROM rooms WHERE room_id = ANY($2::text[])))";
+export const ANY_ROOM = "ANY(ARRAY(SELECT room FROM rooms WHERE room_id = ANY($2::text[])))";
 
 const SELECT_KNOWN = `
   SELECT e.room, e.event_id, e.nid, e.order_key, e.chunk, c.attested_for, c.continues,
@@ -76,7 +76,7 @@ const neighbour = (orderKey: number | null, chunk: number | null, continues: boo
     ? undefined
     : { orderKey, chunk: chunk as ChunkNid, continues: continues ?? false };
 
-function grouped<Row extends { readonly room: number }, Key, Value>(
+export function grouped<Row extends { readonly room: number }, Key, Value>(
   rows: readonly Row[],
   entry: (row: Row) => readonly [Key, Value],
 ): ByRoom<ReadonlyMap<Key, Value>> {

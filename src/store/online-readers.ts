@@ -1,9 +1,10 @@
 import { ByteCache } from "../lib/byte-cache.ts";
 import { type Change, ChangeStream } from "../model/change.ts";
 import type { RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { ReaderFacts } from "../model/reader-facts.ts";
 import { type ColumnRows, selectColumns } from "./column-selects.ts";
 import type { Queryable } from "./database.ts";
-import { NO_FACTS, type ReaderFacts, selectReaderFacts } from "./reader-facts.ts";
+import { NO_FACTS, selectReaderFacts } from "./reader-facts.ts";
 import { ReaderRooms } from "./reader-rooms.ts";
 import { type ReaderRoomsWanted, type ReaderRows, selectReaderRooms, selectSomeReaderRooms } from "./reader-selects.ts";
 import type { RoomColumns } from "./room-columns.ts";

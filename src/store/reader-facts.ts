@@ -1,14 +1,7 @@
 import { isJsonObject, parseJson } from "../lib/json-value.ts";
 import type { UserId, UserNid } from "../model/ids.ts";
+import type { ReaderFacts } from "../model/reader-facts.ts";
 import type { Queryable } from "./database.ts";
-
-/** What is kept of a reader beside their rooms. */
-export interface ReaderFacts {
-  /** Rooms that the user is in as far as it was announced ahead of a first sync; undefined: stored memberships say all. */
-  readonly announcedJoined: number | undefined;
-  /** Whose messages the user does not want to see (`m.ignored_user_list`). */
-  readonly ignored: ReadonlySet<UserId>;
-}
 
 const NOBODY: ReadonlySet<UserId> = new Set();
 export const NO_FACTS: ReaderFacts = { announcedJoined: undefined, ignored: NOBODY };

@@ -1,9 +1,8 @@
-import type { EventId, EventNid, RoomId, RoomNid } from "../model/ids.ts";
+import type { EventId, EventNid, RoomId } from "../model/ids.ts";
 import type { KnownRedaction, StoredText } from "../model/redaction.ts";
 import type { RoomWrites } from "../model/room-facts.ts";
 import type { Tx } from "./database.ts";
-
-type ByRoom<Value> = ReadonlyMap<RoomNid, ReadonlyMap<EventId, Value>>;
+import { ANY_ROOM, type ByRoom, grouped } from "./known-facts.ts";
 
 // Most rooms have no redaction: such a room costs one look into the index, whatever the number of its events. The limit makes
 // each event one look more, where the planner would read all events of these ids in all rooms.
@@ -31,7 +30,7 @@ interface RedactedRow {
 export async function selectRedacted(
   tx: Tx,
   events: ReadonlyMap<RoomId, ReadonlySet<EventId>>,
-): Promise<ByRoom<KnownRedaction>> {
+): Promise<ByRoom<ReadonlyMap<EventId, KnownRedaction>>> {
   if (events.size === 0) return new Map();
   const values = [
     [...events.keys()],
@@ -40,10 +39,11 @@ export async function selectRedacted(
     [...events.values()].flatMap((ids) => [...ids]),
   ];
   const rows = await tx.query<RedactedRow>({ name: "redacted", text: SELECT_REDACTED, values });
-  return byRoom(rows, ({ redaction, body }) => ({ redaction: redaction as EventId | "", body: body ?? undefined }));
+  return grouped(rows, ({ event_id, redaction, body }) => [
+    event_id as EventId,
+    { redaction: redaction as EventId | "", body: body ?? undefined },
+  ]);
 }
-
-const ANY_ROOM = "ANY(ARRAY(SELECT room FROM rooms WHERE room_id = ANY($2::text[])))";
 
 // Beside the events themselves: what repeats their content, and what holds a copy of them as its redaction.
 const SELECT_TEXTS = `
@@ -81,31 +81,22 @@ export async function selectTexts(
   tx: Tx,
   rooms: readonly RoomId[],
   eventIds: readonly EventId[],
-): Promise<ByRoom<StoredText>> {
+): Promise<ByRoom<ReadonlyMap<EventId, StoredText>>> {
   if (eventIds.length === 0) return new Map();
   const rows = await tx.query<TextRow>({ name: "texts", text: SELECT_TEXTS, values: [eventIds, rooms] });
-  return byRoom(rows, (row) => ({
-    nid: row.nid as EventNid,
-    isCurrent: row.is_current,
-    type: row.type,
-    stateKey: row.state_key ?? undefined,
-    body: row.body,
-    unsigned: row.unsigned ?? undefined,
-    previous: (row.previous ?? undefined) as EventId | undefined,
-    redaction: (row.redaction ?? undefined) as EventId | "" | undefined,
-  }));
-}
-
-function byRoom<Row extends { readonly room: number; readonly event_id: string }, Value>(
-  rows: readonly Row[],
-  toValue: (row: Row) => Value,
-): ByRoom<Value> {
-  const found = new Map<RoomNid, Map<EventId, Value>>();
-  for (const row of rows) {
-    const values = found.get(row.room as RoomNid) ?? new Map<EventId, Value>();
-    found.set(row.room as RoomNid, values.set(row.event_id as EventId, toValue(row)));
-  }
-  return found;
+  return grouped(rows, (row) => [
+    row.event_id as EventId,
+    {
+      nid: row.nid as EventNid,
+      isCurrent: row.is_current,
+      type: row.type,
+      stateKey: row.state_key ?? undefined,
+      body: row.body,
+      unsigned: row.unsigned ?? undefined,
+      previous: (row.previous ?? undefined) as EventId | undefined,
+      redaction: (row.redaction ?? undefined) as EventId | "" | undefined,
+    },
+  ]);
 }
 
 const INSERT_REDACTIONS = `

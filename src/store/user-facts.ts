@@ -22,23 +22,22 @@ const UPSERT_ACCOUNT_DATA = `
    ORDER BY d.user_nid, d.room, d.type
   ON CONFLICT (user_nid, room, type) DO UPDATE SET body = EXCLUDED.body, batch = EXCLUDED.batch`;
 
-/** Stores account data: of several values of one key the last. */
+/** Stores account data, one value for a key. */
 export async function upsertAccountData(tx: Tx, data: readonly AccountDatum[]): Promise<void> {
   if (data.length === 0) return;
-  const last = [...new Map(data.map((d) => [`${d.userNid}/${d.room}/${d.type}`, d])).values()];
   let at = 1;
-  const offsets = last.map(({ body }) => {
+  const offsets = data.map(({ body }) => {
     at += body.length;
     return at - body.length;
   });
   const values = [
-    Buffer.concat(last.map(({ body }) => body)),
-    last.map(({ userNid }) => userNid),
-    last.map(({ room }) => room),
-    last.map(({ type }) => type),
+    Buffer.concat(data.map(({ body }) => body)),
+    data.map(({ userNid }) => userNid),
+    data.map(({ room }) => room),
+    data.map(({ type }) => type),
     offsets,
-    last.map(({ body }) => body.length),
-    last.map(({ batch }) => batch),
+    data.map(({ body }) => body.length),
+    data.map(({ batch }) => batch),
   ];
   await tx.query({ name: "upsert-account-data", text: UPSERT_ACCOUNT_DATA, values });
 }
@@ -56,15 +55,15 @@ export interface Receipt {
 
 const UPSERT_RECEIPTS = `
   INSERT INTO receipts AS r (room, user_id, receipt_type, thread_id, event_id, ts, batch)
-  SELECT DISTINCT ON (n.room, n.user_id, n.receipt_type, n.thread_id) n.*
+  SELECT n.*
     FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
          AS n (room, user_id, receipt_type, thread_id, event_id, ts, batch)
-   ORDER BY n.room, n.user_id, n.receipt_type, n.thread_id, n.ts DESC
+   ORDER BY n.room, n.user_id, n.receipt_type, n.thread_id
   ON CONFLICT (room, user_id, receipt_type, thread_id) DO UPDATE
      SET event_id = EXCLUDED.event_id, ts = EXCLUDED.ts, batch = EXCLUDED.batch
    WHERE r.ts < EXCLUDED.ts`;
 
-/** Stores receipts; they only move forward in time. */
+/** Stores receipts, one for a key; they only move forward in time. */
 export async function upsertReceipts(tx: Tx, receipts: readonly Receipt[]): Promise<void> {
   if (receipts.length === 0) return;
   const values = [
@@ -96,14 +95,13 @@ const UPSERT_TYPING = `
          batch = CASE WHEN t.user_ids = EXCLUDED.user_ids THEN t.batch ELSE EXCLUDED.batch END,
          user_ids = EXCLUDED.user_ids`;
 
-/** Stores who types, whole per room; who typed before goes on being heard. */
+/** Stores who types, one list for a room; who typed before goes on being heard. */
 export async function upsertTyping(tx: Tx, typing: readonly Typing[]): Promise<void> {
   if (typing.length === 0) return;
-  const last = [...new Map(typing.map((t) => [t.room, t])).values()];
   const values = [
-    last.map(({ room }) => room),
-    last.map(({ userIds }) => JSON.stringify(userIds)),
-    last.map(({ batch }) => batch),
+    typing.map(({ room }) => room),
+    typing.map(({ userIds }) => JSON.stringify(userIds)),
+    typing.map(({ batch }) => batch),
   ];
   await tx.query({ name: "upsert-typing", text: UPSERT_TYPING, values });
 }

@@ -39,10 +39,10 @@ class CountingUpstream {
   readonly held = new Set<string>();
   readonly #now: Record<Kind, number> = { first: 0, "catch-up": 0, live: 0 };
   readonly most: Record<Kind, number> = { first: 0, "catch-up": 0, live: 0 };
-  readonly rooms = {
+  readonly rooms = {} as RoomReads;
+  readonly values = {
     joinedRooms: () => Promise.reject(new Error("nothing is shown ahead here")),
-  } as unknown as RoomReads;
-  readonly values = {} as ValueReads;
+  } as unknown as ValueReads;
 
   async syncV2(poll: Poll): Promise<AsyncIterable<Buffer>> {
     const kind: Kind = poll.since === undefined ? "first" : poll.timeoutMs === 0 ? "catch-up" : "live";

@@ -1,4 +1,4 @@
-import type { ReadCall } from "../../homeserver/room-reads.ts";
+import type { ReadCall } from "../../homeserver/get-as-user.ts";
 import type { ValueAnswer, ValueReads } from "../../homeserver/value-reads.ts";
 import type { RoomId } from "../../model/ids.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";

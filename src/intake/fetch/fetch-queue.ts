@@ -1,4 +1,5 @@
 import type { Clock } from "../../lib/clock.ts";
+import { errorOf } from "../../lib/error-of.ts";
 import type { UserNid } from "../../model/ids.ts";
 import { UpstreamError } from "../../model/upstream-error.ts";
 import { DatabaseUnavailableError } from "../../store/database-errors.ts";
@@ -186,7 +187,7 @@ export class FetchQueue {
       }
     } catch (thrown) {
       if (this.#end.signal.aborted) return;
-      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      const error = errorOf(thrown);
       lane.hasFailed = true;
       this.#deps.events.onFailed(questions.size, error);
       for (const question of questions.values()) {

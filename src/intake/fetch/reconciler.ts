@@ -1,5 +1,6 @@
-import type { ReadCall, RoomReads } from "../../homeserver/room-reads.ts";
+import type { ReadCall } from "../../homeserver/get-as-user.ts";
 import type { ValueReads } from "../../homeserver/value-reads.ts";
+import { errorOf } from "../../lib/error-of.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
 import type { RoomId } from "../../model/ids.ts";
 import { Membership } from "../../model/membership.ts";
@@ -7,10 +8,8 @@ import type { StreamPosition } from "../../model/stream-position.ts";
 import type { Database } from "../../store/database.ts";
 import type { ClaimedDevice } from "../../store/devices.ts";
 import { beginReconcile, type OwnRoom, selectOwnRooms, selectWholeRooms } from "../../store/reconcile.ts";
-import { readPreview } from "../first-window/room-preview.ts";
+import { type PreviewDeps, storePreview } from "../first-window/store-preview.ts";
 import type { Contest, MembershipContest } from "../ingest/contest.ts";
-import type { PartStore } from "../poller/response-intake.ts";
-import { parseSection } from "../response/parsed-section.ts";
 import type { Caller, Callers } from "./callers.ts";
 import { type Drift, driftOf } from "./drift.ts";
 import type { FetchQueue } from "./fetch-queue.ts";
@@ -24,16 +23,12 @@ const MAX_USERS = 2;
 /** Unknown rooms of one user that are read whole; the rest follows next time. More: one broken account occupies all. */
 const MAX_WHOLE_ROOMS = 20;
 
-export interface ReconcilerDeps {
+export interface ReconcilerDeps extends PreviewDeps {
   readonly db: Database;
-  readonly rooms: RoomReads;
   readonly values: ValueReads;
   readonly callers: Callers;
-  readonly store: PartStore;
   readonly ask: Pick<FetchQueue, "add">;
   readonly head: () => Promise<StreamPosition>;
-  readonly nowUs: () => number;
-  readonly timelineLimit: number;
   readonly onDrift: (device: ClaimedDevice, drift: Drift) => void;
   readonly onFailed: (device: ClaimedDevice, error: Error) => void;
 }
@@ -60,8 +55,7 @@ export class Reconciler {
     const running = this.#places
       .run(() => this.#reconcile(device), this.#end.signal)
       .catch((thrown: unknown) => {
-        const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-        if (!this.#end.signal.aborted) this.#deps.onFailed(device, error);
+        if (!this.#end.signal.aborted) this.#deps.onFailed(device, errorOf(thrown));
       })
       .finally(() => this.#running.delete(running)) as Promise<void>;
     this.#running.add(running);
@@ -109,32 +103,13 @@ export class Reconciler {
 
   /** A room that cannot be read is left for the next time. */
   async #readWhole(caller: Caller, roomId: RoomId): Promise<void> {
-    const { rooms, store, head, nowUs, timelineLimit, onFailed } = this.#deps;
+    const { head, onFailed } = this.#deps;
     const { device } = caller;
-    const { userNid, userId, deviceNid } = device;
     try {
       const storedBefore = await head();
-      const section = await readPreview(rooms, this.#call(caller), { roomId, userId, timelineLimit });
-      await store.bulk({
-        claim: device,
-        // What /messages shows, it shows to this user.
-        source: {
-          userNid,
-          userId,
-          deviceNid,
-          ignoresSomebody: true,
-          poll: "first",
-          storedBefore,
-          lastSeen: new Map(),
-          nowUs: nowUs(),
-        },
-        sections: [parseSection(section, () => undefined)],
-        token: undefined,
-        end: undefined,
-        receivedUs: undefined,
-      });
+      await storePreview(this.#deps, device, this.#call(caller), { roomId, storedBefore });
     } catch (error) {
-      if (!this.#end.signal.aborted) onFailed(device, error instanceof Error ? error : new Error(String(error)));
+      if (!this.#end.signal.aborted) onFailed(device, errorOf(error));
     }
   }
 }

@@ -1,4 +1,6 @@
-import type { ReadCall, RoomReads } from "../../homeserver/room-reads.ts";
+import type { ReadCall } from "../../homeserver/get-as-user.ts";
+import type { ValueAnswer, ValueReads } from "../../homeserver/value-reads.ts";
+import { errorOf } from "../../lib/error-of.ts";
 import { isJsonObject, parseJson } from "../../lib/json-value.ts";
 import { pause } from "../../lib/pause.ts";
 import type { Semaphore } from "../../lib/semaphore.ts";
@@ -8,8 +10,7 @@ import type { Database } from "../../store/database.ts";
 import type { ClaimedDevice } from "../../store/devices.ts";
 import { announceJoined, markWindow, selectNewestRooms } from "../../store/first-window.ts";
 import type { PartStore } from "../poller/response-intake.ts";
-import { parseSection } from "../response/parsed-section.ts";
-import { readPreview } from "./room-preview.ts";
+import { type PreviewDeps, storePreview } from "./store-preview.ts";
 
 /**
  * A first sync whose answer has begun by then needs no window ahead of it. Longer: large accounts see their first rooms
@@ -23,12 +24,10 @@ const WINDOW_ROOMS = 20;
 /** Rooms read at a time for one device. More: one device strains the homeserver. Fewer: its window comes later. */
 const CONCURRENT_ROOMS = 5;
 
-export interface FirstWindowDeps {
+export interface FirstWindowDeps extends PreviewDeps {
   readonly db: Database;
-  readonly upstream: RoomReads;
+  readonly values: Pick<ValueReads, "joinedRooms" | "accountData">;
   readonly store: PartStore;
-  readonly nowUs: () => number;
-  readonly timelineLimit: number;
   /** How many devices are helped at a time. */
   readonly places: Semaphore;
   readonly onPosition: (position: StreamPosition) => void;
@@ -57,16 +56,16 @@ export async function buildFirstWindow(deps: FirstWindowDeps, window: FirstWindo
   try {
     return (await deps.places.run(() => build(deps, window), signal)) ?? false;
   } catch (error) {
-    if (!signal.aborted) deps.onFailed(device, error instanceof Error ? error : new Error(String(error)));
+    if (!signal.aborted) deps.onFailed(device, errorOf(error));
     return false;
   }
 }
 
 async function build(deps: FirstWindowDeps, { device, token, signal }: FirstWindowOf): Promise<boolean> {
-  const { db, upstream, onPosition } = deps;
+  const { db, values, onPosition } = deps;
   const forwarded = { xForwardedFor: device.forwardedFor, userAgent: device.userAgent };
   const call: ReadCall = { token, forwarded, signal };
-  const joined = await upstream.joinedRooms(call);
+  const joined = [...(await values.joinedRooms(call))];
   const announced = await announceJoined(db, device.userNid, joined.length);
   if (announced !== undefined) onPosition(announced);
   const wanted = await chooseRooms(deps, device, call, joined);
@@ -81,7 +80,7 @@ async function build(deps: FirstWindowDeps, { device, token, signal }: FirstWind
 
 /** Rooms whose activity is known through others, then direct chats, then any: nothing else tells which are recent. */
 async function chooseRooms(
-  { db, upstream }: FirstWindowDeps,
+  { db, values }: FirstWindowDeps,
   { userId }: ClaimedDevice,
   call: ReadCall,
   joined: readonly RoomId[],
@@ -89,13 +88,13 @@ async function chooseRooms(
   const known = await selectNewestRooms(db, joined, WINDOW_ROOMS);
   const isJoined = new Set(joined);
   // Most accounts have none, and nothing depends on it.
-  const direct = await upstream.accountData(call, userId, "m.direct").then(directRooms, () => []);
+  const direct = await values.accountData(call, userId, undefined, "m.direct").then(directRooms, () => []);
   const chosen = new Set([...known, ...direct.filter((roomId) => isJoined.has(roomId)), ...joined]);
   return [...chosen].slice(0, WINDOW_ROOMS);
 }
 
-function directRooms(content: Buffer): readonly RoomId[] {
-  const byUser = parseJson(content);
+function directRooms(answer: ValueAnswer): readonly RoomId[] {
+  const byUser = answer.kind === "found" ? parseJson(answer.raw) : undefined;
   const lists = isJsonObject(byUser) ? Object.values(byUser) : [];
   return lists.flatMap((list) => (Array.isArray(list) ? list.filter(isRoomId) : [])) as readonly RoomId[];
 }
@@ -112,43 +111,14 @@ async function storeRooms(
   const lane = async () => {
     for (let roomId = left.shift(); roomId !== undefined && !call.signal.aborted; roomId = left.shift()) {
       try {
-        await storeRoom(deps, device, call, roomId);
+        const storedBefore = Math.max(device.head, deps.store.position) as StreamPosition;
+        await storePreview(deps, device, call, { roomId, storedBefore });
         stored += 1;
       } catch (error) {
-        if (!call.signal.aborted) deps.onFailed(device, error as Error);
+        if (!call.signal.aborted) deps.onFailed(device, errorOf(error));
       }
     }
   };
   await Promise.all(Array.from({ length: CONCURRENT_ROOMS }, lane));
   return stored;
-}
-
-async function storeRoom(
-  { upstream, store, nowUs, timelineLimit }: FirstWindowDeps,
-  device: ClaimedDevice,
-  call: ReadCall,
-  roomId: RoomId,
-): Promise<void> {
-  const { userNid, userId, deviceNid, head } = device;
-  const storedBefore = Math.max(head, store.position) as StreamPosition;
-  const section = await readPreview(upstream, call, { roomId, userId, timelineLimit });
-  await store.bulk({
-    claim: device,
-    source: {
-      userNid,
-      userId,
-      deviceNid,
-      // What /messages shows, it shows to this user.
-      ignoresSomebody: true,
-      poll: "first",
-      storedBefore,
-      lastSeen: new Map(),
-      nowUs: nowUs(),
-    },
-    // What cannot be stored is told when the first sync brings it.
-    sections: [parseSection(section, () => undefined)],
-    token: undefined,
-    end: undefined,
-    receivedUs: undefined,
-  });
 }

@@ -1,4 +1,5 @@
-import type { ReadCall, RoomReads } from "../../homeserver/room-reads.ts";
+import type { ReadCall } from "../../homeserver/get-as-user.ts";
+import type { RoomReads } from "../../homeserver/room-reads.ts";
 import { isJsonObject, type JsonObject, parseJson, textAt } from "../../lib/json-value.ts";
 import type { RoomId, UserId } from "../../model/ids.ts";
 import { emptySection, type RoomSection } from "../response/room-section.ts";

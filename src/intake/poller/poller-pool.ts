@@ -1,3 +1,4 @@
+import { errorOf } from "../../lib/error-of.ts";
 import { pause } from "../../lib/pause.ts";
 import type { DeviceNid } from "../../model/ids.ts";
 import type { Database } from "../../store/database.ts";
@@ -110,7 +111,7 @@ export class PollerPool {
     try {
       return this.#deps.openToken(sealed);
     } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+      return errorOf(error);
     }
   }
 

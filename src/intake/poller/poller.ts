@@ -1,4 +1,5 @@
 import { type Clock, microseconds } from "../../lib/clock.ts";
+import { errorOf } from "../../lib/error-of.ts";
 import { JsonLimitError, JsonSyntaxError } from "../../lib/json-errors.ts";
 import { pause } from "../../lib/pause.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
@@ -210,5 +211,5 @@ function faultOf(error: unknown): UpstreamFault | Error {
   if (error instanceof JsonSyntaxError || error instanceof JsonLimitError || error instanceof MalformedResponseError) {
     return { kind: "malformed" };
   }
-  return error instanceof Error ? error : new Error(String(error));
+  return errorOf(error);
 }

@@ -1,16 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { createRandom, type Random } from "../../support/homeserver/random.ts";
 import { ApiError, type JsonObject, type Session } from "../../support/room-life/api.ts";
-
-/** Numbers in [0, 1) from a seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Between two deeds at most; about as long as a deed takes. */
 const MAX_PAUSE_MS = 60;
@@ -25,11 +15,11 @@ export class RandomLife {
   /** As far as deeds tell. */
   readonly #members = new Map<string, Set<string>>();
   readonly #cast: readonly Session[];
-  readonly #random: () => number;
+  readonly #random: Random;
 
   constructor(cast: readonly Session[], seed: number) {
     this.#cast = cast;
-    this.#random = randomFrom(seed);
+    this.#random = createRandom(seed);
   }
 
   async run(seconds: number): Promise<void> {
@@ -43,27 +33,22 @@ export class RandomLife {
         if (!(error instanceof ApiError) || error.status >= 500) throw error;
         this.counts.refused += 1;
       }
-      await pause(this.#random() * MAX_PAUSE_MS);
+      await pause(this.#random.unit() * MAX_PAUSE_MS);
     }
   }
 
-  #below = (count: number): number => Math.floor(this.#random() * count);
-  #one<T>(list: readonly T[]): T {
-    const item = list[this.#below(list.length)];
-    if (item === undefined) throw new Error("nothing to choose from");
-    return item;
-  }
-  #anyone = (): Session => this.#one(this.#cast);
+  readonly #anyone = (): Session => this.#random.pick(this.#cast);
 
   async #deed(): Promise<void> {
     const other = this.#anyone();
-    const room = this.#one(this.rooms);
+    const room = this.#random.pick(this.rooms);
     const on = { user_id: other.userId };
-    const dice = this.#below(100);
+    const dice = this.#random.below(100);
     // Mostly somebody who may; the rest is refused.
     const members = this.#cast.filter(({ userId }) => this.#members.get(room)?.has(userId));
     const isOutside = dice >= 48 && dice < 58;
-    const who = isOutside || members.length === 0 || this.#below(8) === 0 ? this.#anyone() : this.#one(members);
+    const who =
+      isOutside || members.length === 0 || this.#random.below(8) === 0 ? this.#anyone() : this.#random.pick(members);
     await this.#act(dice, { who, other, room, on });
     const moved = this.#members.get(room) ?? new Set();
     if (dice >= 48 && dice < 58) moved.add(who.userId);
@@ -97,31 +82,31 @@ export class RandomLife {
   }
 
   async #say(who: Session, room: string): Promise<void> {
-    const eventId = await who.sendText(room, `${who.userId} says ${this.#below(1e6)}`);
-    if (this.#below(8) === 0) await who.redact(room, eventId, "said too much");
+    const eventId = await who.sendText(room, `${who.userId} says ${this.#random.below(1e6)}`);
+    if (this.#random.below(8) === 0) await who.redact(room, eventId, "said too much");
   }
 
   async #changeRoom(who: Session, room: string): Promise<void> {
     const kinds: readonly (readonly [string, JsonObject])[] = [
-      ["m.room.name", { name: `Name ${this.#below(1e6)}` }],
-      ["m.room.topic", { topic: `Topic ${this.#below(1e6)}` }],
-      ["m.room.avatar", { url: `mxc://hs1/${this.#below(1e6)}` }],
-      ["m.room.join_rules", { join_rule: this.#one(["public", "invite", "knock"]) }],
+      ["m.room.name", { name: `Name ${this.#random.below(1e6)}` }],
+      ["m.room.topic", { topic: `Topic ${this.#random.below(1e6)}` }],
+      ["m.room.avatar", { url: `mxc://hs1/${this.#random.below(1e6)}` }],
+      ["m.room.join_rules", { join_rule: this.#random.pick(["public", "invite", "knock"]) }],
       [
         "m.room.history_visibility",
-        { history_visibility: this.#one(["joined", "invited", "shared", "world_readable"]) },
+        { history_visibility: this.#random.pick(["joined", "invited", "shared", "world_readable"]) },
       ],
-      ["org.example.thing", { number: this.#below(1e6) }],
+      ["org.example.thing", { number: this.#random.below(1e6) }],
     ];
-    const [type, content] = this.#one(kinds);
-    await who.setState(room, type, content, type === "org.example.thing" ? `${this.#below(3)}` : "");
+    const [type, content] = this.#random.pick(kinds);
+    await who.setState(room, type, content, type === "org.example.thing" ? `${this.#random.below(3)}` : "");
   }
 
   async #createRoom(who: Session): Promise<void> {
-    const invite = this.#cast.filter(({ userId }) => userId !== who.userId && this.#below(2) === 0);
-    const powers = Object.fromEntries(this.#cast.map(({ userId }) => [userId, this.#below(3) === 0 ? 50 : 0]));
+    const invite = this.#cast.filter(({ userId }) => userId !== who.userId && this.#random.below(2) === 0);
+    const powers = Object.fromEntries(this.#cast.map(({ userId }) => [userId, this.#random.below(3) === 0 ? 50 : 0]));
     const room = await who.createRoom({
-      preset: this.#one(["public_chat", "private_chat"]),
+      preset: this.#random.pick(["public_chat", "private_chat"]),
       invite: invite.map(({ userId }) => userId),
       power_level_content_override: { users: { ...powers, [who.userId]: 100 } },
     });
@@ -130,18 +115,19 @@ export class RandomLife {
   }
 
   async #ignore(who: Session, other: Session): Promise<void> {
-    const isOver = this.#below(2) === 0 || who.userId === other.userId;
+    const isOver = this.#random.below(2) === 0 || who.userId === other.userId;
     if (!isOver) this.everIgnored.add(who.userId);
     await who.setAccountData("m.ignored_user_list", { ignored_users: isOver ? {} : { [other.userId]: {} } });
   }
 
   async #personal(who: Session, room: string): Promise<void> {
-    const dice = this.#below(3);
-    if (dice === 0) await who.setAccountData("m.tag", { tags: { "m.favourite": { order: this.#random() } } }, room);
-    else if (dice === 1) await who.setAccountData("org.example.note", { note: this.#below(1e6) });
+    const dice = this.#random.below(3);
+    if (dice === 0)
+      await who.setAccountData("m.tag", { tags: { "m.favourite": { order: this.#random.unit() } } }, room);
+    else if (dice === 1) await who.setAccountData("org.example.note", { note: this.#random.below(1e6) });
     else
       await who.call("PUT", `v3/profile/${encodeURIComponent(who.userId)}/displayname`, {
-        displayname: `N${this.#below(1e6)}`,
+        displayname: `N${this.#random.below(1e6)}`,
       });
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
-import type { MessagesPage, ReadCall } from "../../../src/homeserver/room-reads.ts";
+import type { ReadCall } from "../../../src/homeserver/get-as-user.ts";
+import type { MessagesPage } from "../../../src/homeserver/room-reads.ts";
 import { readPreview } from "../../../src/intake/first-window/room-preview.ts";
 import type { RoomId, UserId } from "../../../src/model/ids.ts";
 import { ALICE, BOB, create, member, message, name } from "../../support/v2-events.ts";
