@@ -130,7 +130,7 @@ async function readValue(agent: Agent, base: BaseUrl, call: ValueCall): Promise<
 }
 
 /** An error that will come again whenever it is asked is an answer. Any other is thrown. */
-function finalAnswer(error: unknown): ValueAnswer {
+export function finalAnswer(error: unknown): ValueAnswer {
   const fault = error instanceof UpstreamError ? error.fault : undefined;
   if (fault?.kind !== "status" || !isFinal(fault)) throw error;
   const { status, errcode } = fault;

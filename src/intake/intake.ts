@@ -61,7 +61,7 @@ export interface Intake {
 export function createIntake(deps: IntakeDeps, options: IntakeOptions): Intake {
   const callers = new Callers();
   const writer = createWriter(deps, (contests) => queue.add(contests));
-  const queue = createFetchQueue({ ...deps, reads: deps.upstream.values }, callers, writer);
+  const queue = createFetchQueue({ ...deps, ...options, ...readsOf(deps) }, callers, writer);
   const reconciler = createReconciler({ ...deps, ...deps.upstream, callers, store: writer, ask: queue, ...options });
   const onFirstPolled = (device: ClaimedDevice) => {
     reconciler.caughtUp(device);
@@ -81,6 +81,8 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): Intake {
     },
   };
 }
+
+const readsOf = ({ upstream: { values, rooms } }: IntakeDeps) => ({ reads: values, rooms });
 
 /** What pollers leave to others. */
 interface Around {

@@ -149,7 +149,7 @@ function fetchMetrics(registry: Registry) {
         "data. Decided; absent there; refused to all users who could ask; invalid answers; dropped for want of somebody " +
         "who could ask, or of place.",
       labels: {
-        kind: ["state", "member", "membership", "account_data"],
+        kind: ["state", "member", "membership", "timeline", "account_data"],
         outcome: ["decided", "absent", "refused", "invalid", "dropped"],
       },
     }),

@@ -5,6 +5,16 @@ import type { RoomRow } from "./room-row.ts";
 import type { StreamPosition } from "./stream-position.ts";
 import type { Visibility } from "./visibility.ts";
 
+/**
+ * Distance between neighbours when events are appended, and the place of the first event that is ever stored of a room. Larger:
+ * fewer events fit below 2^53. Smaller: fewer late events fit between two neighbours; with 2^24 it is at least 24, and 500 million
+ * events fit in a room.
+ */
+export const ORDER_KEY_STEP = 2 ** 24;
+
+/** Above the order keys of all events: what is only for those who were in the room is not shown. */
+export const NO_PLACE_YET = Number.MAX_SAFE_INTEGER;
+
 /** An event beside another one in a room's timeline. */
 export interface Neighbour {
   readonly orderKey: number;
@@ -37,6 +47,8 @@ export interface MembershipRow {
   readonly membership: Membership;
   /** Position of the change to this membership; undefined: it is not stored yet. */
   readonly since: StreamPosition | undefined;
+  /** Where that change stands in the timeline, see {@link MembershipChange}. */
+  readonly sinceOrderKey: number | undefined;
   readonly nid: EventNid | undefined;
   readonly stripped: Buffer | undefined;
   readonly heroes: readonly string[];
@@ -57,6 +69,8 @@ export interface RoomEnd {
   readonly attestedFor: UserNid | undefined;
   /** Nothing is missing between the last chunk and the one before. */
   readonly continues: boolean;
+  /** When the last event got its place; undefined: there is none. */
+  readonly storedAt: StreamPosition | undefined;
   /** What orders the room in lists, and its bump stamp: positions, or times in microseconds. */
   readonly activity: number;
   readonly bump: number;
@@ -139,6 +153,11 @@ export interface MembershipChange {
   readonly batch: number;
   /** The membership was another before. */
   readonly isTransition: boolean;
+  /**
+   * Where the change from another membership stands in the timeline. {@link NO_PLACE_YET}: of an arrival, that is not known.
+   * undefined: of an arrival, before the first event that was ever stored of the room; of a departure, that is not known; without
+   * a transition, what is stored stays.
+   */
   readonly sinceOrderKey: number | undefined;
   readonly stripped: Buffer | undefined;
   readonly strippedUs: number | undefined;

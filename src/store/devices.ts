@@ -96,13 +96,16 @@ export interface ClaimedDevice extends DeviceClaim {
   readonly ignoredUserList: Buffer | undefined;
   /** Everything at or below it was stored before the claim. */
   readonly head: StreamPosition;
+  /** The same for when its first sync was first asked for; undefined: that was never noted. */
+  readonly firstAsked: StreamPosition | undefined;
 }
 
 // Of many devices those that another process claims just now are passed over. One that was asked for is waited for: its
 // row is locked for a moment with every request of its client, and passing it over would leave it without a poller.
 const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
   UPDATE devices AS c
-     SET owner = $1, epoch = c.epoch + 1, lease_until = now() + ${LEASE_SECONDS} * interval '1 second'
+     SET owner = $1, epoch = c.epoch + 1, lease_until = now() + ${LEASE_SECONDS} * interval '1 second',
+         first_asked = CASE WHEN c.since IS NULL THEN coalesce(c.first_asked, (SELECT position FROM stream_head)) END
     FROM (SELECT d.device_nid
             FROM devices AS d
            WHERE d.token IS NOT NULL
@@ -117,7 +120,7 @@ const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
     LEFT JOIN account_data AS a ON a.user_nid = f.user_nid AND a.room = 0 AND a.type = 'm.ignored_user_list'
    WHERE c.device_nid = free.device_nid
   RETURNING c.device_nid, c.epoch, c.user_nid, u.user_id, c.device_id, c.token, c.token_hash, c.since, c.forwarded_for,
-            c.user_agent, a.body AS ignored, (SELECT position FROM stream_head) AS head`;
+            c.user_agent, a.body AS ignored, (SELECT position FROM stream_head) AS head, c.first_asked`;
 
 const CLAIM_DEVICES = claimDevicesText("SKIP LOCKED");
 const CLAIM_DEVICE = claimDevicesText("");
@@ -135,6 +138,7 @@ interface ClaimRow {
   readonly user_agent: string | null;
   readonly ignored: Buffer | null;
   readonly head: number;
+  readonly first_asked: number | null;
 }
 
 /** Takes over devices that are wanted and that no living process polls; the most recently wanted first. */
@@ -162,6 +166,7 @@ export async function claimDevices(
     userAgent: row.user_agent ?? undefined,
     ignoredUserList: row.ignored ?? undefined,
     head: row.head as StreamPosition,
+    firstAsked: (row.first_asked ?? undefined) as StreamPosition | undefined,
   }));
 }
 

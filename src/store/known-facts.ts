@@ -128,7 +128,7 @@ export async function selectStateValues(
 }
 
 const SELECT_MEMBERSHIPS = `
-  SELECT m.user_nid, u.user_id, m.room, m.membership, coalesce(c.position, 0) AS since, m.nid, m.stripped, m.heroes,
+  SELECT m.user_nid, u.user_id, m.room, m.membership, coalesce(c.position, 0) AS since, m.since_order_key, m.nid, m.stripped, m.heroes,
          m.notification_count, m.highlight_count
     FROM users AS u
     JOIN memberships AS m USING (user_nid)
@@ -141,6 +141,7 @@ interface MembershipSqlRow {
   readonly room: number;
   readonly membership: number;
   readonly since: number;
+  readonly since_order_key: number | null;
   readonly nid: number | null;
   readonly stripped: Buffer | null;
   readonly heroes: string[] | null;
@@ -170,6 +171,7 @@ function toMembership(row: MembershipSqlRow): MembershipRow {
     room: row.room as RoomNid,
     membership: row.membership as Membership,
     since: row.since as StreamPosition,
+    sinceOrderKey: row.since_order_key ?? undefined,
     nid: (row.nid ?? undefined) as EventNid | undefined,
     stripped: row.stripped ?? undefined,
     heroes: row.heroes ?? [],
@@ -179,18 +181,22 @@ function toMembership(row: MembershipSqlRow): MembershipRow {
 }
 
 const SELECT_ROOM_ENDS = `
-  SELECT r.room, c.attested_for, c.continues, coalesce(a.position, r.activity_us) AS activity,
+  SELECT r.room, c.attested_for, c.continues, t.position AS stored_at, coalesce(a.position, r.activity_us) AS activity,
          coalesce(b.position, r.bump_us) AS bump
     FROM rooms AS r
     LEFT JOIN chunks AS c ON c.chunk = r.last_chunk
     LEFT JOIN changes AS a ON a.batch = r.activity_batch
     LEFT JOIN changes AS b ON b.batch = r.bump_batch
+    LEFT JOIN LATERAL (SELECT p.position
+                         FROM events AS e JOIN changes AS p USING (batch)
+                        WHERE e.room = r.room AND e.order_key = r.last_order_key LIMIT 1) AS t ON true
    WHERE r.room_id = ANY($1::text[])`;
 
 interface EndRow {
   readonly room: number;
   readonly attested_for: number | null;
   readonly continues: boolean | null;
+  readonly stored_at: number | null;
   readonly activity: number;
   readonly bump: number;
 }
@@ -200,11 +206,12 @@ export async function selectRoomEnds(tx: Tx, rooms: readonly RoomId[]): Promise<
   if (rooms.length === 0) return new Map();
   const rows = await tx.query<EndRow>({ name: "room-ends", text: SELECT_ROOM_ENDS, values: [rooms] });
   return new Map(
-    rows.map(({ room, attested_for: attestedFor, continues, activity, bump }) => [
+    rows.map(({ room, attested_for: attestedFor, continues, stored_at: storedAt, activity, bump }) => [
       room as RoomNid,
       {
         attestedFor: (attestedFor ?? undefined) as UserNid | undefined,
         continues: continues ?? false,
+        storedAt: (storedAt ?? undefined) as StreamPosition | undefined,
         activity,
         bump,
       },

@@ -12,7 +12,8 @@ const UPSERT_MEMBERSHIPS = `
      SET membership = EXCLUDED.membership, sender = EXCLUDED.sender, nid = EXCLUDED.nid, batch = EXCLUDED.batch,
          departure_nid = EXCLUDED.departure_nid, stripped = EXCLUDED.stripped, stripped_us = EXCLUDED.stripped_us,
          since_batch = CASE WHEN EXCLUDED.since_batch = 0 THEN m.since_batch ELSE EXCLUDED.since_batch END,
-         since_order_key = CASE WHEN EXCLUDED.since_batch = 0 THEN m.since_order_key ELSE EXCLUDED.since_order_key END`;
+         since_order_key = CASE WHEN EXCLUDED.since_batch = 0 THEN coalesce(EXCLUDED.since_order_key, m.since_order_key)
+                                ELSE EXCLUDED.since_order_key END`;
 
 /** Stores new own memberships, in the order of their batches. */
 export async function upsertMemberships(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
@@ -24,7 +25,8 @@ export async function upsertMemberships(tx: Tx, writes: readonly RoomWrites[]): 
     const key = `${change.userNid}/${change.room}`;
     const { sinceBatch = 0, sinceOrderKey } = folded.get(key) ?? {};
     const isSame = !change.isTransition;
-    folded.set(key, isSame ? { ...change, sinceBatch, sinceOrderKey } : { ...change, sinceBatch: change.batch });
+    const kept = { sinceBatch, sinceOrderKey: change.sinceOrderKey ?? sinceOrderKey };
+    folded.set(key, isSame ? { ...change, ...kept } : { ...change, sinceBatch: change.batch });
   }
   const changes = [...folded.values()];
   const values = [

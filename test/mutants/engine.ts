@@ -34,7 +34,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "history before a join is shown whatever its visibility",
     file: "src/engine/rooms/timeline.ts",
-    find: "return sinceOrderKey === undefined || event.orderKey >= sinceOrderKey;",
+    find: "return event.orderKey >= (sinceOrderKey ?? ORDER_KEY_STEP);",
     replace: "return true;",
     test,
   },

@@ -54,8 +54,8 @@ const contests: readonly Mutant[] = [
   {
     name: "a user whom another's stream put out without proof stays out",
     file: `${INGEST}/fold-section.ts`,
-    find: "if (known !== undefined && !wasStoredBefore(known.since, source)) noteContest",
-    replace: "if (known !== undefined && source.nowUs < 0) noteContest",
+    find: "const isUnproven = change.isTransition && known !== undefined && !wasStoredBefore(known.since, source);",
+    replace: "const isUnproven = change.isTransition && known !== undefined && source.nowUs < 0;",
     test: CONTESTS,
   },
   {
@@ -85,9 +85,8 @@ const answers: readonly Mutant[] = [
   {
     name: "state that one who left reads counts as current",
     file: `${FETCH}/decide.ts`,
-    find: 'if (typeof event === "object" && isJoined) state.push(event);',
-    replace:
-      'if (typeof event === "object") state.push(event);\n    if (state.length > 0) return [sectionOf("join", roomId, state)];',
+    find: 'const isReader = isJoined || (isOut && contest.kind === "timeline");',
+    replace: "const isReader = isJoined || isOut;",
     test: DECIDE,
   },
   {

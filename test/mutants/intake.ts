@@ -11,8 +11,8 @@ const placing: readonly Mutant[] = [
   {
     name: "what follows the last known event of a reader who ignores somebody goes right after it",
     file: `${INGEST}/place.ts`,
-    find: "if (next === undefined || (isLast && this.#attestedFor !== undefined)) {",
-    replace: "if (next === undefined) {",
+    find: "if (this.#batch.attestedFor !== undefined && this.#batch.reachesEnd) return true;",
+    replace: "",
     test: ORDER,
   },
   {
@@ -25,7 +25,7 @@ const placing: readonly Mutant[] = [
   {
     name: "a chunk goes on with events that are attested for others",
     file: `${INGEST}/place.ts`,
-    find: " && this.#tail?.attestedFor === this.#attestedFor;",
+    find: " && this.#tail?.attestedFor === this.#batch.attestedFor;",
     replace: ";",
     test: ORDER,
   },
@@ -46,8 +46,8 @@ const placing: readonly Mutant[] = [
   {
     name: "two runs of one batch get the same order keys",
     file: `${INGEST}/place.ts`,
-    find: "high: Math.min(next.orderKey, ...given)",
-    replace: "high: next.orderKey",
+    find: "const low = Math.max(orderKey, ...given.filter((key) => key < next.orderKey));",
+    replace: "const low = given.length < 0 ? 0 : orderKey;",
     test: "test/unit/intake/place.test.ts",
   },
 ];

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { mutants as engine } from "./engine.ts";
 import { mutants as fetch } from "./fetch.ts";
 import { mutants as intake } from "./intake.ts";
+import { mutants as intakeTruth } from "./intake-truth.ts";
 import { mutants as jsonSplitter } from "./json-splitter.ts";
 import { mutants as kills } from "./kills.ts";
 import type { Mutant } from "./mutant.ts";
@@ -22,6 +23,7 @@ const mutants: readonly Mutant[] = [
   ...positions,
   ...engine,
   ...intake,
+  ...intakeTruth,
   ...fetch,
   ...readModel,
   ...redactions,

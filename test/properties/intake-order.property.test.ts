@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { ORDER_KEY_STEP, type Place, placeBatch } from "../../src/intake/ingest/place.ts";
+import { type Place, placeBatch } from "../../src/intake/ingest/place.ts";
 import type { ChunkNid, EventId, RoomId, UserId, UserNid } from "../../src/model/ids.ts";
-import type { Landmark, Neighbour } from "../../src/model/room-facts.ts";
+import { type Landmark, type Neighbour, ORDER_KEY_STEP } from "../../src/model/room-facts.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
 import { DraftedRoom, ROOM } from "../support/drafted-room.ts";
 import { inRoom, message } from "../support/v2-events.ts";

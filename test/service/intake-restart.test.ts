@@ -45,7 +45,7 @@ class CountingUpstream {
   } as unknown as ValueReads;
 
   async syncV2(poll: Poll): Promise<AsyncIterable<Buffer>> {
-    const kind: Kind = poll.since === undefined ? "first" : poll.timeoutMs === 0 ? "catch-up" : "live";
+    const kind: Kind = poll.since === undefined ? "first" : poll.timeoutMs < 1_000 ? "catch-up" : "live";
     this.#now[kind] += 1;
     this.most[kind] = Math.max(this.most[kind], this.#now[kind]);
     try {

@@ -41,8 +41,13 @@ interface StoredEvent {
   unsigned: Buffer | undefined;
 }
 
+/** A stream whose last response ended with the event. */
+export const seen = (eventId: string): Pick<Source, "lastSeen"> => ({
+  lastSeen: new Map([[ROOM as RoomId, eventId as EventId]]),
+});
+
 /** What a membership row holds beside what sections are compared with. */
-type StoredMembership = MembershipRow & { readonly sinceOrderKey: number | undefined; readonly sender: string };
+type StoredMembership = MembershipRow & { readonly sender: string };
 
 export interface Folded {
   readonly changes: readonly NewChange[];
@@ -146,6 +151,7 @@ export class DraftedRoom implements Numbers {
       end: {
         attestedFor: tail?.attestedFor,
         continues: tail?.continues ?? false,
+        storedAt: this.timeline().at(-1)?.position as StreamPosition | undefined,
         activity,
         bump,
       },
@@ -230,7 +236,7 @@ export class DraftedRoom implements Numbers {
         ...drafted,
         since: drafted.since ?? (change && positionOf(change.batch)),
         sender: change?.sender ?? stored?.sender ?? "",
-        sinceOrderKey: change?.isTransition ? change.sinceOrderKey : stored?.sinceOrderKey,
+        sinceOrderKey: change?.isTransition ? change.sinceOrderKey : (change?.sinceOrderKey ?? stored?.sinceOrderKey),
       });
     }
   }

@@ -5,6 +5,7 @@ import type { ListRequest, RequiredState, RoomConfig, SyncRequest } from "../../
 import type { ReaderRooms, ReaderView, RoomFacts } from "../../src/engine/view.ts";
 import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../../src/model/ids.ts";
 import { Membership } from "../../src/model/membership.ts";
+import { ORDER_KEY_STEP } from "../../src/model/room-facts.ts";
 import type { ReadEvent, RoomData, RoomReads } from "../../src/model/room-reads.ts";
 import type { Chunk, StateEvent } from "../../src/model/stored-event.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
@@ -15,8 +16,6 @@ export const bob = "@bob:example.org" as UserId;
 export const carol = "@carol:example.org" as UserId;
 export const ALICE_NID = 1 as UserNid;
 export const BOB_NID = 2 as UserNid;
-
-const ORDER_STEP = 1000;
 
 export interface EventOptions {
   readonly type?: string;
@@ -100,7 +99,7 @@ export class TestRoom {
 
   /** Learns an event with others at one position. */
   add(options: EventOptions, position: StreamPosition): ReadEvent {
-    const event = this.#event(options, position, (this.timeline.at(-1)?.orderKey ?? 0) + ORDER_STEP, this.chunk);
+    const event = this.#event(options, position, (this.timeline.at(-1)?.orderKey ?? 0) + ORDER_KEY_STEP, this.chunk);
     if (options.isOutOfTimeline !== true) {
       this.timeline.push(event);
       this.activity = position;

@@ -2,6 +2,7 @@
 
 import type { ResponsePart } from "../../src/intake/ingest/part.ts";
 import { Writer } from "../../src/intake/ingest/writer.ts";
+import { LastSeen } from "../../src/intake/poller/last-seen.ts";
 import { ResponseIntake } from "../../src/intake/poller/response-intake.ts";
 import type { DeviceId, DeviceNid, EventId, RoomId, UserId, UserNid } from "../../src/model/ids.ts";
 import type { Database } from "../../src/store/database.ts";
@@ -69,6 +70,7 @@ export class StoredWorld {
   readonly #db: Database;
   readonly #writer: Writer;
   readonly #since = new Map<DeviceNid, string>();
+  readonly #lastSeen = new Map<DeviceNid, LastSeen>();
   readonly #name: string;
   #count = 0;
 
@@ -113,6 +115,8 @@ export class StoredWorld {
   async store(user: StreamUser, rooms: RoomsBody, options: StoreOptions = {}): Promise<void> {
     const { isLong = false, ignoresSomebody = false, isCatchUp = false, accountData = [] } = options;
     const { deviceNid, userNid, userId } = user;
+    const lastSeen = this.#lastSeen.get(deviceNid) ?? new LastSeen();
+    this.#lastSeen.set(deviceNid, lastSeen);
     const intake = new ResponseIntake(
       {
         claim: { deviceNid, epoch: 0 },
@@ -122,7 +126,7 @@ export class StoredWorld {
           deviceNid,
           poll: isCatchUp ? "catch-up" : "live",
           storedBefore: this.#writer.position,
-          lastSeen: new Map(),
+          lastSeen: new Map(lastSeen.events),
         },
         ignoresSomebody,
         since: this.#since.get(deviceNid),
@@ -142,7 +146,8 @@ export class StoredWorld {
     const nextBatch = `s${this.next()}`;
     const body = { next_batch: nextBatch, account_data: { events: accountData }, rooms };
     await intake.write(Buffer.from(JSON.stringify(body)));
-    await intake.end();
+    const taken = await intake.end();
+    for (const [roomId, eventId] of taken.lastSeen) lastSeen.note(roomId, eventId);
     this.#since.set(deviceNid, nextBatch);
   }
 

@@ -1,4 +1,5 @@
 import type { UserId, UserNid } from "../../model/ids.ts";
+import { ORDER_KEY_STEP } from "../../model/room-facts.ts";
 import type { ReadEvent, RoomData } from "../../model/room-reads.ts";
 import type { Chunk } from "../../model/stored-event.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
@@ -15,7 +16,10 @@ export interface TimelineBounds {
   /** Events at or below it were told; undefined: the newest events, told or not. */
   readonly after: StreamPosition | undefined;
   readonly isJoined: boolean;
-  /** Where the reader's last change of membership stands; undefined: before all events that are stored. */
+  /**
+   * Where the reader's last change of membership stands; undefined: before the first event that was ever stored of the room, or, of
+   * one who departed, nobody knows where.
+   */
   readonly sinceOrderKey: number | undefined;
 }
 
@@ -72,7 +76,7 @@ const isAttested = (chunk: Chunk, reader: UserNid): boolean =>
 function isVisible(event: ReadEvent, { isJoined, sinceOrderKey }: TimelineBounds): boolean {
   if (event.visibility === Visibility.shared || event.visibility === Visibility.worldReadable) return true;
   if (!isJoined) return event.orderKey === sinceOrderKey;
-  return sinceOrderKey === undefined || event.orderKey >= sinceOrderKey;
+  return event.orderKey >= (sinceOrderKey ?? ORDER_KEY_STEP);
 }
 
 /**

@@ -1,15 +1,19 @@
 import type { ReadCall } from "../../homeserver/get-as-user.ts";
-import type { ValueAnswer, ValueReads } from "../../homeserver/value-reads.ts";
+import type { MessagesPage, RoomReads } from "../../homeserver/room-reads.ts";
+import { finalAnswer, type ValueAnswer, type ValueReads } from "../../homeserver/value-reads.ts";
 import type { RoomId } from "../../model/ids.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import { UpstreamError } from "../../model/upstream-error.ts";
 import type { Contest } from "../ingest/contest.ts";
 import type { PartStore } from "../poller/response-intake.ts";
 import type { Caller } from "./callers.ts";
-import { type Answered, decide, MEMBER, type Outcome } from "./decide.ts";
+import { type Answer, type Answered, decide, MEMBER, type Outcome } from "./decide.ts";
 
 export interface AskDeps {
   readonly reads: ValueReads;
+  readonly rooms: Pick<RoomReads, "newestMessages">;
+  /** Timeline events to read of a room. */
+  readonly timelineLimit: number;
   readonly store: Pick<PartStore, "live">;
   /** Everything at or below it is stored, whichever process stored it. */
   readonly head: () => Promise<StreamPosition>;
@@ -22,15 +26,16 @@ export interface AskDeps {
  * Throws `UpstreamError` when it has to be asked again, or what the store throws.
  */
 export async function ask(
-  { reads, store, head, nowUs }: AskDeps,
+  deps: AskDeps,
   { device, token, forwarded }: Caller,
   contests: readonly Contest[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<Contest, Outcome>> {
+  const { reads, store, head, nowUs } = deps;
   const { userNid, userId, deviceNid } = device;
   const storedBefore = await head();
   const call: ReadCall = { token, forwarded, signal };
-  const answered = await Promise.all(contests.map((contest) => askOne(reads, call, contest)));
+  const answered = await Promise.all(contests.map((contest) => askOne(deps, call, contest)));
   const rooms = answered.flatMap(({ contest, answer }) => (needsOwn(contest, answer) ? [contest.roomId] : []));
   const own = await Promise.all(
     [...new Set(rooms)].map(
@@ -49,7 +54,7 @@ export async function ask(
         userNid,
         userId,
         deviceNid,
-        // It has no timeline to attest for.
+        // What the homeserver shows, it shows to this user.
         ignoresSomebody: true,
         poll: "asked",
         storedBefore,
@@ -68,15 +73,17 @@ export async function ask(
 
 type RoomContest = Exclude<Contest, { readonly kind: "account-data" }>;
 
-/** Values are worth nothing without it, and it is the answer about a membership. */
-const needsOwn = (contest: Contest, answer: ValueAnswer): contest is RoomContest =>
-  contest.kind === "membership" || (contest.kind === "state" && answer.kind === "found");
+/** Values and events are worth nothing without it, and it is the answer about a membership. */
+const needsOwn = (contest: Contest, { kind }: Answer): contest is RoomContest =>
+  contest.kind === "membership" || (contest.kind === "state" && kind === "found") || kind === "page";
 
-async function askOne(reads: ValueReads, call: ReadCall, contest: Contest): Promise<Answered> {
+async function askOne({ reads, rooms, timelineLimit }: AskDeps, call: ReadCall, contest: Contest): Promise<Answered> {
   const { userId, roomId } = contest;
   switch (contest.kind) {
     case "membership":
       return { contest, answer: { kind: "absent" } };
+    case "timeline":
+      return { contest, answer: await pageOf(rooms.newestMessages(call, contest.roomId, timelineLimit)) };
     case "state":
       return {
         contest,
@@ -89,6 +96,14 @@ async function askOne(reads: ValueReads, call: ReadCall, contest: Contest): Prom
 
 /** What is no value at all is refused where its content is looked at. */
 const NONSENSE: ValueAnswer = { kind: "found", raw: Buffer.from("null") };
+
+async function pageOf(reading: Promise<MessagesPage>): Promise<Answer> {
+  try {
+    return { kind: "page", page: await reading };
+  } catch (error) {
+    return await unlessMalformed(Promise.reject(error).catch(finalAnswer));
+  }
+}
 
 async function unlessMalformed(answer: Promise<ValueAnswer>): Promise<ValueAnswer> {
   try {

@@ -1,3 +1,4 @@
+import type { RoomReads } from "../../homeserver/room-reads.ts";
 import type { ValueReads } from "../../homeserver/value-reads.ts";
 import { type Clock, microseconds } from "../../lib/clock.ts";
 import type { LogFields } from "../../logging/fields.ts";
@@ -15,6 +16,8 @@ import { type FetchEvents, FetchQueue } from "./fetch-queue.ts";
 interface QueueDeps {
   readonly db: Database;
   readonly reads: ValueReads;
+  readonly rooms: Pick<RoomReads, "newestMessages">;
+  readonly timelineLimit: number;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -23,9 +26,11 @@ interface QueueDeps {
 
 /** The queue as it runs: with our database, and what it does counted and logged. */
 export function createFetchQueue(deps: QueueDeps, callers: Callers, store: Pick<PartStore, "live">): FetchQueue {
-  const { db, reads, clock, random } = deps;
+  const { db, reads, rooms, timelineLimit, clock, random } = deps;
   return new FetchQueue({
     reads,
+    rooms,
+    timelineLimit,
     store,
     head: () => selectHead(db),
     nowUs: () => microseconds(clock),
@@ -68,15 +73,15 @@ function fetchEvents({ db, log, metrics }: QueueDeps): FetchEvents {
   };
 }
 
-function kindOf(contest: Contest): "state" | "member" | "membership" | "account_data" {
+function kindOf(contest: Contest): "state" | "member" | "membership" | "timeline" | "account_data" {
   if (contest.kind === "account-data") return "account_data";
-  if (contest.kind === "membership") return "membership";
+  if (contest.kind !== "state") return contest.kind;
   return contest.isMissing ? "member" : "state";
 }
 
 function fieldsOf(contest: Contest): LogFields {
   const { userId: user, roomId: room } = contest;
-  const eventType = contest.kind === "membership" ? undefined : contest.type;
+  const eventType = "type" in contest ? contest.type : undefined;
   const stateKey = contest.kind === "state" ? contest.stateKey : undefined;
   return { user, room, asked: kindOf(contest), eventType, stateKey };
 }

@@ -1,3 +1,4 @@
+import type { MessagesPage } from "../../homeserver/room-reads.ts";
 import type { ValueAnswer } from "../../homeserver/value-reads.ts";
 import { isJsonObject, parseJson } from "../../lib/json-value.ts";
 import type { RoomId, UserId } from "../../model/ids.ts";
@@ -12,11 +13,14 @@ import { accountDataEvent } from "../response/section-values.ts";
 /** How a question ended. `decided`: what is stored now is what the homeserver says. */
 export type Outcome = "decided" | "absent" | "refused" | "invalid";
 
+/** Of a timeline: the room's newest events, newest first. */
+export type Answer = ValueAnswer | { readonly kind: "page"; readonly page: MessagesPage };
+
 /** A question with its answer. */
 export interface Answered<Kind extends Contest = Contest> {
   readonly contest: Kind;
   /** Of a membership: the user's own member event. */
-  readonly answer: ValueAnswer;
+  readonly answer: Answer;
 }
 
 /** What answers bring, and what became of each question. */
@@ -50,7 +54,7 @@ export function decide(userId: UserId, answered: readonly Answered[], own: Reado
   return { sections, asked, outcomes };
 }
 
-type RoomQuestion = Answered<Contest & (StateContest | MembershipContest)>;
+type RoomQuestion = Answered<Exclude<Contest, { readonly kind: "account-data" }>>;
 
 const isOfRoom = (answered: Answered): answered is RoomQuestion => answered.contest.kind !== "account-data";
 
@@ -66,30 +70,47 @@ function decideRoom(
   const own = eventOf(ownAnswer, { roomId, type: MEMBER, stateKey: userId });
   const membership = typeof own === "object" ? membershipOf(own.content) : undefined;
   const isJoined = membership === Membership.join;
-  const state: ParsedEvent[] = [];
-  for (const { contest, answer } of questions) {
-    if (contest.kind === "membership") {
-      outcomes.set(contest, own === "invalid" ? "invalid" : "decided");
-      continue;
-    }
-    const event = eventOf(answer, contest);
-    if (typeof event === "object" && isJoined) state.push(event);
-    outcomes.set(contest, typeof event !== "object" ? event : isJoined ? "decided" : "refused");
-  }
-  if (typeof own === "object" && isJoined) return [sectionOf("join", roomId, [...state, own])];
-  if (typeof own === "object" && membership !== undefined && isDeparted(membership)) {
-    return [sectionOf("leave", roomId, [own])];
-  }
+  const isOut = membership !== undefined && isDeparted(membership);
+  const brought = questions.map(({ contest, answer }) => {
+    const all = contest.kind === "membership" ? own : broughtBy(contest, answer);
+    // Who left is shown what came before.
+    const isReader = isJoined || (isOut && contest.kind === "timeline");
+    const isUseless = typeof all === "object" && contest.kind !== "membership" && !isReader;
+    const counting = isUseless ? "refused" : all;
+    outcomes.set(contest, outcomeOf(contest, counting));
+    return contest.kind === "membership" ? undefined : counting;
+  });
+  const values = brought.filter((each) => typeof each === "object");
+  const state = values.flatMap((each) => ("events" in each ? [] : [each]));
+  const page = values.find((each) => "events" in each);
+  if (typeof own === "object" && isJoined) return [sectionOf({ kind: "join", roomId, state: [...state, own], page })];
+  if (typeof own === "object" && isOut) return [sectionOf({ kind: "leave", roomId, state: [own], page })];
   // Who is invited or banned cannot read the room. An answer that is none says nothing.
   if (own === "invalid") return [];
   return questions.flatMap(({ contest }) => (contest.kind === "membership" ? outsiderSection(roomId, contest) : []));
+}
+
+/** A value or a page of a room, or why there is none. */
+function broughtBy(
+  contest: Exclude<RoomQuestion["contest"], { readonly kind: "membership" }>,
+  answer: Answer,
+): ParsedEvent | MessagesPage | Exclude<Outcome, "decided"> {
+  if (contest.kind === "state") return eventOf(answer, contest);
+  if (answer.kind === "page") return answer.page;
+  return answer.kind === "found" ? "invalid" : answer.kind;
+}
+
+/** Whatever is said of a membership, that the user may not know included, decides it. */
+function outcomeOf({ kind }: Contest, brought: ParsedEvent | MessagesPage | Exclude<Outcome, "decided">): Outcome {
+  if (typeof brought === "object") return "decided";
+  return kind === "membership" && brought !== "invalid" ? "decided" : brought;
 }
 
 /** What stands of a user who cannot read the room, nor read it as one who left. */
 function outsiderSection(roomId: RoomId, { stored, claimed }: MembershipContest): readonly ParsedSection[] {
   if (claimed === undefined || !standsForOutsider(stored, claimed.kind)) return [];
   const { kind, own, stripped } = claimed;
-  return [sectionOf(kind, roomId, kind === "leave" ? own : [], stripped)];
+  return [sectionOf({ kind, roomId, state: kind === "leave" ? own : [], stripped })];
 }
 
 /** Whether the stream of a user who cannot read the room tells the truth, and not what is stored. */
@@ -100,9 +121,10 @@ export function standsForOutsider(stored: Membership, claimed: SectionKind): boo
 
 /** The event, if the answer is what was asked for. */
 function eventOf(
-  answer: ValueAnswer,
+  answer: Answer,
   { roomId, type, stateKey }: Pick<StateContest, "roomId" | "type" | "stateKey">,
 ): ParsedEvent | Exclude<Outcome, "decided"> {
+  if (answer.kind === "page") return "invalid";
   if (answer.kind !== "found") return answer.kind;
   const json = parseJson(answer.raw);
   const isOfThisRoom = isJsonObject(json) && (json.room_id === undefined || json.room_id === roomId);
@@ -112,7 +134,7 @@ function eventOf(
 }
 
 /** Where there is none it was deleted, which streams tell by an empty content. Push rules are never deleted. */
-function accountDatum({ roomId, type }: AccountDataContest, answer: ValueAnswer): AskedDatum | Outcome {
+function accountDatum({ roomId, type }: AccountDataContest, answer: Answer): AskedDatum | Outcome {
   if (answer.kind === "refused") return "refused";
   if (answer.kind === "absent" && type === PUSH_RULES) return "absent";
   const content = answer.kind === "found" ? answer.raw : Buffer.from("{}");
@@ -122,12 +144,16 @@ function accountDatum({ roomId, type }: AccountDataContest, answer: ValueAnswer)
   return event === undefined ? "invalid" : { roomId, event };
 }
 
-function sectionOf(
-  kind: SectionKind,
-  roomId: RoomId,
-  state: readonly ParsedEvent[],
-  stripped: readonly Buffer[] = [],
-): ParsedSection {
+interface AskedSection extends Pick<ParsedSection, "kind" | "roomId" | "state"> {
+  readonly stripped?: readonly Buffer[];
+  readonly page?: MessagesPage | undefined;
+}
+
+/** State is what was asked for, and what a timeline has of it is none: values are asked for one by one. */
+function sectionOf({ kind, roomId, state, stripped = [], page }: AskedSection): ParsedSection {
   const isEncrypted = state.some(({ type, stateKey }) => type === ENCRYPTION && stateKey === "");
-  return { ...parseSection(emptySection(kind, roomId), () => undefined), state, stripped, isEncrypted };
+  const timeline = page === undefined ? [] : page.events.toReversed();
+  const end = { limited: page?.end !== undefined, prevBatch: page?.end };
+  const read = parseSection({ ...emptySection(kind, roomId), stateAfter: [], timeline, ...end }, () => undefined);
+  return { ...read, state, stripped, isEncrypted: isEncrypted || read.isEncrypted, fault: undefined };
 }

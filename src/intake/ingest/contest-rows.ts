@@ -5,6 +5,8 @@ import { type Asker, type Contest, questionKey } from "./contest.ts";
 /** Missing members are not kept: whoever sends again is missed again. */
 export const isKept = (contest: Contest): boolean => contest.kind !== "state" || !contest.isMissing;
 
+const KINDS: ReadonlySet<string> = new Set<Contest["kind"]>(["state", "membership", "timeline", "account-data"]);
+
 export function rowOf(contest: Contest): ContestRow {
   const { userNid, userId: _, ...question } = contest;
   const claimed = question.kind === "membership" ? question.claimed : undefined;
@@ -18,7 +20,7 @@ export function contestOf(body: string, { userNid, userId }: Asker): Contest | u
   const question = parseJson(Buffer.from(body));
   if (!isJsonObject(question)) return undefined;
   const { kind, claimed } = question;
-  if (kind !== "state" && kind !== "membership" && kind !== "account-data") return undefined;
+  if (!KINDS.has(String(kind))) return undefined;
   const stripped = isJsonObject(claimed) && Array.isArray(claimed.stripped) ? claimed.stripped : [];
   const whole = isJsonObject(claimed)
     ? { ...claimed, stripped: stripped.map((raw) => Buffer.from(String(raw))) }

@@ -4,7 +4,7 @@ import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 
 /** Something that the streams do not settle, so that the homeserver has to be asked, as a user who may know. */
-export type Contest = Asker & (StateContest | MembershipContest | AccountDataContest);
+export type Contest = Asker & (StateContest | MembershipContest | TimelineContest | AccountDataContest);
 
 /** As whom to ask. */
 export interface Asker {
@@ -30,6 +30,12 @@ export interface MembershipContest {
   readonly claimed: ClaimedMembership | undefined;
 }
 
+/** Where the events of the room's end stand that came with the user's stream. */
+export interface TimelineContest {
+  readonly kind: "timeline";
+  readonly roomId: RoomId;
+}
+
 export interface ClaimedMembership {
   readonly kind: ParsedSection["kind"];
   readonly stripped: readonly Buffer[];
@@ -52,6 +58,8 @@ export function questionKey(contest: Contest): string {
       return JSON.stringify([roomId, contest.type, contest.stateKey]);
     case "membership":
       return JSON.stringify([userNid, roomId]);
+    case "timeline":
+      return JSON.stringify([userNid, roomId, "timeline"]);
     case "account-data":
       return JSON.stringify([userNid, roomId, contest.type, "data"]);
   }

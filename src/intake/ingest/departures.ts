@@ -2,20 +2,19 @@ import type { UserId } from "../../model/ids.ts";
 import { isDeparted, membershipOf } from "../../model/membership.ts";
 import type { MembershipRow } from "../../model/room-facts.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
-import type { UnnumberedMembership } from "./own-membership.ts";
+import { isPlaceOf, type UnnumberedMembership } from "./own-membership.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Source } from "./source.ts";
 import { isDepartureOf, wasStoredBefore } from "./state-claim.ts";
 
 /**
  * Departures of other users whose devices use Slidecar act at once, whoever's stream brought them; their joins and invites
- * wait for their own stream. `endBefore`: order key of the room's end before the section.
+ * wait for their own stream. A departure whose place was not known may have got it with the section.
  */
 export function departuresOfOthers(
   draft: RoomDraft,
   section: ParsedSection,
   source: Source,
-  endBefore: number | undefined,
 ): ReadonlyMap<UserId, UnnumberedMembership> {
   const departed = new Map<UserId, UnnumberedMembership>();
   for (const event of [...section.state, ...section.timeline]) {
@@ -24,23 +23,30 @@ export function departuresOfOthers(
     const before = draft.memberships.get(userId);
     const membership = membershipOf(event.content);
     const nid = draft.events.nidOf(event.eventId);
-    if (before === undefined || isDeparted(before.membership) || membership === undefined || nid === undefined)
-      continue;
-    const isLearnt = draft.events.isNew(event.eventId) || isAnswer(source, before);
-    if (!isLearnt || draft.currentState("m.room.member", userId) !== nid) continue;
+    const orderKey = draft.events.orderKeyOf(event.eventId);
+    if (before === undefined || membership === undefined || nid === undefined) continue;
+    const isTransition = !isDeparted(before.membership);
+    const isLearnt = isTransition && (draft.events.isNew(event.eventId) || isAnswer(source, before));
+    const isPlaced = isPlaceOf(before, nid) && orderKey !== undefined;
+    if (!isPlaced && (!isLearnt || draft.currentState("m.room.member", userId) !== nid)) continue;
     departed.set(userId, {
       userNid: before.userNid,
       membership,
       sender: event.sender,
       nid,
-      isTransition: true,
-      // Known as state only, it may have come before all of the section's timeline.
-      sinceOrderKey: draft.events.orderKeyOf(event.eventId) ?? endBefore,
+      isTransition,
+      sinceOrderKey: orderKey ?? seenBefore(draft, source),
       stripped: undefined,
       strippedUs: undefined,
     });
   }
   return departed;
+}
+
+/** Known as state only, the departure came after all that the stream had before. */
+function seenBefore({ row, events }: RoomDraft, { lastSeen }: Source): number | undefined {
+  const last = lastSeen.get(row.roomId);
+  return last && events.orderKeyOf(last);
 }
 
 /** The homeserver was asked after the membership was stored. */

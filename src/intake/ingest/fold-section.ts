@@ -31,7 +31,7 @@ export function foldSection(
   numbers: Numbers,
   sharedBatch: number | undefined,
 ): FoldedSection {
-  const { room, lastOrderKey: endBefore } = draft.row;
+  const { room } = draft.row;
   const before = draft.memberships.get(source.userId);
   const changes: NewChange[] = [];
   let roomBatch: number | undefined;
@@ -54,7 +54,7 @@ export function foldSection(
       changes.push({ batch, stream: ChangeStream.room, room, flags });
     }
   }
-  const word = { draft, section, source, before, endBefore };
+  const word = { draft, section, source, before };
   const own = ownMembership(word);
   if (own !== undefined) {
     keepMembership(draft, source.userId, { ...own, batch: batchOf(own.userNid) });
@@ -62,11 +62,12 @@ export function foldSection(
   }
   const claimed = own === undefined ? contestedMembership(word) : undefined;
   if (before !== undefined && claimed !== undefined) noteContest(draft, before, claimed);
-  for (const [userId, change] of departuresOfOthers(draft, section, source, endBefore)) {
+  for (const [userId, change] of departuresOfOthers(draft, section, source)) {
     const known = draft.memberships.get(userId);
-    if (known !== undefined && !wasStoredBefore(known.since, source)) noteContest(draft, known, undefined);
+    const isUnproven = change.isTransition && known !== undefined && !wasStoredBefore(known.since, source);
+    if (isUnproven) noteContest(draft, known, undefined);
     keepMembership(draft, userId, { ...change, batch: batchOf(change.userNid) });
-    draft.movedBy.delete(userId);
+    if (change.isTransition) draft.movedBy.delete(userId);
   }
   if (section.kind === "join") keepPersonal(draft, section, source, batchOf);
   return { changes, roomBatch };
@@ -86,7 +87,7 @@ function isOutOfBand(section: ParsedSection, { userId }: Source, before: Members
 }
 
 function keepMembership(draft: RoomDraft, userId: UserId, change: MembershipChange): void {
-  const { userNid, membership, nid, stripped, isTransition } = change;
+  const { userNid, membership, nid, stripped, isTransition, sinceOrderKey } = change;
   const before = draft.memberships.get(userId);
   draft.writes.memberships.push(change);
   draft.memberships.set(userId, {
@@ -95,6 +96,7 @@ function keepMembership(draft: RoomDraft, userId: UserId, change: MembershipChan
     room: draft.row.room,
     membership,
     since: isTransition ? undefined : before?.since,
+    sinceOrderKey: isTransition ? sinceOrderKey : (sinceOrderKey ?? before?.sinceOrderKey),
     nid,
     stripped,
     heroes: before?.heroes ?? [],

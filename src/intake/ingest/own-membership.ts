@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject, parseJson, textAt } from "../../lib/json-value.ts";
-import type { UserId } from "../../model/ids.ts";
+import type { EventNid, UserId } from "../../model/ids.ts";
 import { isDeparted, Membership, membershipOf } from "../../model/membership.ts";
-import type { MembershipChange, MembershipRow } from "../../model/room-facts.ts";
+import { type MembershipChange, type MembershipRow, NO_PLACE_YET, ORDER_KEY_STEP } from "../../model/room-facts.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import type { ClaimedMembership } from "./contest.ts";
@@ -18,8 +18,6 @@ interface OwnWord {
   readonly section: ParsedSection;
   readonly source: Source;
   readonly before: MembershipRow | undefined;
-  /** Order key of the room's end before the section; undefined: no event was stored. */
-  readonly endBefore: number | undefined;
 }
 
 /**
@@ -76,14 +74,15 @@ function joined(word: OwnWord): UnnumberedMembership | undefined {
   const nid = draft.currentState("m.room.member", source.userId) ?? before?.nid;
   const hasReturned = before?.membership === Membership.join && away !== undefined && arrival !== undefined;
   const isTransition = before?.membership !== Membership.join || hasReturned;
-  if (!isTransition && nid === before?.nid) return undefined;
+  const sinceOrderKey = isTransition ? arrivedAt(word, arrival) : learntPlace(word);
+  if (!isTransition && nid === before?.nid && sinceOrderKey === undefined) return undefined;
   return {
     userNid: source.userNid,
     membership: Membership.join,
     sender: source.userId,
     nid,
     isTransition,
-    sinceOrderKey: (arrival && draft.events.orderKeyOf(arrival.eventId)) ?? seenFrom(word),
+    sinceOrderKey,
     stripped: undefined,
     strippedUs: undefined,
   };
@@ -101,18 +100,35 @@ function comingAndGoing({ draft, section, source, before }: OwnWord) {
   return { away, arrival };
 }
 
+/** From where on the room is theirs to see who has come in; undefined: from the first event that was ever stored of it. */
+function arrivedAt(word: OwnWord, arrival: ParsedEvent | undefined): number | undefined {
+  const from = arrival === undefined ? seenFrom(word) : word.draft.events.orderKeyOf(arrival.eventId);
+  return from === ORDER_KEY_STEP ? undefined : (from ?? NO_PLACE_YET);
+}
+
 /**
  * Joined before the section's first event, which the homeserver shows to this user: all from there on is theirs to see.
  * Of what others brought before, nothing is known.
  */
 function seenFrom(word: OwnWord): number | undefined {
-  const { draft, section, source, endBefore } = word;
-  if (endBefore === undefined) return undefined;
-  const [first] = section.timeline;
-  // An event without a place must not open what was stored before.
-  if (first !== undefined) return draft.events.orderKeyOf(first.eventId) ?? endBefore + 1;
-  const own = source.poll === "asked" ? ownEvents(word).at(-1) : undefined;
-  return (own && draft.events.orderKeyOf(own.eventId)) ?? endBefore + 1;
+  const { draft, section, source } = word;
+  const own = source.poll === "asked" && section.timeline.length === 0 ? ownEvents(word).slice(-1) : [];
+  const places = [...section.timeline, ...own].map(({ eventId }) => draft.events.orderKeyOf(eventId));
+  return places.find((place) => place !== undefined);
+}
+
+/**
+ * An earlier place from which on the user is in, of whose arrival that was not known or only that it is before that. Only a
+ * response that was asked for when they were in cannot tell of an earlier stay. undefined: nothing earlier.
+ */
+function learntPlace(word: OwnWord): number | undefined {
+  const { draft, section, source, before } = word;
+  if (before?.sinceOrderKey === undefined || !wasStoredBefore(before.since, source)) return undefined;
+  const own = section.timeline.filter((event) => isMemberOf(event, source.userId));
+  const away = own.findLastIndex((event) => membershipOf(event.content) !== Membership.join);
+  const arrival = own[away + 1];
+  const from = arrival === undefined ? seenFrom(word) : draft.events.orderKeyOf(arrival.eventId);
+  return from !== undefined && from < before.sinceOrderKey ? from : undefined;
 }
 
 /** A change of name or picture, as against an arrival. */
@@ -120,6 +136,10 @@ function wasJoinedBefore({ unsigned }: ParsedEvent): boolean {
   const shared = unsigned && parseJson(unsigned);
   return isJsonObject(shared) && membershipOf(shared.prev_content) === Membership.join;
 }
+
+/** The event is a departure that is stored without its place. */
+export const isPlaceOf = ({ membership, nid, sinceOrderKey }: MembershipRow, event: EventNid | undefined): boolean =>
+  isDeparted(membership) && sinceOrderKey === undefined && nid !== undefined && nid === event;
 
 /** How the user is out, by their own member events; a section may have none. */
 function departureIn(own: readonly ParsedEvent[]): Membership {
@@ -135,15 +155,18 @@ function departed(word: OwnWord): UnnumberedMembership | undefined {
   const membership = departureIn(events);
   if (!isNewer(word, membership, events)) return undefined;
   const nid = own && draft.events.nidOf(own.eventId);
-  if (before?.membership === membership && (nid === undefined || nid === before.nid)) return undefined;
+  const isTransition = before?.membership !== membership;
   const last = section.timeline.at(-1);
+  const endsAt = (own && draft.events.orderKeyOf(own.eventId)) ?? (last && draft.events.orderKeyOf(last.eventId));
+  const isPlaced = before !== undefined && isPlaceOf(before, nid) && endsAt !== undefined;
+  if (!isTransition && !isPlaced && (nid === undefined || nid === before?.nid)) return undefined;
   return {
     userNid: source.userNid,
     membership,
     sender: own?.sender ?? source.userId,
     nid,
-    isTransition: before?.membership !== membership,
-    sinceOrderKey: (own && draft.events.orderKeyOf(own.eventId)) ?? (last && draft.events.orderKeyOf(last.eventId)),
+    isTransition,
+    sinceOrderKey: isTransition || isPlaced ? endsAt : undefined,
     stripped: undefined,
     strippedUs: undefined,
   };

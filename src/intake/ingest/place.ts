@@ -1,12 +1,6 @@
 import type { ChunkNid, UserNid } from "../../model/ids.ts";
-import type { Landmark, Neighbour } from "../../model/room-facts.ts";
+import { type Landmark, type Neighbour, ORDER_KEY_STEP } from "../../model/room-facts.ts";
 import { joinedChunks } from "./joined-chunks.ts";
-
-/**
- * Distance between neighbours when events are appended. Larger: fewer events fit below 2^53. Smaller: fewer late events
- * fit between two neighbours; with 2^24 it is at least 24, and 500 million events fit in a room.
- */
-export const ORDER_KEY_STEP = 2 ** 24;
 
 /** The end of what is stored of a room; undefined: no event stands in its timeline. */
 export interface Tail extends Neighbour {
@@ -50,11 +44,11 @@ type Landmarks = readonly (Landmark | undefined)[];
  * Finds places for one batch of timeline events, oldest first (docs/concepts/chunks-and-attestation.md "Placing a batch").
  *
  *     batch        a   b   x   c   y           b, c are known
- *     room       … p   b   q   c   d           p, q, d are known, and not in the batch
+ *     room       … p   b   q   c | d           p, q, d are known, and not in the batch; a hole before d
  *     after      … p a b x q   c y d           before the first, after the one before
  *
- * The batch of a user who ignores somebody may lack `d`, so that `y` may be newer. It goes to the end of the room then:
- * before `d` it would stand behind what readers were told already, and they would never hear of it.
+ * Without the hole, or in the batch of a user who ignores somebody, `y` is newer than `d`, as far as can be told. It goes to the
+ * end of the room then: before `d` it would stand behind what readers were told already, and they would never hear of it.
  */
 export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: BatchFacts): Placement {
   const runs = new Runs(landmarks, tail, batch);
@@ -63,9 +57,12 @@ export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: 
     runs.append(0, landmarks.length, tail !== undefined && !batch.limited);
   } else {
     runs.before(first);
+    // The room may order events as the batch does not. What is unknown follows all known ones that the batch has before it.
+    let furthest = landmarks[first];
     for (let index = first; index < landmarks.length; ) {
       const end = endOfRun(landmarks, index);
-      runs.after(index, end, end === landmarks.length && batch.reachesEnd);
+      if (furthest === undefined || (landmarks[index]?.orderKey ?? 0) > furthest.orderKey) furthest = landmarks[index];
+      runs.after(furthest, index + 1, end);
       index = end;
     }
   }
@@ -97,15 +94,15 @@ class Runs {
   filled: ChunkNid | undefined;
   readonly #landmarks: Landmarks;
   readonly #tail: Tail | undefined;
-  readonly #attestedFor: UserNid | undefined;
+  readonly #batch: BatchFacts;
   /** The largest order key in the room, what this batch appended included. */
   #end: number;
 
-  constructor(landmarks: Landmarks, tail: Tail | undefined, { attestedFor }: BatchFacts) {
+  constructor(landmarks: Landmarks, tail: Tail | undefined, batch: BatchFacts) {
     this.places = landmarks.map(() => undefined);
     this.#landmarks = landmarks;
     this.#tail = tail;
-    this.#attestedFor = attestedFor;
+    this.#batch = batch;
     this.#end = tail?.orderKey ?? 0;
   }
 
@@ -119,32 +116,36 @@ class Runs {
     this.#spread(0, count, { low, high, chunk, previous, next: landmark });
   }
 
-  /** The unknown events between the landmark at `index` and `end` stand right after it, or at the end of the room. */
-  after(index: number, end: number, isLast: boolean): void {
-    const landmark = this.#landmarks[index];
-    if (landmark === undefined || end === index + 1) return;
-    const { orderKey: low, next, chunk } = landmark;
-    if (next === undefined || (isLast && this.#attestedFor !== undefined)) {
-      this.append(index + 1, end, next === undefined || chunk === this.#tail?.chunk);
+  /** The unknown events from `start` to `end` stand right after the landmark, or at the end of the room. */
+  after(landmark: Landmark | undefined, start: number, end: number): void {
+    if (landmark === undefined || start === end) return;
+    const { orderKey, next, chunk } = landmark;
+    if (next === undefined || (end === this.#landmarks.length && this.#isNewest(landmark))) {
+      this.append(start, end, next === undefined || chunk === this.#tail?.chunk);
       const isTailEmpty = next === undefined && this.#tail !== undefined && this.#tail.chunk !== chunk;
-      if (isTailEmpty && this.places[index + 1]?.chunk === this.#tail?.chunk) this.filled = this.#tail?.chunk;
+      if (isTailEmpty && this.places[start]?.chunk === this.#tail?.chunk) this.filled = this.#tail?.chunk;
     } else {
-      // In a batch that orders events as the room does not, two runs may come into one gap.
-      const given = this.places.flatMap((place) => (place !== undefined && place.orderKey > low ? place.orderKey : []));
+      // An earlier run may have come into the same gap.
+      const given = this.places.flatMap((place) => (place === undefined ? [] : place.orderKey));
+      const low = Math.max(orderKey, ...given.filter((key) => key < next.orderKey));
       const own = this.#chunkBeside(landmark, next, true);
-      this.#spread(index + 1, end, {
-        low,
-        high: Math.min(next.orderKey, ...given),
-        chunk: own,
-        previous: landmark,
-        next,
-      });
+      this.#spread(start, end, { low, high: next.orderKey, chunk: own, previous: landmark, next });
     }
+  }
+
+  /**
+   * Whether what a batch has after its last known event is newer than all that the room has there. A batch of a user who ignores
+   * somebody may lack that. And where nothing is missing up to the end, an unknown event cannot stand between.
+   */
+  #isNewest({ chunk, attestedFor }: Landmark): boolean {
+    if (this.#batch.attestedFor !== undefined && this.#batch.reachesEnd) return true;
+    return attestedFor === undefined && chunk === this.#tail?.chunk;
   }
 
   append(start: number, end: number, continues: boolean): void {
     if (start === end) return;
-    const goesOn = continues && this.newChunkContinues === undefined && this.#tail?.attestedFor === this.#attestedFor;
+    const goesOn =
+      continues && this.newChunkContinues === undefined && this.#tail?.attestedFor === this.#batch.attestedFor;
     const chunk = (goesOn ? this.#tail?.chunk : undefined) ?? this.#newChunk(continues);
     for (let index = start; index < end; index += 1) {
       this.#end += ORDER_KEY_STEP;
@@ -158,7 +159,7 @@ class Runs {
    */
   #chunkBeside({ chunk, attestedFor }: Landmark, other: Neighbour | undefined, continues: boolean): ChunkNid | "new" {
     const isInside = other?.chunk === chunk;
-    const isAttested = this.#attestedFor === undefined || this.#attestedFor === attestedFor;
+    const isAttested = this.#batch.attestedFor === undefined || this.#batch.attestedFor === attestedFor;
     return isInside || isAttested ? chunk : this.#newChunk(continues);
   }
 

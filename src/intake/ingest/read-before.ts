@@ -83,7 +83,7 @@ export async function readBefore(tx: Tx, parts: readonly ResponsePart[], numbers
   return { rooms: new Map([...rooms].flatMap(draftOf)), personal: new PersonalDraft(known, numbers), devices };
 }
 
-const NO_END: RoomEnd = { attestedFor: undefined, continues: false, activity: 0, bump: 0 };
+const NO_END: RoomEnd = { attestedFor: undefined, continues: false, storedAt: undefined, activity: 0, bump: 0 };
 
 /** Of a stream that another poller owns, or that moved on already, nothing more is stored. */
 function assertWanted({ claim, end }: ResponsePart, device: DeviceRow | undefined): void {

@@ -159,7 +159,7 @@ export class RoomDraft {
   }
 
   /** In force before the first event of the timeline. With `state_after` the value before a change is not always told. */
-  #visibilityBefore({ section, isBaseline }: SectionFold): Visibility {
+  #visibilityBefore({ section, source, isBaseline }: SectionFold): Visibility {
     const replaced = replacedVisibility(section.timeline);
     if (replaced !== undefined) return replaced;
     const stated = section.state.findLast(isVisibilityEvent);
@@ -167,6 +167,8 @@ export class RoomDraft {
     const known = isBaseline ? Visibility.shared : this.row.historyVisibility;
     if (!section.isStateAfter) return statedValue ?? known;
     const isChangedInside = section.timeline.some(isVisibilityEvent);
+    // Its state is what was asked for.
+    if (source.poll === "asked") return isChangedInside || isBaseline ? Visibility.unknown : known;
     if (isBaseline && !isChangedInside) return statedValue ?? known;
     if (isBaseline) return isCreation(section.timeline[0]) ? known : Visibility.unknown;
     const isToldWhen = stated === undefined || this.#isCurrent(stated) || (isChangedInside && !section.limited);

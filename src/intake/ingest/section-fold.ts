@@ -45,6 +45,8 @@ export class SectionFold {
   bumped: ParsedEvent | undefined;
   /** Events were put elsewhere than at the end, a hole was closed, or a stored event was rewritten. */
   hasHistory = false;
+  /** Its events got no place: nothing tells whether they are newer than the end of the room. */
+  isOvertaken = false;
   /** A stored event that is current state was redacted. */
   hasRedactedState = false;
   readonly #row: RoomRow;

@@ -3,6 +3,7 @@ import type { ChunkNid, EventNid, UserNid } from "../../model/ids.ts";
 import { Membership, membershipOf } from "../../model/membership.ts";
 import type { Landmark, RoomBefore, RoomWrites } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
 import { Visibility, visibilityOf } from "../../model/visibility.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
@@ -26,6 +27,8 @@ export class TimelineDraft {
   readonly #roomId: RoomRow["roomId"];
   /** Chunks that events are put into, as they are now. */
   readonly #chunks = new Map<ChunkNid, ChunkFacts>();
+  /** When the last event got its place; undefined: with this draft, or there is none. */
+  #endStoredAt: StreamPosition | undefined;
 
   constructor({ row, end, known }: RoomBefore, writes: RoomWrites, numbers: Numbers) {
     const { firstOrderKey, lastOrderKey, lastChunk, roomId } = row;
@@ -34,12 +37,13 @@ export class TimelineDraft {
     this.#writes = writes;
     this.#numbers = numbers;
     this.#roomId = roomId;
+    this.#endStoredAt = end.storedAt;
     if (lastChunk !== undefined) this.#chunks.set(lastChunk, end);
   }
 
   /**
    * Finds places for the timeline of a section; an entry per event, undefined where it keeps its place, or where no
-   * place is known: see {@link wholeFrom}.
+   * place is known: see {@link wholeFrom} and {@link isOvertaken}.
    */
   place(fold: SectionFold, before: BeforeTimeline): Placement["places"] {
     const { section, source } = fold;
@@ -47,15 +51,24 @@ export class TimelineDraft {
     const start = this.#placeableFrom(section, whole);
     const attestedFor = start < whole ? source.userNid : attestedBy(source);
     const events = section.timeline.slice(start).map(({ eventId }) => this.events.landmark(eventId));
-    // Neither a first sync nor a user who has just come in goes on from anywhere.
-    const isCut = section.limited || source.poll === "first" || !before.wasJoined || whole > 0;
+    // Neither a first sync, nor what was asked for, nor a user who has just come in goes on from anywhere.
+    const isCut =
+      section.limited || source.poll === "first" || source.poll === "asked" || !before.wasJoined || whole > 0;
     const anchor = isCut ? undefined : this.#anchor(source);
     const landmarks = anchor === undefined ? events : [anchor, ...events];
+    if (this.#isOvertaken(fold, landmarks)) {
+      // Who left is shown no more when asked again.
+      fold.isOvertaken = section.kind === "join" || source.poll !== "asked";
+      this.#markHole(fold);
+      return section.timeline.map(() => undefined);
+    }
+    // What the stream had before may have got no place.
+    const limited = isCut || (anchor === undefined && source.lastSeen.has(this.#roomId));
     for (const landmark of landmarks) {
       if (landmark !== undefined && !this.#chunks.has(landmark.chunk)) this.#chunks.set(landmark.chunk, landmark);
     }
     const reachesEnd = section.kind === "join";
-    const placement = placeBatch(landmarks, this.#tail(), { limited: isCut, reachesEnd, attestedFor });
+    const placement = placeBatch(landmarks, this.#tail(), { limited, reachesEnd, attestedFor });
     const unplaced = section.timeline.slice(0, start).map(() => undefined);
     const places = [...unplaced, ...placement.places.slice(landmarks.length - events.length)];
     this.#join(placement.joined, fold);
@@ -75,6 +88,19 @@ export class TimelineDraft {
     const last = known.findLastIndex((landmark) => landmark !== undefined);
     const isFree = whole < timeline.length && (last < 0 || known[last]?.orderKey === this.ends.lastOrderKey);
     return isFree ? last + 1 : whole;
+  }
+
+  /**
+   * Nothing tells whether the batch is newer than the end of the room: that was stored after the batch was asked for, or the
+   * batch ends where its user left. At the end, an older one would stand for the newest.
+   */
+  #isOvertaken({ section, source }: SectionFold, landmarks: readonly (Landmark | undefined)[]): boolean {
+    const isAlone = landmarks.length > 0 && landmarks.every((landmark) => landmark === undefined);
+    const { lastOrderKey } = this.ends;
+    if (!isAlone || lastOrderKey === undefined) return false;
+    // What it has before an arrival may tell, too.
+    if (section.timeline.some(({ eventId }) => this.events.orderKeyOf(eventId) === lastOrderKey)) return false;
+    return section.kind === "leave" || this.#endStoredAt === undefined || this.#endStoredAt > source.storedBefore;
   }
 
   /** What stands right before a batch that goes on, for those for whom the stream attests. */
@@ -134,6 +160,7 @@ export class TimelineDraft {
     if (known !== undefined) this.#writes.placed.push({ nid, orderKey, chunk, visibility, batch });
     this.events.add(event.eventId, nid, { orderKey, chunk, previous, next, ...this.#factsOf(chunk) });
     this.#moveEnds(place, chunk);
+    if (place.isAtEnd) this.#endStoredAt = undefined;
     if (!place.isAtEnd) fold.hasHistory = true;
     else fold.appended = event;
     if (place.isAtEnd && isBumpType(event.type)) fold.bumped = event;

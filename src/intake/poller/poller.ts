@@ -24,6 +24,13 @@ import { type Verdict, verdictOf } from "./verdict.ts";
  */
 const POLL_TIMEOUT_MS = 30_000;
 
+/**
+ * Synapse gives the same answer to the same question for two minutes. The first poll after a restart must not get what was
+ * answered before it: it waits for so many milliseconds at most, each time for others. Larger: many of them take longer. Smaller:
+ * an old answer may count as a new one after as many restarts in two minutes.
+ */
+const CATCH_UP_TIMEOUTS_MS = 16;
+
 /** Upstream `/sync`, as far as a poller needs it. */
 export interface SyncUpstream {
   syncV2(poll: {
@@ -76,6 +83,8 @@ export class Poller {
   #since: string | undefined;
   #ignoresSomebody: boolean | undefined;
   #isCatchUp = true;
+  /** All was stored up to there when what is polled for now was first asked for; undefined: it was not yet. */
+  #storedBefore: StreamPosition | undefined;
   readonly #lastSeen = new LastSeen();
   /** Aborts when the answer to the first sync begins, and when it is stored. */
   readonly #first = { begins: new AbortController(), ends: new AbortController() };
@@ -152,6 +161,7 @@ export class Poller {
       }
       const taken = await intake.end();
       this.#first.ends.abort();
+      this.#storedBefore = undefined;
       this.#since = taken.nextBatch;
       this.#ignoresSomebody = taken.ignoresSomebody;
       this.#isCatchUp = false;
@@ -167,11 +177,12 @@ export class Poller {
     return all;
   }
 
-  /** What the response can know is fixed before it is asked for. */
+  /** What the response can know is fixed before it is asked for; a repeated question may get the answer to the first one. */
   #context() {
-    const { userNid, userId, deviceNid, head } = this.#device;
-    const { clock, store } = this.#deps;
-    const storedBefore = Math.max(head, store.position) as StreamPosition;
+    const { userNid, userId, deviceNid } = this.#device;
+    const { clock } = this.#deps;
+    this.#storedBefore ??= this.#storedNow();
+    const storedBefore = this.#storedBefore;
     const poll = this.#since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
     return {
       claim: this.#device,
@@ -182,12 +193,18 @@ export class Poller {
     } as const;
   }
 
+  #storedNow(): StreamPosition {
+    const { head, firstAsked } = this.#device;
+    if (this.#since === undefined && firstAsked !== undefined) return firstAsked;
+    return Math.max(head, this.#deps.store.position) as StreamPosition;
+  }
+
   #ask(signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
-    const { forwardedFor, userAgent } = this.#device;
+    const { forwardedFor, userAgent, epoch } = this.#device;
     return this.#deps.upstream.syncV2({
       token: this.#token.text,
       since: this.#since,
-      timeoutMs: this.#isCatchUp ? 0 : POLL_TIMEOUT_MS,
+      timeoutMs: this.#isCatchUp ? epoch % CATCH_UP_TIMEOUTS_MS : POLL_TIMEOUT_MS,
       filter: this.#deps.filter,
       forwarded: { xForwardedFor: forwardedFor, userAgent },
       signal,

@@ -131,7 +131,15 @@ test.each([
   expect(events).toEqual(isShown ? room.timeline : [join, after]);
   expect(events.includes(before)).toBe(isShown);
   expect(limited).toBe(!isShown);
-  expect(cut(room).events).toHaveLength(4);
+});
+
+test("who was in from the first stored event on is shown all from there, and not what came before and is stored later", () => {
+  const room = new TestWorld().emptyRoom();
+  const first = room.send({ visibility: Visibility.joined });
+  room.send({ visibility: Visibility.joined });
+  expect(cut(room).events).toEqual(room.timeline);
+  room.insert(first, first.chunk, { visibility: Visibility.joined });
+  expect(cut(room)).toMatchObject({ events: room.timeline.slice(1), limited: true });
 });
 
 test("of a departed reader's past, what is not open to all members ends with the departure", () => {

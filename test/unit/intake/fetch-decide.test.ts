@@ -5,7 +5,7 @@ import type { Contest } from "../../../src/intake/ingest/contest.ts";
 import type { ParsedSection } from "../../../src/intake/response/parsed-section.ts";
 import type { RoomId, UserId, UserNid } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
-import { ALICE, BOB, member, name, state } from "../../support/v2-events.ts";
+import { ALICE, BOB, member, message, name, state } from "../../support/v2-events.ts";
 
 const ROOM = "!room:test" as RoomId;
 const OTHER = "!other:test" as RoomId;
@@ -142,6 +142,43 @@ describe("a user's own membership", () => {
     [ban, "leave", false],
   ] as const)("that is stored as %s gives way to a claim of %s of one who cannot read the room: %s", (stored, claimed, stands) => {
     expect(standsForOutsider(stored, claimed)).toBe(stands);
+  });
+});
+
+describe("a room's newest events", () => {
+  const contest: Contest = { ...bob, kind: "timeline", roomId: ROOM };
+  const raw = (eventId: string) => Buffer.from(JSON.stringify(message(eventId)));
+  const page = { kind: "page", page: { events: [raw("$new"), raw("$old")], end: "older" } } as const;
+
+  test.each([
+    ["join", JOINED, ["$bob"]],
+    ["leave", LEFT, ["$left"]],
+  ] as const)("are the end of a timeline, oldest first, for who is there or was (%s)", (kind, answer, state) => {
+    const { sections, outcomes } = decide(bob.userId, [{ contest, answer: page }], own(answer));
+    expect(sections).toMatchObject([
+      {
+        kind,
+        timeline: [{ eventId: "$old" }, { eventId: "$new" }],
+        isStateAfter: true,
+        limited: true,
+        prevBatch: "older",
+      },
+    ]);
+    expect([sections.map(({ state: events }) => events.map(({ eventId }) => eventId)), outcomes.get(contest)]).toEqual([
+      [state],
+      "decided",
+    ]);
+  });
+
+  test.each([
+    ["the reader is invited", page, found(member("$in", BOB, "invite")), "refused"],
+    ["the reader cannot tell", page, REFUSED, "refused"],
+    ["the reader may not", REFUSED, JOINED, "refused"],
+    ["they are none", found(null), JOINED, "invalid"],
+  ] as const)("are left out where %s", (_, answer, ownAnswer, outcome) => {
+    const { sections, outcomes } = decide(bob.userId, [{ contest, answer }], own(ownAnswer));
+    expect(sections.flatMap(({ timeline }) => timeline)).toEqual([]);
+    expect(outcomes.get(contest)).toBe(outcome);
   });
 });
 

@@ -40,6 +40,8 @@ class World {
       accountData: never,
       joinedRooms: never,
     },
+    rooms: { newestMessages: never },
+    timelineLimit: 20,
     store: {
       live: async (part) => {
         this.parts.push(part);

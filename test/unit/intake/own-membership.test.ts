@@ -2,11 +2,14 @@ import { describe, expect, test } from "@jest/globals";
 import { ChangeStream } from "../../../src/model/change.ts";
 import type { UserId, UserNid } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
+import { NO_PLACE_YET } from "../../../src/model/room-facts.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
-import { DraftedRoom } from "../../support/drafted-room.ts";
-import { ALICE, BOB, create, inRoom, member, message, messages, type V2Event } from "../../support/v2-events.ts";
+import { DraftedRoom, seen } from "../../support/drafted-room.ts";
+import { ALICE, BOB, CAROL, create, inRoom, member, message, messages, type V2Event } from "../../support/v2-events.ts";
 
 const bobs = { userNid: 2 as UserNid, userId: BOB as UserId };
+/** As it goes on after {@link shared}. */
+const goesOn = { ...bobs, ...seen("$bob") };
 /** A request that was sent before anything was stored. */
 const stale = { storedBefore: 0 as StreamPosition };
 
@@ -62,11 +65,36 @@ describe("a join", () => {
     expect(shown(room)).toEqual(["join", "$bob", "$b"]);
   });
 
-  test("of which no event is shown counts from the end of what others brought", () => {
+  test("of which no event is shown counts from the first event that is shown later", () => {
     const room = new DraftedRoom();
     room.fold("join", inRoom([create(), ...messages("$a", "$b")]));
     room.fold("join", inRoom([], { state: [member("$bob", BOB, "join")] }), bobs);
-    expect(of(room, BOB)?.sinceOrderKey).toBe(room.timeline().at(-1)!.orderKey! + 1);
+    expect(of(room, BOB)?.sinceOrderKey).toBe(NO_PLACE_YET);
+    room.fold("join", inRoom([message("$b"), message("$c")]), bobs);
+    expect(shown(room)).toEqual(["join", "$bob", "$b"]);
+  });
+
+  test("of which nobody knows where it stands counts from nowhere, until that is known", () => {
+    const room = shared();
+    const carols = { userNid: 3 as UserNid, userId: CAROL as UserId };
+    const news = inRoom([member("$carol", CAROL, "join"), message("$hi")], { limited: true });
+    room.fold("join", news, { ...carols, ...stale });
+    expect([shown(room, CAROL)[0], of(room, CAROL)?.sinceOrderKey]).toEqual(["join", NO_PLACE_YET]);
+    room.fold("join", inRoom([message("$later")]), { ...carols, ...seen("$hi") });
+    expect(shown(room, CAROL)).toEqual(["join", "$carol", "$later"]);
+    const asked = [message("$before"), member("$carol", CAROL, "join"), message("$hi"), message("$later")];
+    const { changes } = room.fold("join", inRoom(asked, { limited: true }), { ...carols, poll: "asked" });
+    expect(shown(room, CAROL)).toEqual(["join", "$carol", "$carol"]);
+    expect(changes.map(({ stream, userNid }) => [stream, userNid])).toContainEqual([ChangeStream.membership, 3]);
+  });
+
+  test("does not count from an earlier one that a slow response tells of", () => {
+    const room = shared();
+    const arrival = [member("$in", BOB, "join"), message("$then")];
+    room.fold("leave", inRoom([member("$out", BOB, "leave")]), goesOn);
+    room.fold("join", inRoom([member("$out", BOB, "leave"), message("$hidden"), member("$back", BOB, "join")]), bobs);
+    room.fold("join", inRoom([...arrival, message("$hidden")], { limited: true }), { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["join", "$back", "$back"]);
   });
 
   test("is not taken for one when it changes a name", () => {
@@ -105,7 +133,7 @@ describe("a join", () => {
 
   test("of others waits for their own stream", () => {
     const room = shared();
-    room.fold("leave", inRoom([member("$out", BOB, "leave")]), bobs);
+    room.fold("leave", inRoom([member("$out", BOB, "leave")]), goesOn);
     room.fold("join", inRoom([member("$out", BOB, "leave"), member("$back", BOB, "join")]));
     expect(shown(room)).toEqual(["leave", "$out", "$out"]);
     room.fold("join", inRoom([member("$back", BOB, "join"), message("$hi")], { limited: true }), bobs);
@@ -137,26 +165,36 @@ describe("a departure", () => {
     ["ban", member("$out", BOB, "ban", { sender: ALICE }), ALICE],
   ] as const)("by %s ends with its event, and tells who did it", (membership, event: V2Event, sender) => {
     const room = shared();
-    room.fold("leave", inRoom([message("$m"), event]), bobs);
+    room.fold("leave", inRoom([message("$m"), event]), goesOn);
     expect(shown(room)).toEqual([membership, "$out", "$out"]);
     expect(of(room, BOB)?.sender).toBe(sender);
   });
 
   test("that is told in the state alone ends with the timeline", () => {
     const room = shared();
-    room.fold("leave", inRoom([message("$m")], { state: [kick("$out")] }), bobs);
+    room.fold("leave", inRoom([message("$m")], { state: [kick("$out")] }), goesOn);
     expect(shown(room)).toEqual(["leave", "$out", "$m"]);
+  });
+
+  test("of which nobody knows where it stands ends nowhere, until another stream has it", () => {
+    const room = shared();
+    room.fold("leave", inRoom([message("$m"), kick("$out")], { limited: true }), { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["leave", "$out", undefined]);
+    const { since } = of(room, BOB)!;
+    room.fold("join", inRoom([message("$m"), kick("$out"), message("$after")]), seen("$bob"));
+    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
+    expect(of(room, BOB)?.since).toBe(since);
   });
 
   test("without its event is a departure all the same", () => {
     const room = shared();
-    room.fold("leave", inRoom([message("$m")]), bobs);
+    room.fold("leave", inRoom([message("$m")]), goesOn);
     expect(shown(room)).toEqual(["leave", undefined, "$m"]);
   });
 
   test("is no news when it is told again, unless by another event", () => {
     const room = shared();
-    room.fold("leave", inRoom([kick("$out")]), bobs);
+    room.fold("leave", inRoom([kick("$out")]), goesOn);
     const { since } = of(room, BOB)!;
     expect(room.fold("leave", inRoom([kick("$out")]), bobs).changes).toEqual([]);
     room.fold("leave", inRoom([kick("$again")]), bobs);
@@ -177,13 +215,13 @@ describe("a departure", () => {
 
   test("of another user acts even when the request was sent before they came", () => {
     const room = shared();
-    room.fold("join", inRoom([kick("$out")]), stale);
+    room.fold("join", inRoom([kick("$out")]), { ...stale, ...seen("$bob") });
     expect(shown(room)).toEqual(["leave", "$out", "$out"]);
   });
 
   test("of another user that is told after a gap ends before the gap", () => {
     const room = shared();
-    room.fold("join", inRoom(messages("$x"), { limited: true, state: [kick("$out")] }));
+    room.fold("join", inRoom(messages("$x"), { limited: true, state: [kick("$out")] }), seen("$bob"));
     expect(shown(room)).toEqual(["leave", "$out", "$bob"]);
   });
 
@@ -204,7 +242,7 @@ describe("a departure", () => {
 
   test("of another user in the section of a room that its user left long ago does not act", () => {
     const room = shared();
-    room.fold("leave", inRoom([kick("$then"), member("$gone", ALICE, "leave")]), {});
+    room.fold("leave", inRoom([kick("$then"), member("$gone", ALICE, "leave")]), seen("$bob"));
     expect([shown(room), shown(room, ALICE)]).toEqual([
       ["join", "$bob", "$bob"],
       ["leave", "$gone", "$gone"],
@@ -252,7 +290,7 @@ describe("what a slower stream says of its user", () => {
 
   test("acts at once when it is a departure that was not known", () => {
     const room = shared();
-    room.fold("leave", inRoom([kick("$out")]), { ...bobs, ...stale });
+    room.fold("leave", inRoom([kick("$out")]), { ...goesOn, ...stale });
     expect(shown(room)).toEqual(["leave", "$out", "$out"]);
   });
 

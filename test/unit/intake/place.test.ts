@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
-import { ORDER_KEY_STEP, type Placement, placeBatch } from "../../../src/intake/ingest/place.ts";
+import { type Placement, placeBatch } from "../../../src/intake/ingest/place.ts";
 import type { ChunkNid, UserNid } from "../../../src/model/ids.ts";
-import type { Landmark } from "../../../src/model/room-facts.ts";
+import { type Landmark, ORDER_KEY_STEP } from "../../../src/model/room-facts.ts";
 
 const ALICE = 1 as UserNid;
 const BOB = 2 as UserNid;
@@ -101,7 +101,7 @@ describe("a batch with known events", () => {
     ["after a known one, before others that the batch does not have", [100, 200, 600], [100, null, 600], "- 150@100 -"],
     ["before the first known one, after what stands there", [100, 500], [null, 500], "300@100 -"],
     ["before the first event of the room", [END], [null, null, END], `${past(-2)}@100 ${past(-1)}@100 -`],
-    ["after the last known one, before what others brought later", [100, 500, END], [100, null], "- 300@100"],
+    ["after all, where nothing is missing after the last known one", [100, 500, END], [100, null], `- ${past(1)}@100`],
   ] as const)("places %s", (_, stored, batch, expected) => {
     for (const limited of [false, true]) {
       const placed = place({ stored: at(...stored), batch, limited });
@@ -113,7 +113,7 @@ describe("a batch with known events", () => {
   test("in another order than the room's leaves the known ones where they are", () => {
     expect(shown(place({ stored: at(100, 500, 600), batch: [500, null, 100] }))).toBe("- 550@100 -");
     const twice = place({ stored: at(100, 500), batch: [null, 500, 100, null, null] });
-    expect(shown(twice)).toBe("300@100 - - 166@100 232@100");
+    expect(shown(twice)).toBe(`300@100 - - ${past(1, 500)}@100 ${past(2, 500)}@100`);
   });
 
   test("tells which events are at the end", () => {
@@ -121,8 +121,20 @@ describe("a batch with known events", () => {
     expect(places.map((each) => each?.isAtEnd)).toEqual([false, undefined, false, undefined, true]);
   });
 
-  test("of a reader who left puts what follows the last known one right after it", () => {
-    expect(shown(place({ stored: at(100, 500), batch: [100, null], reachesEnd: false }))).toBe("- 300@100");
+  test("that has another order puts later ones after earlier ones", () => {
+    const stored: Stored[] = [...at(100, 500), { orderKey: END, chunk: 101, isAfterHole: true }];
+    expect(shown(place({ stored, batch: [500, null, 100, null] }))).toBe("- 750@100 - 875@100");
+  });
+
+  test("puts what follows the last known one right after it, before a hole", () => {
+    const stored: Stored[] = [{ orderKey: 100 }, { orderKey: 500, chunk: 101, isAfterHole: true }];
+    for (const reachesEnd of [true, false]) {
+      expect(shown(place({ stored, batch: [100, null], reachesEnd }))).toBe("- 300@100");
+    }
+  });
+
+  test("of a reader who left goes to the end, where nothing is missing before that", () => {
+    expect(shown(place({ stored: at(100, END), batch: [100, null], reachesEnd: false }))).toBe(`- ${past(1)}@100`);
     expect(shown(place({ stored: at(END), batch: [END, null], reachesEnd: false }))).toBe(`- ${past(1)}@100`);
   });
 

@@ -37,7 +37,7 @@ class Stage {
 
   constructor(answers: Answer[], device: Partial<ClaimedDevice> = {}, ignoresSomebody?: boolean) {
     this.#answers = answers;
-    const claimed = { userId: "@alice:test", since: "s0", head: 3, ...device } as ClaimedDevice;
+    const claimed = { userId: "@alice:test", since: "s0", head: 3, epoch: 0, ...device } as ClaimedDevice;
     this.poller = new Poller(claimed, token("first"), ignoresSomebody, this.#deps());
   }
 
@@ -153,6 +153,27 @@ describe("a poller", () => {
     };
     await stage.run();
     expect(stage.parts.map(({ source }) => source.storedBefore)).toEqual([3, 3, 9]);
+  });
+
+  test("knows that the answer to a question that was asked before may be an old one", async () => {
+    const refusedOnce = (): never => {
+      stage.position = 9 as StreamPosition;
+      stage.poller.useToken(token("second"));
+      return refuse(401);
+    };
+    const stage = new Stage([next("s1"), refusedOnce, next("s2"), next("s3")]);
+    await stage.run();
+    expect(stage.parts.map(({ source }) => source.storedBefore)).toEqual([3, 3, 9]);
+    // Before a restart the same may have been asked.
+    const first = new Stage([next("s1"), next("s2")], { since: undefined, firstAsked: 1 as StreamPosition });
+    await first.run();
+    expect(first.parts.map(({ source }) => source.storedBefore)).toEqual([1, 3]);
+    const timeouts = [4, 5].map(async (epoch) => {
+      const catchUp = new Stage([next("s1")], { epoch });
+      await catchUp.run();
+      return catchUp.polls[0]?.timeoutMs;
+    });
+    expect(await Promise.all(timeouts)).toEqual([4, 5]);
   });
 
   test("remembers the last event of each room", async () => {

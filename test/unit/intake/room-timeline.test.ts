@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import { ChangeFlag } from "../../../src/model/change.ts";
-import type { EventId, RoomId, UserId, UserNid } from "../../../src/model/ids.ts";
+import type { UserId, UserNid } from "../../../src/model/ids.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import { Visibility } from "../../../src/model/visibility.ts";
-import { DraftedRoom, ROOM } from "../../support/drafted-room.ts";
+import { DraftedRoom, seen } from "../../support/drafted-room.ts";
 import {
   ALICE,
   BOB,
@@ -34,8 +34,6 @@ function partly(...eventIds: string[]): DraftedRoom {
   return room;
 }
 
-const seen = (eventId: string) => ({ lastSeen: new Map([[ROOM as RoomId, eventId as EventId]]) });
-
 describe("the timeline of a room", () => {
   test("begins where the room begins, when that was sent", () => {
     const room = whole();
@@ -63,7 +61,7 @@ describe("the timeline of a room", () => {
     const carols = { userNid: 3 as UserNid, userId: CAROL as UserId };
     room.fold("join", inRoom([member("$in", CAROL, "join"), message("$b")]), carols);
     expect(room.line()).toBe("a | in b");
-    room.fold("leave", inRoom([member("$out", CAROL, "leave")]), carols);
+    room.fold("leave", inRoom([member("$out", CAROL, "leave")]), { ...carols, ...seen("$b") });
     room.fold("join", inRoom([member("$back", CAROL, "join")]), { ...carols, ...seen("$out") });
     expect(room.line()).toBe("a | in b out | back");
   });
@@ -95,7 +93,7 @@ describe("the timeline of a room", () => {
     expect(room.line()).toBe("a b c | z");
     room.fold("join", inRoom(messages("$y"), { limited: true }), { ...bobs, ...seen("$b") });
     room.fold("join", inRoom(messages("$x")), { ...bobs, ...seen("$unknown") });
-    expect(room.line()).toBe("a b c | z | y x");
+    expect(room.line()).toBe("a b c | z | y | x");
   });
 
   test("puts late events between the ones that they came between", () => {
@@ -147,9 +145,61 @@ describe("the timeline of a room", () => {
   test("ends for a reader who left with the departure, wherever others went on", () => {
     const room = partly("$a");
     room.fold("join", inRoom([message("$b")]), bobs);
-    room.fold("join", inRoom(messages("$c", "$d")));
+    room.fold("join", inRoom(messages("$c", "$d"), { limited: true }));
     const { flags } = room.fold("leave", inRoom([message("$b"), member("$out", BOB, "leave")]), bobs);
-    expect([room.line(), flags & activity]).toEqual(["a b out c d", 0]);
+    expect([room.line(), flags & activity]).toEqual(["a b out | c d", 0]);
+  });
+});
+
+describe("a cut batch without known events", () => {
+  /** Asked for before anything was stored. */
+  const stale = { ...bobs, storedBefore: 0 as StreamPosition };
+
+  test("goes to the end when it was asked for after that was stored", () => {
+    const room = partly("$a");
+    room.fold("join", inRoom(messages("$x"), { limited: true }), { ...bobs, storedBefore: room.position });
+    expect(room.line()).toBe("a | x");
+  });
+
+  test.each([
+    ["a limited one", { limited: true }, {}],
+    ["one of a first sync", {}, { poll: "first" }],
+    ["one of which nobody knows what its stream had before", {}, {}],
+  ] as const)("has no place when nothing tells which is newer: %s", (_, more, source) => {
+    const room = partly("$a");
+    const { flags } = room.fold("join", inRoom(messages("$x", "$y"), more), { ...stale, ...source });
+    expect([room.line(), flags & activity]).toEqual(["a", 0]);
+    // What is told next may follow what has no place.
+    room.fold("join", inRoom(messages("$z")), { ...bobs, ...seen("$y") });
+    expect(room.line()).toBe("a | z");
+    room.fold("join", inRoom(messages("$a", "$x", "$y", "$z"), { limited: true }), { ...bobs, poll: "asked" });
+    expect(room.line()).toBe("a x y ~ z");
+  });
+
+  test("goes on before everybody's eyes for a stream that had the end of the room", () => {
+    const room = partly("$a");
+    room.fold("join", inRoom(messages("$x"), { limited: true }), stale);
+    room.fold("join", inRoom(messages("$b")), seen("$a"));
+    expect(room.line()).toBe("a ~ b");
+  });
+
+  test("has no place when its user has left, whenever it was asked for", () => {
+    const room = partly("$a");
+    room.fold("leave", inRoom([message("$x"), member("$out", BOB, "leave")]), bobs);
+    expect(room.line()).toBe("a");
+    room.fold("join", inRoom([member("$out", BOB, "leave"), message("$y")]), seen("$a"));
+    expect(room.line()).toBe("a out y");
+  });
+
+  test("stands where the known events before an arrival say, which have a place", () => {
+    const room = partly("$a");
+    room.fold("join", inRoom([visibility("$hidden", "joined"), message("$b")]), seen("$a"));
+    const carols = { userNid: 3 as UserNid, userId: CAROL as UserId, storedBefore: 0 as StreamPosition };
+    room.fold("join", inRoom([message("$b"), member("$in", CAROL, "join")]), carols);
+    expect(room.line()).toBe("a hidden b | in");
+    const danas = { ...carols, userNid: 4 as UserNid, userId: "@dana:test" as UserId };
+    room.fold("join", inRoom([message("$b"), member("$later", danas.userId, "join")]), danas);
+    expect(room.line()).toBe("a hidden b | in");
   });
 });
 

@@ -1,0 +1,50 @@
+import type { Mutant } from "./mutant.ts";
+
+const INGEST = "src/intake/ingest";
+const TIMELINE = "test/unit/intake/room-timeline.test.ts";
+const TRUTH = "test/properties/intake-truth.property.test.ts";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "a slow response without known events goes to the end of the room",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: "this.#endStoredAt === undefined || this.#endStoredAt > source.storedBefore;",
+    replace: "false;",
+    test: TIMELINE,
+  },
+  {
+    name: "a chunk goes on where a timeline was cut",
+    file: `${INGEST}/place.ts`,
+    find: "tail !== undefined && !batch.limited)",
+    replace: "tail !== undefined)",
+    test: TRUTH,
+  },
+  {
+    name: "what somebody saw last who left is the end of the room",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: 'return section.kind === "leave" || ',
+    replace: "return ",
+    test: TRUTH,
+  },
+  {
+    name: "what follows a known event stands before later ones of the same response",
+    file: `${INGEST}/place.ts`,
+    find: "> furthest.orderKey) furthest",
+    replace: ">= 0) furthest",
+    test: "test/unit/intake/place.test.ts",
+  },
+  {
+    name: "an arrival without a place opens what was stored before",
+    file: `${INGEST}/own-membership.ts`,
+    find: "undefined : (from ?? NO_PLACE_YET);",
+    replace: "undefined : from;",
+    test: "test/unit/intake/own-membership.test.ts",
+  },
+  {
+    name: "whatever comes last is current, however long ago it was asked for",
+    file: `${INGEST}/state-claim.ts`,
+    find: "position !== undefined && position <= storedBefore;",
+    replace: "position !== undefined && storedBefore >= 0;",
+    test: TRUTH,
+  },
+];
