@@ -9,6 +9,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { mutants as engine } from "./engine.ts";
 import { mutants as fetch } from "./fetch.ts";
+import { mutants as history } from "./history.ts";
 import { mutants as intake } from "./intake.ts";
 import { mutants as jsonSplitter } from "./json-splitter.ts";
 import { mutants as kills } from "./kills.ts";
@@ -23,6 +24,7 @@ const mutants: readonly Mutant[] = [
   ...engine,
   ...intake,
   ...fetch,
+  ...history,
   ...readModel,
   ...redactions,
   ...kills,

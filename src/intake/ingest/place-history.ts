@@ -1,0 +1,54 @@
+import type { UserNid } from "../../model/ids.ts";
+import type { Landmark } from "../../model/room-facts.ts";
+import { Visibility, visibilityOf } from "../../model/visibility.ts";
+import type { ParsedSection } from "../response/parsed-section.ts";
+import { type Placement, placeBatch, type Tail } from "./place.ts";
+import { replacedVisibility } from "./replaced-visibility.ts";
+import { isVisibilityEvent } from "./state-claim.ts";
+
+/** Older events of a room that can be stored, with what was in force at each of them. */
+export interface OpenHistory {
+  readonly section: ParsedSection;
+  readonly visibilities: readonly Visibility[];
+}
+
+/**
+ * The newest part of a page of older events that all members of the room may see. Of what stands before, nobody knows whom it
+ * was shown to: the homeserver showed it to one user. So all that is kept attests for everybody whom its user's stream does,
+ * and may be shown to all. `after`: in force after the last event.
+ */
+export function openHistory(section: ParsedSection, after: Visibility): OpenHistory {
+  const { timeline } = section;
+  const isChanged = timeline.some(isVisibilityEvent);
+  let visibility = replacedVisibility(timeline) ?? (isChanged ? Visibility.unknown : after);
+  const visibilities = timeline.map((event) => {
+    const inForce = visibility;
+    if (isVisibilityEvent(event)) visibility = visibilityOf(event.content.history_visibility);
+    return inForce;
+  });
+  const from = visibilities.findLastIndex((each) => !isOpen(each)) + 1;
+  if (from === 0) return { section, visibilities };
+  const open = { ...section, timeline: timeline.slice(from), prevBatch: undefined };
+  return { section: open, visibilities: visibilities.slice(from) };
+}
+
+const isOpen = (visibility: Visibility): boolean =>
+  visibility === Visibility.shared || visibility === Visibility.worldReadable;
+
+/**
+ * Finds places for older events, oldest first, the last of which is known: they stand before it, or between it and what else
+ * of them is known. Nothing comes to the end of the room, and nothing is moved. Undefined: they cannot stand so, as where the
+ * homeserver orders events by another rule than its streams do; or their user could not read on to them.
+ */
+export function placeHistory(
+  landmarks: readonly (Landmark | undefined)[],
+  tail: Tail | undefined,
+  attestedFor: UserNid | undefined,
+): Placement | undefined {
+  const known = landmarks.filter((landmark) => landmark !== undefined);
+  const isInOrder = known.every(({ orderKey }, at) => at === 0 || orderKey > (known[at - 1]?.orderKey ?? orderKey));
+  if (landmarks.at(-1) === undefined || !isInOrder) return undefined;
+  const placement = placeBatch(landmarks, tail, { limited: true, reachesEnd: false, attestedFor });
+  const isBeside = placement.newChunkContinues === undefined && placement.places.every((place) => !place?.isAtEnd);
+  return isBeside ? placement : undefined;
+}
