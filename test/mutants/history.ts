@@ -14,7 +14,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "history that contradicts the order of the room is put into it",
     file: PLACE,
-    find: "landmarks.at(-1) === undefined || !isInOrder",
+    find: "landmarks.at(-1) === undefined || !isInOrder || !fillsHoles(landmarks)",
     replace: "landmarks.at(-1) === undefined",
     test: PLACING,
   },

@@ -29,10 +29,12 @@ export async function readHistory(
   let from: string | undefined = token;
   for (let page = 0; page < MAX_PAGES && from !== undefined && read.length < wanted; page += 1) {
     const limit = wanted - read.length;
-    const answer: MessagesPage | undefined = await rooms.messagesBefore(call, roomId, { from, limit }).catch((error: unknown) => {
-      if (read.length === 0) throw error;
-      return undefined;
-    });
+    const answer: MessagesPage | undefined = await rooms
+      .messagesBefore(call, roomId, { from, limit })
+      .catch((error: unknown) => {
+        if (read.length === 0) throw error;
+        return undefined;
+      });
     if (answer === undefined) break;
     read.push(...answer.events.slice(0, limit));
     // More than was asked for: it is not known where the rest would go on.

@@ -36,9 +36,9 @@ const isOpen = (visibility: Visibility): boolean =>
   visibility === Visibility.shared || visibility === Visibility.worldReadable;
 
 /**
- * Finds places for older events, oldest first, the last of which is known: they stand before it, or between it and what else
- * of them is known. Nothing comes to the end of the room, and nothing is moved. Undefined: they cannot stand so, as where the
- * homeserver orders events by another rule than its streams do; or their user could not read on to them.
+ * Finds places for older events, oldest first, the last of which is known: they fill holes before what is known of them.
+ * Nothing comes to the end of the room, and nothing is moved. Undefined: they cannot stand so, as where the homeserver orders
+ * events by another rule than its streams do, or keeps some back from its user; or their user could not read on to them.
  */
 export function placeHistory(
   landmarks: readonly (Landmark | undefined)[],
@@ -47,8 +47,22 @@ export function placeHistory(
 ): Placement | undefined {
   const known = landmarks.filter((landmark) => landmark !== undefined);
   const isInOrder = known.every(({ orderKey }, at) => at === 0 || orderKey > (known[at - 1]?.orderKey ?? orderKey));
-  if (landmarks.at(-1) === undefined || !isInOrder) return undefined;
+  if (landmarks.at(-1) === undefined || !isInOrder || !fillsHoles(landmarks)) return undefined;
   const placement = placeBatch(landmarks, tail, { limited: true, reachesEnd: false, attestedFor });
   const isBeside = placement.newChunkContinues === undefined && placement.places.every((place) => !place?.isAtEnd);
   return isBeside ? placement : undefined;
+}
+
+/**
+ * Whether what is not known leads to a known event that follows a hole, from the event before that hole where that is known of
+ * them. Elsewhere the user sees as neighbours what others see something between.
+ */
+function fillsHoles(landmarks: readonly (Landmark | undefined)[]): boolean {
+  return landmarks.every((landmark, at) => {
+    if (landmark === undefined || at === 0 || landmarks[at - 1] !== undefined) return true;
+    const { previous, chunk, continues } = landmark;
+    const older = landmarks.slice(0, at).findLast((each) => each !== undefined);
+    const isBeyondHole = older === undefined || older.orderKey === previous?.orderKey;
+    return isBeyondHole && (previous === undefined || (previous.chunk !== chunk && !continues));
+  });
 }

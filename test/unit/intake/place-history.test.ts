@@ -54,7 +54,12 @@ describe("older events", () => {
   test.each([
     ["no event of which is known", ["$c", "$d"], {}],
     ["before one that is not known", ["$c", "$d"], leadingTo("$unknown")],
-    ["in another order than the room's", ["$y", "$c", "$x"], {}],
+    ["in another order than the room's", ["$x", "$c", "$b"], {}],
+    ["before what they put in another order", ["$c", "$x", "$b"], {}],
+    ["between neighbours", ["$a", "$c", "$b"], {}],
+    ["before an event that nothing is missing before", ["$c", "$b"], {}],
+    ["with another event missing from them", ["$a", "$c", "$x"], {}],
+    ["after what is known to be the newest", ["$y", "$c", "$x"], {}],
     ["that lead to an event which stands before them", ["$c", "$x", "$y", "$d"], leadingTo("$a")],
   ] as const)("are left out: %s", (_name, events, more) => {
     const room = withHole();
