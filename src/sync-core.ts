@@ -78,6 +78,7 @@ export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDe
       stream,
       clock: systemClock,
       onWaited: (outcome) => metrics.historyWaits.inc({ outcome }),
+      onError: (error) => log.warn({ err: error }, "history could not be asked for; an answer goes without"),
     }),
     stream,
     clock: systemClock,

@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
+import { errorOf } from "../lib/error-of.ts";
 import { Wait } from "../lib/wait.ts";
 import type { HistoryWant } from "../model/history-want.ts";
 import type { UserNid } from "../model/ids.ts";
@@ -21,6 +22,8 @@ interface HistoryDeps {
   readonly stream: Stream;
   readonly clock: Clock;
   readonly onWaited: (outcome: "settled" | "late") => void;
+  /** The answer goes without. */
+  readonly onError: (error: Error) => void;
 }
 
 /** Has history brought in that an answer lacks. The homeserver is asked beside, by whoever polls for the user. */
@@ -35,9 +38,23 @@ export class History {
 
   /**
    * Asks for what is wanted and waits for it a little, and less than the client does. true: it came, or turned out not to come,
-   * so that an answer may say more now.
+   * so that an answer may say more now. Never rejects.
    */
   async bring(
+    userNid: UserNid,
+    wants: readonly HistoryWant[],
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      return await this.#bring(userNid, wants, timeoutMs, signal);
+    } catch (error) {
+      this.#deps.onError(errorOf(error));
+      return false;
+    }
+  }
+
+  async #bring(
     userNid: UserNid,
     wants: readonly HistoryWant[],
     timeoutMs: number,
@@ -53,11 +70,11 @@ export class History {
     using _moved = stream.onMoved(userNid, wait.call);
     if (await askHistory(db, userNid, open)) await db.notify(HISTORY_CHANNEL, String(userNid));
     let isSettled = false;
-    while (!wait.isOver && !isSettled) {
+    do {
       wait.rearm();
       isSettled = !(await isHistoryPending(db, userNid, open));
       if (!isSettled) await wait.next();
-    }
+    } while (!isSettled && !wait.isOver);
     // A client that gave up comes again, and waits then.
     if (signal.aborted) return false;
     for (const want of open) this.#asked.set(keyOf(userNid, want), startedMs);
