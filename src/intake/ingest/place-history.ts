@@ -1,10 +1,11 @@
 import type { UserNid } from "../../model/ids.ts";
 import type { Landmark } from "../../model/room-facts.ts";
 import { Visibility, visibilityOf } from "../../model/visibility.ts";
+import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import { type Placement, placeBatch, type Tail } from "./place.ts";
 import { replacedVisibility } from "./replaced-visibility.ts";
-import { isVisibilityEvent } from "./state-claim.ts";
+import { isCreation, isVisibilityEvent } from "./state-claim.ts";
 
 /** Older events of a room that can be stored, with what was in force at each of them. */
 export interface OpenHistory {
@@ -19,8 +20,7 @@ export interface OpenHistory {
  */
 export function openHistory(section: ParsedSection, after: Visibility): OpenHistory {
   const { timeline } = section;
-  const isChanged = timeline.some(isVisibilityEvent);
-  let visibility = replacedVisibility(timeline) ?? (isChanged ? Visibility.unknown : after);
+  let visibility = replacedVisibility(timeline) ?? visibilityBefore(timeline, after);
   const visibilities = timeline.map((event) => {
     const inForce = visibility;
     if (isVisibilityEvent(event)) visibility = visibilityOf(event.content.history_visibility);
@@ -30,6 +30,12 @@ export function openHistory(section: ParsedSection, after: Visibility): OpenHist
   if (from === 0) return { section, visibilities };
   const open = { ...section, timeline: timeline.slice(from), prevBatch: undefined };
   return { section: open, visibilities: visibilities.slice(from) };
+}
+
+/** Where no change says what it replaced. A room begins without a visibility, which counts as `shared` (Client-Server API). */
+function visibilityBefore(timeline: readonly ParsedEvent[], after: Visibility): Visibility {
+  if (isCreation(timeline[0])) return Visibility.shared;
+  return timeline.some(isVisibilityEvent) ? Visibility.unknown : after;
 }
 
 const isOpen = (visibility: Visibility): boolean =>

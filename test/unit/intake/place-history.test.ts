@@ -92,8 +92,9 @@ describe("older events", () => {
 
   test("reach the beginning of the room", () => {
     const room = withHole();
-    room.foldHistory(page([create(), member("$alice", ALICE, "join"), message("$1")]), leadingTo("$a"));
-    expect(room.line()).toBe("create alice 1 a b | x y");
+    const begin = [create(), member("$alice", ALICE, "join"), visibility("$visible", "shared"), message("$1")];
+    room.foldHistory(page(begin), leadingTo("$a"));
+    expect(room.line()).toBe("create alice visible 1 a b | x y");
     const first = room.timeline()[0];
     expect([...room.chunks.values()].filter(({ isStart }) => isStart)).toMatchObject([{ chunk: first?.chunk }]);
   });
