@@ -15,6 +15,7 @@ import { ReadinessState } from "./readiness.ts";
 import { expireConnections } from "./store/connections.ts";
 import { type Database, openDatabase } from "./store/database.ts";
 import { isDeviceWanted } from "./store/devices.ts";
+import { expireHistoryWants } from "./store/history-wants.ts";
 import { createSecrets, type Secrets } from "./store/secrets.ts";
 import type { SyncService } from "./sync/sync-service.ts";
 import { createSyncCore } from "./sync-core.ts";
@@ -72,7 +73,10 @@ export async function startApp(deps: AppDeps): Promise<App> {
         databaseUrl: deps.database.url,
         onError: (error) => log.warn({ err: error }, "the job queue failed and tries again"),
       },
-      [{ name: "expire-connections", schedule: "17 4 * * *", run: () => expireConnections(db, CONNECTION_IDLE_MS) }],
+      [
+        { name: "expire-connections", schedule: "17 4 * * *", run: () => expireConnections(db, CONNECTION_IDLE_MS) },
+        { name: "expire-history-wants", schedule: "27 4 * * *", run: () => expireHistoryWants(db) },
+      ],
     ),
   );
   const { addresses } = listeners;

@@ -12,6 +12,7 @@ import type { Secrets } from "./store/secrets.ts";
 import { Stream } from "./stream/stream.ts";
 import { Connections } from "./sync/connections.ts";
 import { Devices } from "./sync/devices.ts";
+import { History } from "./sync/history.ts";
 import { PosCodec } from "./sync/pos.ts";
 import { SyncService } from "./sync/sync-service.ts";
 
@@ -72,6 +73,13 @@ export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDe
     pos: new PosCodec(secrets.posKey),
     memory,
     rooms: { db, hotRooms: memory.hotRooms },
+    history: new History({
+      db,
+      stream,
+      clock: systemClock,
+      onWaited: (outcome) => metrics.historyWaits.inc({ outcome }),
+      onError: (error) => log.warn({ err: error }, "history could not be asked for; an answer goes without"),
+    }),
     stream,
     clock: systemClock,
     log,

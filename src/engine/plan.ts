@@ -36,7 +36,9 @@ export interface SyncPlan extends Answering {
   readonly reads: readonly RoomReads[];
   /** Live rooms that changed and that nothing in the request covers: told up to `from` only. */
   readonly missed: ReadonlyMap<RoomNid, Told>;
-  /** Undefined: as before. */
+  /** Rooms that are subscribed to. */
+  readonly subscribed: ReadonlyMap<RoomId, RoomConfig>;
+  /** What the connection has to remember of them. Undefined: as before. */
   readonly subscriptions: ReadonlyMap<RoomId, RoomConfig> | undefined;
 }
 
@@ -64,6 +66,7 @@ export function planSync(input: PlanInput): SyncPlan {
     rooms,
     reads: rooms.flatMap((room) => room.reads ?? []),
     missed,
+    subscribed: subscriptions,
     subscriptions: subscriptionsDelta(connection.subscriptions, subscriptions, request),
   };
 }

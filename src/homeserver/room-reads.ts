@@ -21,6 +21,8 @@ export interface MessagesPage {
 export interface RoomReads {
   /** `GET /rooms/{roomId}/messages?dir=b`, from the room's end. */
   newestMessages(call: ReadCall, roomId: RoomId, limit: number): Promise<MessagesPage>;
+  /** `GET /rooms/{roomId}/messages?dir=b`, from a token that any response gave. */
+  messagesBefore(call: ReadCall, roomId: RoomId, page: { from: string; limit: number }): Promise<MessagesPage>;
   /** `GET /rooms/{roomId}/state`: hands out raw events as they arrive, so that members need not be kept. */
   currentState(call: ReadCall, roomId: RoomId, onEvent: (raw: Buffer) => void): Promise<void>;
 }
@@ -36,17 +38,20 @@ const LIST: readonly PathPattern[] = [["*"]];
 
 export function roomReads(agent: Agent, base: BaseUrl, timeoutMs: number): RoomReads {
   const get = (call: ReadCall, path: string) => getAsUser(agent, base, { ...call, path, timeoutMs });
+  const messages = async (call: ReadCall, roomId: RoomId, query: string): Promise<MessagesPage> => {
+    const path = `/rooms/${encodeURIComponent(roomId)}/messages?dir=b&${query}`;
+    const events: Buffer[] = [];
+    let end: unknown;
+    await split(call, await get(call, path), "/messages", PAGE, (pattern, raw) => {
+      if (pattern === 0) events.push(raw);
+      else end = parseJson(raw);
+    });
+    return { events, end: typeof end === "string" ? end : undefined };
+  };
   return {
-    async newestMessages(call, roomId, limit) {
-      const path = `/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=${limit}`;
-      const events: Buffer[] = [];
-      let end: unknown;
-      await split(call, await get(call, path), "/messages", PAGE, (pattern, raw) => {
-        if (pattern === 0) events.push(raw);
-        else end = parseJson(raw);
-      });
-      return { events, end: typeof end === "string" ? end : undefined };
-    },
+    newestMessages: (call, roomId, limit) => messages(call, roomId, `limit=${limit}`),
+    messagesBefore: (call, roomId, { from, limit }) =>
+      messages(call, roomId, `from=${encodeURIComponent(from)}&limit=${limit}`),
     async currentState(call, roomId, onEvent) {
       const path = `/rooms/${encodeURIComponent(roomId)}/state`;
       await split(call, await get(call, path), "/state", LIST, (_pattern, raw) => onEvent(raw));

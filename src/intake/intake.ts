@@ -11,6 +11,7 @@ import { Callers } from "./fetch/callers.ts";
 import { createFetchQueue, recallContests } from "./fetch/create-fetch-queue.ts";
 import { createReconciler } from "./fetch/create-reconciler.ts";
 import { buildFirstWindow, type FirstWindowDeps } from "./first-window/first-window.ts";
+import { createHistoryQueue } from "./history/create-history-queue.ts";
 import type { Contest } from "./ingest/contest.ts";
 import { Writer } from "./ingest/writer.ts";
 import { pollFilter } from "./poller/filter.ts";
@@ -69,12 +70,15 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): Intake {
       deps.log.warn({ user: device.userId, err }, "what was left open of a user's streams could not be read");
     });
   };
+  const history = createHistoryQueue({ ...deps, callers, store: writer });
   const pool = createPool(deps, options, { writer, callers, onFirstPolled });
   return {
     run: async (signal) => {
+      await using _wants = await history.listen();
       try {
         await pool.run(signal);
       } finally {
+        await history.stop();
         await reconciler.stop();
         await queue.stop();
       }

@@ -60,6 +60,11 @@ function syncMetrics(registry: Registry) {
       help: "Sync requests that wait for news now.",
       labels: {},
     }),
+    historyWaits: counter(registry, {
+      name: "slidecar_history_waits_total",
+      help: "Answers that waited for history that a subscribed room lacks: until it came or turned out not to come, or in vain.",
+      labels: { outcome: ["settled", "late"] },
+    }),
     unknownPositions: counter(registry, {
       name: "slidecar_connections_unknown_pos_total",
       help:
@@ -152,6 +157,13 @@ function fetchMetrics(registry: Registry) {
         kind: ["state", "member", "membership", "timeline", "account_data"],
         outcome: ["decided", "absent", "refused", "invalid", "dropped"],
       },
+    }),
+    historyFetches: counter(registry, {
+      name: "slidecar_history_fetches_total",
+      help:
+        "Times that older events of a room were fetched because a client asked for more than is stored: they were brought; " +
+        "there was nothing; refused by the homeserver; invalid answers; failed otherwise; dropped for want of place.",
+      labels: { outcome: ["brought", "nothing", "refused", "invalid", "failed", "dropped"] },
     }),
     fetchFailures: counter(registry, {
       name: "slidecar_fetch_failures_total",

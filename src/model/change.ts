@@ -21,6 +21,8 @@ export const ChangeStream = {
   synced: 9,
   /** A device's first window was stored ahead of its first sync. */
   window: 10,
+  /** History that a user's answer lacked was asked for, be it in vain; what came is a change of its room. */
+  history: 11,
 } as const;
 export type ChangeStream = (typeof ChangeStream)[keyof typeof ChangeStream];
 

@@ -185,6 +185,8 @@ export interface RoomWrites {
   readonly chunks: NewChunk[];
   /** Chunks of which it turned out that nothing is missing before them. */
   readonly joined: ChunkNid[];
+  /** Chunks that turned out to begin with the room's creation. */
+  readonly started: ChunkNid[];
   readonly tokens: { readonly orderKey: number; readonly token: string }[];
   readonly state: StateChange[];
   readonly memberships: MembershipChange[];

@@ -24,6 +24,9 @@ type KeptReader = OnlineReader & { own: ReaderFacts };
 
 const FACT_STREAMS: ReadonlySet<ChangeStream> = new Set([ChangeStream.membership, ChangeStream.accountData]);
 
+/** Of what concerns one user, that which an answer may wait for. */
+const WAKING_STREAMS: ReadonlySet<ChangeStream> = new Set([ChangeStream.membership, ChangeStream.history]);
+
 export interface OnlineReadersOptions {
   readonly maxBytes: number;
   /** Somebody waits for news of the user, who is not dropped then. */
@@ -97,7 +100,7 @@ export class OnlineReaders {
   concernedBy(changes: readonly Change[]): ReadonlySet<UserNid> {
     const users = new Set<UserNid>();
     for (const { stream, room, userNid } of changes) {
-      if (stream === ChangeStream.membership && userNid !== undefined) users.add(userNid);
+      if (WAKING_STREAMS.has(stream) && userNid !== undefined) users.add(userNid);
       if (stream !== ChangeStream.room || room === undefined) continue;
       this.#byRoom.addTo(users, room);
       for (const loading of this.#loading.keys()) users.add(loading);

@@ -60,6 +60,8 @@ const INSERT_CHUNKS = `
 
 const JOIN_CHUNKS = `UPDATE chunks SET continues = true WHERE chunk = ANY($1::bigint[])`;
 
+const START_CHUNKS = `UPDATE chunks SET is_start = true WHERE chunk = ANY($1::bigint[])`;
+
 const INSERT_TOKENS = `
   INSERT INTO batch_tokens (room, order_key, token)
   SELECT DISTINCT ON (t.room, t.order_key) t.room, t.order_key, t.token
@@ -72,10 +74,11 @@ const INSERT_TRANSACTION_IDS = `
     FROM unnest($1::bigint[], $2::int[], $3::text[]) AS t (nid, device_nid, transaction_id)
   ON CONFLICT (nid, device_nid) DO NOTHING`;
 
-/** Starts chunks, and closes holes before others. */
+/** Starts chunks, closes holes before others, and notes of some that they begin with the room's creation. */
 export async function writeChunks(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
   const chunks = writes.flatMap(({ room, chunks: list }) => list.map((item) => ({ room, ...item })));
   const joined = writes.flatMap((write) => write.joined);
+  const begun = writes.flatMap((write) => write.started);
   const started = [
     chunks.map(({ chunk }) => chunk),
     chunks.map(({ room }) => room),
@@ -86,6 +89,7 @@ export async function writeChunks(tx: Tx, writes: readonly RoomWrites[]): Promis
   await Promise.all([
     chunks.length > 0 && tx.query({ name: "insert-chunks", text: INSERT_CHUNKS, values: started }),
     joined.length > 0 && tx.query({ name: "join-chunks", text: JOIN_CHUNKS, values: [joined] }),
+    begun.length > 0 && tx.query({ name: "start-chunks", text: START_CHUNKS, values: [begun] }),
   ]);
 }
 

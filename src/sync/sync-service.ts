@@ -1,4 +1,5 @@
 import { assembleSync, type SyncOutcome } from "../engine/assemble.ts";
+import { historyWants } from "../engine/history-wants.ts";
 import { memberReads } from "../engine/members.ts";
 import { planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
@@ -11,6 +12,7 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { CallingDevice } from "../model/calling-device.ts";
 import { ClientError } from "../model/client-error.ts";
 import type { DialectName } from "../model/dialect-name.ts";
+import type { HistoryWant } from "../model/history-want.ts";
 import type { RoomNid } from "../model/ids.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
@@ -22,6 +24,7 @@ import { RoomReader, type RoomReaderDeps } from "../store/room-reader.ts";
 import type { Stream } from "../stream/stream.ts";
 import type { Connections, OpenConnection } from "./connections.ts";
 import type { Devices, KnownDevice } from "./devices.ts";
+import type { History } from "./history.ts";
 import { longPoll } from "./long-poll.ts";
 import type { PosCodec } from "./pos.ts";
 
@@ -37,6 +40,7 @@ interface SyncServiceDeps {
   readonly pos: PosCodec;
   readonly memory: Memory;
   readonly rooms: RoomReaderDeps;
+  readonly history: Pick<History, "bring">;
   readonly stream: Stream;
   readonly clock: Clock;
   readonly log: Logger;
@@ -64,6 +68,15 @@ interface SyncAnswer {
   readonly response: SyncResponse;
   /** Where the client goes on. */
   readonly pos: string;
+}
+
+interface Computed {
+  readonly outcome: SyncOutcome;
+  readonly to: StreamPosition;
+  /** When the reader's membership changed after `to`, in a room of which something newer was read. */
+  readonly movedAt: StreamPosition | undefined;
+  /** What could be added to it. */
+  readonly wants: readonly HistoryWant[];
 }
 
 /** Answers sync requests: one computation for first and later requests, from what is stored. */
@@ -117,7 +130,7 @@ export class SyncService {
       signal: call.signal,
       onWaiting: (change) => this.#deps.metrics.waitingRequests.add(change),
       compute: async () => {
-        const computed = await this.#compute(call, known, open, from);
+        const computed = await this.#compute(call, known, open, { from, timeoutMs });
         to = computed.to;
         return computed.outcome;
       },
@@ -147,22 +160,34 @@ export class SyncService {
     if (!isReached) throw new UnavailableError("This server is catching up; try again", 1_000);
   }
 
-  /** Computes again when the reader turns out to have been put out of a room that was read as if they were in it. */
+  /**
+   * Computes again when the reader turns out to have been put out of a room that was read as if they were in it, and once when
+   * history came that the answer lacks.
+   */
   async #compute(
     call: SyncServiceCall,
     known: KnownDevice,
     { state }: OpenConnection,
-    from: StreamPosition | undefined,
+    { from, timeoutMs }: { readonly from: StreamPosition | undefined; readonly timeoutMs: number },
   ): Promise<{ outcome: SyncOutcome; to: StreamPosition }> {
+    const { history } = this.#deps;
     const startedMs = performance.now();
-    for (;;) {
-      const { outcome, to, movedAt } = await this.#computeOnce(call, known, state, from);
+    let waitedMs = 0;
+    for (let mayWait = true; ; ) {
+      const { outcome, to, movedAt, wants } = await this.#computeOnce(call, known, state, from);
       if (movedAt !== undefined) {
         await this.#catchUpWith(movedAt, call.signal);
         continue;
       }
+      if (mayWait && wants.length > 0) {
+        mayWait = false;
+        const askedMs = performance.now();
+        const isMoreThere = await history.bring(known.userNid, wants, timeoutMs, call.signal);
+        waitedMs = performance.now() - askedMs;
+        if (isMoreThere) continue;
+      }
       const kind = from === undefined ? "initial" : "delta";
-      const seconds = (performance.now() - startedMs) / 1000;
+      const seconds = (performance.now() - startedMs - waitedMs) / 1000;
       this.#deps.metrics.syncComputeSeconds.observe({ dialect: call.dialect.name, kind }, seconds);
       for (const { room, error } of outcome.failedRooms) {
         this.#deps.metrics.setAside.inc({ what: "room" });
@@ -177,7 +202,7 @@ export class SyncService {
     { userNid, deviceNid }: KnownDevice,
     connection: OpenConnection["state"],
     from: StreamPosition | undefined,
-  ): Promise<{ outcome: SyncOutcome; to: StreamPosition; movedAt: StreamPosition | undefined }> {
+  ): Promise<Computed> {
     const { memory, rooms, stream } = this.#deps;
     const reader = await memory.readers.get(userNid, userId);
     // From here to the end of the plan nothing may wait: memory stands at `to`.
@@ -191,7 +216,7 @@ export class SyncService {
     const data = await reading.withHeroes(read, heroReads(plan, read));
     const members = await reading.members(memberReads(plan, data));
     const movedAt = await reading.movedAt(ahead);
-    return { outcome: assembleSync(plan, data, members), to, movedAt };
+    return { outcome: assembleSync(plan, data, members), to, movedAt, wants: historyWants(plan, data) };
   }
 
   #unknownPos(reason: "malformed" | "no_connection" | "superseded"): ClientError {

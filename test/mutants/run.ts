@@ -9,6 +9,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { mutants as engine } from "./engine.ts";
 import { mutants as fetch } from "./fetch.ts";
+import { mutants as history } from "./history.ts";
 import { mutants as intake } from "./intake.ts";
 import { mutants as intakeTruth } from "./intake-truth.ts";
 import { mutants as jsonSplitter } from "./json-splitter.ts";
@@ -25,6 +26,7 @@ const mutants: readonly Mutant[] = [
   ...intake,
   ...intakeTruth,
   ...fetch,
+  ...history,
   ...readModel,
   ...redactions,
   ...kills,

@@ -114,7 +114,9 @@ type Step =
   /** Asks for at most so many events; the answer is what the room holds now. */
   | { readonly does: "poll"; readonly reader: number; readonly limit: number; readonly isPrompt: boolean }
   /** The answer has arrived. */
-  | { readonly does: "store"; readonly reader: number };
+  | { readonly does: "store"; readonly reader: number }
+  /** What stands before all that the reader is shown without a hole is fetched, so many events at most. */
+  | { readonly does: "look back"; readonly reader: number; readonly limit: number };
 
 const reader = fc.nat(READERS.length - 1);
 
@@ -122,7 +124,7 @@ const senders = fc.constantFrom(CARLA, CARLA, MALLORY);
 
 /**
  * Answers come in at once, so that what is stored is never ahead of them, and may leave out all but the newest events.
- * Nobody ignores anybody: the last reader does not poll.
+ * Who ignores somebody does not poll.
  */
 const promptStep: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ does: fc.constant("send" as const), by: senders }),
@@ -132,6 +134,7 @@ const promptStep: fc.Arbitrary<Step> = fc.oneof(
     limit: fc.constantFrom(1, 2, 20),
     isPrompt: fc.constant(true),
   }),
+  fc.record({ does: fc.constant("look back" as const), reader, limit: fc.constantFrom(1, 3, 20) }),
 );
 
 /** Answers take their time while others come in, and leave nothing out. */
@@ -139,6 +142,7 @@ const slowStep: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ does: fc.constant("send" as const), by: senders }),
   fc.record({ does: fc.constant("poll" as const), reader, limit: fc.constant(ALL), isPrompt: fc.boolean() }),
   fc.record({ does: fc.constant("store" as const), reader }),
+  fc.record({ does: fc.constant("look back" as const), reader, limit: fc.constantFrom(1, 3, 20) }),
 );
 
 /** What a client has been told, oldest first; `null` where it was told that something may be missing. */
@@ -156,9 +160,12 @@ class Streams {
   readonly #told: (StreamPosition | undefined)[] = READERS.map(() => undefined);
 
   run(steps: readonly Step[], readers: number): void {
+    // Of a room that is not whole, no history is taken.
+    this.room.row = { ...this.room.row, isComplete: true };
     for (const each of steps) {
       if (each.does === "send") this.#sent.push(each.by);
       else if (each.does === "poll") this.#poll(each.reader, each.limit, each.isPrompt);
+      else if (each.does === "look back") this.#lookBack(each.reader, each.limit);
       else this.#store(each.reader);
     }
     for (let index = 0; index < readers; index += 1) {
@@ -197,6 +204,31 @@ class Streams {
       this.#lastSeen[index]?.set(ROOM as RoomId, events.at(-1)?.event_id as EventId);
     };
     if (since === 0 || isPrompt) this.#store(index);
+  }
+
+  /** Nobody is shown less for it. */
+  #lookBack(index: number, limit: number): void {
+    const shown = () => READERS.map((_, client) => this.read(client, undefined).filter((event) => event !== null));
+    const before = shown();
+    const [first] = before[index] ?? [];
+    if (first === undefined || first === null) return;
+    const older = Array.from({ length: first }, (_, event) => event).filter((event) => this.isVisible(event, index));
+    this.room.foldHistory(
+      inRoom(
+        older.slice(-limit).map((event) => this.#message(event)),
+        { after: [] },
+      ),
+      {
+        userNid: (index + 1) as UserNid,
+        userId: READERS[index]!,
+        ignoresSomebody: index === IGNORING,
+        lastSeen: new Map([[ROOM as RoomId, `$${first}` as EventId]]),
+      },
+    );
+    for (const [client, events] of shown().entries()) {
+      expect(events).toEqual([...events].sort((a, b) => Number(a) - Number(b)));
+      expect(events.slice(events.length - (before[client]?.length ?? 0))).toEqual(before[client]);
+    }
   }
 
   #message(event: number) {

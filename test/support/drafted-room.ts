@@ -1,4 +1,5 @@
 // One room as the store would hold it, in plain maps: sections are folded as the write path does, without a database.
+import { foldHistory } from "../../src/intake/ingest/fold-history.ts";
 import { foldSection } from "../../src/intake/ingest/fold-section.ts";
 import { RoomDraft } from "../../src/intake/ingest/room-draft.ts";
 import type { Numbers, Source } from "../../src/intake/ingest/source.ts";
@@ -96,6 +97,15 @@ export class DraftedRoom implements Numbers {
       const parsed = parseSection(readSection(kind, section), () => {});
       return foldSection(draft, parsed, this.#source(more), this, undefined).changes;
     });
+    this.store(draft, changes);
+    return { changes, writes: draft.writes, flags: changes.find(isOfRoom)?.flags ?? 0 };
+  }
+
+  /** Takes in older events, with what was in force after them, and stores what they wrote. */
+  foldHistory(section: object, more: Partial<Source> = {}, after: Visibility = Visibility.shared): Folded {
+    const draft = this.draft();
+    const parsed = parseSection(readSection("join", section), () => {});
+    const changes = foldHistory(draft, parsed, this.#source({ poll: "history", ...more }), after);
     this.store(draft, changes);
     return { changes, writes: draft.writes, flags: changes.find(isOfRoom)?.flags ?? 0 };
   }
@@ -206,6 +216,7 @@ export class DraftedRoom implements Numbers {
     if (bump !== undefined) this.bump = usOf(bump);
     for (const chunk of writes.chunks) this.chunks.set(chunk.chunk, chunk);
     for (const chunk of writes.joined) this.chunks.set(chunk, { ...this.chunks.get(chunk)!, continues: true });
+    for (const chunk of writes.started) this.chunks.set(chunk, { ...this.chunks.get(chunk)!, isStart: true });
     for (const { orderKey, token } of writes.tokens) if (!this.tokens.has(orderKey)) this.tokens.set(orderKey, token);
     for (const { nid, event, orderKey, chunk, visibility, batch } of writes.events) {
       const { eventId, type, stateKey, body, unsigned, previous } = event;

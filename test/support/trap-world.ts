@@ -1,6 +1,7 @@
 // A homeserver of one kind, the pollers before it, and what readers are answered from what these stored.
+import type { SyncRequest } from "../../src/engine/request.ts";
 import type { RoomAnswer } from "../../src/engine/response.ts";
-import type { DeviceId, DeviceNid, UserId, UserNid } from "../../src/model/ids.ts";
+import type { DeviceId, DeviceNid, RoomId, UserId, UserNid } from "../../src/model/ids.ts";
 import { Membership } from "../../src/model/membership.ts";
 import { openTestDatabase, type TestDatabase } from "./database.ts";
 import { config, list, request } from "./engine.ts";
@@ -151,8 +152,13 @@ export class TrapWorld implements AsyncDisposable {
 
   /** What a new connection of the device is answered about a room; undefined: it is in no list. */
   async read(robot: Login, roomId: string): Promise<RoomAnswer | undefined> {
-    const { response } = await this.#answer(robot);
-    return roomIn({ response } as Parameters<typeof roomIn>[0], roomId);
+    return roomIn(await this.ask(robot, request({ all: list([[0, 99]], config(50, "* *")) })), roomId);
+  }
+
+  /** What a new connection of the device is answered about a room that it subscribes to with so many events. */
+  async subscribed(robot: Login, roomId: string, timelineLimit: number): Promise<RoomAnswer | undefined> {
+    const subscriptions = new Map([[roomId as RoomId, config(timelineLimit, "m.room.create")]]);
+    return roomIn(await this.ask(robot, request({}, subscriptions)), roomId);
   }
 
   /** Event ids of a room's timeline in such an answer. */
@@ -160,7 +166,8 @@ export class TrapWorld implements AsyncDisposable {
     return eventsOf(await this.read(robot, roomId)) ?? [];
   }
 
-  async #answer({ userId, deviceId }: Login) {
+  /** As a client of the device asks. */
+  async ask({ userId, deviceId }: Login, asked: SyncRequest): Promise<Awaited<ReturnType<SyncWorld["sync"]>>> {
     const [row] = await this.rows<{ user_nid: UserNid; device_nid: DeviceNid }>(
       "SELECT user_nid, device_nid FROM devices JOIN users USING (user_nid) WHERE user_id = $1 AND device_id = $2",
       userId,
@@ -175,7 +182,7 @@ export class TrapWorld implements AsyncDisposable {
         deviceNid: row.device_nid,
         deviceId: deviceId as DeviceId,
       },
-      request({ all: list([[0, 99]], config(50, "* *")) }),
+      asked,
     );
   }
 }

@@ -112,13 +112,18 @@ function timelineAnswer(answering: Answering, room: RoomPlan, data: RoomData, cu
   return { events, limited: cut.limited, prevBatch: cut.prevBatch, numLive: numLive(answering, room, cut.events) };
 }
 
-/** History that was learnt together with the reader's join is not live, however new it is to us. */
+/**
+ * History is not live, however new it is to us: what was learnt together with the reader's join, and what was learnt after
+ * that which follows it.
+ */
 function numLive(answering: Answering, room: RoomPlan, events: readonly ReadEvent[]): number {
   const { from } = answering;
   if (from === undefined) return 0;
   const since = room.as === "joined" ? room.memory.sinceOrderKey : undefined;
-  const isLive = (event: ReadEvent) => event.position > from && (since === undefined || event.orderKey >= since);
-  return events.length - 1 - events.findLastIndex((event) => !isLive(event));
+  const isLate = ({ position }: ReadEvent, at: number) => position > (events[at + 1]?.position ?? position);
+  const isLive = (event: ReadEvent, at: number) =>
+    event.position > from && (since === undefined || event.orderKey >= since) && !isLate(event, at);
+  return events.length - 1 - events.findLastIndex((event, at) => !isLive(event, at));
 }
 
 const isEmpty = (room: RoomPlan, answer: RoomAnswer): boolean =>

@@ -28,6 +28,8 @@ export interface TimelineCut {
   readonly events: readonly ReadEvent[];
   readonly limited: boolean;
   readonly prevBatch: string | undefined;
+  /** The event that something not stored may stand right before; undefined: the cut has another reason, or there is none. */
+  readonly hole: ReadEvent | undefined;
 }
 
 /** The newest events without a hole that the reader may see (docs/concepts/chunks-and-attestation.md). */
@@ -37,15 +39,23 @@ export function cutTimeline(data: RoomData, bounds: TimelineBounds): TimelineCut
   let end = nextStep(data, bounds, first);
   while (end === "goes on") end = nextStep(data, bounds, --first);
   const events = timeline.slice(first).filter((event) => !isIgnored(event, bounds));
-  return { events, limited: end === "cut", prevBatch: prevBatch(events) ?? timeline.at(-1)?.tokenAfter };
+  return {
+    events,
+    limited: end === "cut" || end === "hole",
+    prevBatch: nearestToken(events)?.token ?? timeline.at(-1)?.tokenAfter,
+    hole: end === "hole" ? timeline[first] : undefined,
+  };
 }
 
-/** Whether the event before `first` belongs to the cut as well; else whether something is missing before `first`. */
-function nextStep(data: RoomData, bounds: TimelineBounds, first: number): "goes on" | "whole" | "cut" {
+/**
+ * Whether the event before `first` belongs to the cut as well; else whether something is missing before `first`, be it that it
+ * is not stored.
+ */
+function nextStep(data: RoomData, bounds: TimelineBounds, first: number): "goes on" | "whole" | "cut" | "hole" {
   const older = data.timeline[first - 1];
   const newer = data.timeline[first];
-  if (older === undefined) return isWholeFrom(newer, data, bounds) ? "whole" : "cut";
-  if (newer !== undefined && !areNeighbours(older, newer, data, bounds.reader)) return "cut";
+  if (older === undefined) return isWholeFrom(newer, data, bounds) ? "whole" : "hole";
+  if (newer !== undefined && !areNeighbours(older, newer, data, bounds.reader)) return "hole";
   if (bounds.after !== undefined && older.position <= bounds.after) return "whole";
   if (data.timeline.length - first >= bounds.limit || !isVisible(older, bounds)) return "cut";
   return "goes on";
@@ -79,15 +89,24 @@ function isVisible(event: ReadEvent, { isJoined, sinceOrderKey }: TimelineBounds
   return event.orderKey >= (sinceOrderKey ?? ORDER_KEY_STEP);
 }
 
+/** A token at or after the first of some events. */
+export interface NearestToken {
+  readonly token: string;
+  /** Which of them it stands at. */
+  readonly at: number;
+  /** It stands right before that one, as against somewhere after it. */
+  readonly isBefore: boolean;
+}
+
 /**
  * The nearest stored token at or after the first event. All events of a batch share their position, and a response's
  * token stands behind its batch: before the token of the first event of the next one.
  */
-function prevBatch(events: readonly ReadEvent[]): string | undefined {
+export function nearestToken(events: readonly ReadEvent[]): NearestToken | undefined {
   for (const [at, event] of events.entries()) {
-    if (event.tokenBefore !== undefined) return event.tokenBefore;
+    if (event.tokenBefore !== undefined) return { token: event.tokenBefore, at, isBefore: true };
     const isLastOfBatch = events[at + 1]?.position !== event.position;
-    if (isLastOfBatch && event.tokenAfter !== undefined) return event.tokenAfter;
+    if (isLastOfBatch && event.tokenAfter !== undefined) return { token: event.tokenAfter, at, isBefore: false };
   }
   return undefined;
 }

@@ -4,6 +4,7 @@ import type { NewChange } from "../../store/publish.ts";
 import type { ResponseToken } from "../../store/response-tokens.ts";
 import { GLOBAL } from "../../store/user-facts.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
+import { foldHistory } from "./fold-history.ts";
 import { foldSection } from "./fold-section.ts";
 import type { AskedDatum, ResponsePart } from "./part.ts";
 import type { PersonalDraft } from "./personal-draft.ts";
@@ -37,11 +38,18 @@ export function foldParts(parts: readonly ResponsePart[], drafts: Drafts, number
 
 /** Oldest activity first: of rooms in one response, the one with the newest event comes first in lists. */
 function foldRooms(
-  { source, token, end, sections, asked }: ResponsePart,
+  { source, token, end, sections, asked, history }: ResponsePart,
   { rooms, personal }: Drafts,
   numbers: Numbers,
   folded: FoldedParts,
 ): void {
+  if (history !== undefined) {
+    for (const section of sections) {
+      const draft = rooms.get(section.roomId);
+      if (draft !== undefined) folded.changes.push(...foldHistory(draft, section, source, history.visibility));
+    }
+    return;
+  }
   const shared = end === undefined && asked === undefined ? numbers.batch() : undefined;
   for (const section of [...sections].sort(inTime)) {
     const draft = rooms.get(section.roomId);

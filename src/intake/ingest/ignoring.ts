@@ -4,7 +4,11 @@ import type { AccountDataEvent } from "../response/room-section.ts";
 /** Whether the user's `m.ignored_user_list` event names anybody. */
 export function ignoresSomebody(event: Buffer): boolean {
   const value = parseJson(event);
-  const content = isJsonObject(value) ? value.content : undefined;
+  return isJsonObject(value) && namesSomebody(value.content);
+}
+
+/** Whether the content of a list of ignored users names anybody. */
+export function namesSomebody(content: unknown): boolean {
   const ignored = isJsonObject(content) ? content.ignored_users : undefined;
   return isJsonObject(ignored) && Object.keys(ignored).length > 0;
 }

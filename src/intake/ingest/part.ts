@@ -1,4 +1,5 @@
 import type { RoomId } from "../../model/ids.ts";
+import type { Visibility } from "../../model/visibility.ts";
 import type { DeviceClaim } from "../../store/device-stream.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import type { ResponseRest } from "../response/response-reader.ts";
@@ -30,4 +31,6 @@ export interface ResponsePart {
   readonly receivedUs: number | undefined;
   /** The part holds answers to single questions (`source.poll` is `asked`), these among them. */
   readonly asked?: readonly AskedDatum[];
+  /** The part holds older events of rooms (`source.poll` is `history`): in force after the last of them. */
+  readonly history?: { readonly visibility: Visibility };
 }

@@ -18,6 +18,7 @@ import type { Contest } from "./contest.ts";
 import { contestsOf } from "./contests-of.ts";
 import type { EventBook } from "./event-book.ts";
 import { liveMark, timeMark } from "./order-mark.ts";
+import { openHistory } from "./place-history.ts";
 import { RedactionDraft } from "./redaction-draft.ts";
 import { replacedVisibility } from "./replaced-visibility.ts";
 import { SectionFold } from "./section-fold.ts";
@@ -89,6 +90,34 @@ export class RoomDraft {
     return { batch: fold.batch, flags: fold.flags(this.row) };
   }
 
+  /** Puts in older events, as far as all members may see them. `after`: in force after the last of them. */
+  applyHistory(page: ParsedSection, source: Source, after: Visibility): SectionResult {
+    const { section, visibilities } = openHistory(this.#upToKnown(page, source), after);
+    const fold = new SectionFold(this.#numbers.batch(), section, source, this.row);
+    const places = this.#timeline.placeHistory(fold);
+    if (places === undefined) return { batch: fold.batch, flags: 0 };
+    section.timeline.forEach((event, index) => {
+      const nid = this.#timeline.store(event, places[index], visibilities[index] ?? Visibility.unknown, fold);
+      this.#noteTransaction(event, nid, source);
+    });
+    this.#timeline.keepToken(section);
+    this.#redact(fold);
+    this.row = { ...this.row, ...this.#timeline.ends };
+    this.contests.push(...contestsOf(fold, this.row, (key) => this.#state.has(key)));
+    return { batch: fold.batch, flags: fold.flags(this.row) };
+  }
+
+  /** What follows the last known event is news, which the streams bring. */
+  #upToKnown(page: ParsedSection, { lastSeen }: Source): ParsedSection {
+    if (lastSeen.has(this.row.roomId)) return page;
+    const last = page.timeline.findLastIndex(({ eventId }) => this.events.orderKeyOf(eventId) !== undefined);
+    return { ...page, timeline: page.timeline.slice(0, last + 1) };
+  }
+
+  #noteTransaction({ transactionId }: ParsedEvent, nid: EventNid, { deviceNid }: Source): void {
+    if (transactionId !== undefined) this.writes.transactionIds.push({ nid, deviceNid, transactionId });
+  }
+
   /** Stores an event that is not known and says nothing of the room. */
   keep(event: ParsedEvent, batch: number): void {
     this.#timeline.keep(event, this.row.historyVisibility, batch);
@@ -143,7 +172,6 @@ export class RoomDraft {
 
   #readTimeline(fold: SectionFold, visibilityBefore: Visibility): void {
     const { section, source } = fold;
-    const { deviceNid } = source;
     const wasJoined = this.memberships.get(source.userId)?.membership === Membership.join;
     const places = this.#timeline.place(fold, { wasJoined, visibility: visibilityBefore });
     let visibility = visibilityBefore;
@@ -152,8 +180,7 @@ export class RoomDraft {
       if (isVisibilityEvent(event)) visibility = visibilityOf(event.content.history_visibility);
       if (section.isStateAfter) fold.seen.add(nid);
       else this.#claim(event, nid, fold);
-      const { transactionId } = event;
-      if (transactionId !== undefined) this.writes.transactionIds.push({ nid, deviceNid, transactionId });
+      this.#noteTransaction(event, nid, source);
     });
     this.#timeline.keepToken(section);
   }
@@ -253,6 +280,7 @@ const emptyWrites = ({ row }: RoomBefore): RoomWrites => ({
   events: [],
   placed: [],
   chunks: [],
+  started: [],
   joined: [],
   tokens: [],
   state: [],

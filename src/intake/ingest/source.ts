@@ -17,12 +17,15 @@ export interface Source {
   readonly ignoresSomebody: boolean;
   /**
    * `first`: without a `since`; `catch-up`: after a time without polls; `live`: it tells what happens as it happens; `asked`:
-   * no poll, but what the homeserver says of single values now.
+   * no poll, but what the homeserver says of single values now; `history`: no poll, but older events of a room.
    */
-  readonly poll: "first" | "catch-up" | "live" | "asked";
+  readonly poll: "first" | "catch-up" | "live" | "asked" | "history";
   /** Everything at or below it was stored before the request was sent, so that the response does not say what was before that. */
   readonly storedBefore: StreamPosition;
-  /** Last events that earlier responses of the stream had of rooms, as far as that is known: what goes on follows them. */
+  /**
+   * Last events that earlier responses of the stream had of rooms, as far as that is known: what goes on follows them. With
+   * `history`, the event right before which the older ones end.
+   */
   readonly lastSeen: ReadonlyMap<RoomId, EventId>;
   /** Microseconds since 1970. */
   readonly nowUs: number;

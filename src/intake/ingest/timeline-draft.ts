@@ -9,6 +9,7 @@ import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import { EventBook } from "./event-book.ts";
 import { type Place, type Placement, placeBatch, type Tail } from "./place.ts";
+import { placeHistory } from "./place-history.ts";
 import type { SectionFold } from "./section-fold.ts";
 import type { Numbers, Source } from "./source.ts";
 import { isCreation, isMemberOf, isVisibilityEvent } from "./state-claim.ts";
@@ -77,6 +78,23 @@ export class TimelineDraft {
     }
     if (section.limited && events.length === 0) this.#markHole(fold);
     return places;
+  }
+
+  /**
+   * Finds places for older events of a section, which end right before what its source names, or have the last of them known;
+   * undefined: see {@link placeHistory}.
+   */
+  placeHistory(fold: SectionFold): Placement["places"] | undefined {
+    const { section, source } = fold;
+    const events = section.timeline.map(({ eventId }) => this.events.landmark(eventId));
+    const anchor = this.#anchor(source);
+    const landmarks = anchor === undefined ? events : [...events, anchor];
+    for (const landmark of landmarks) {
+      if (landmark !== undefined && !this.#chunks.has(landmark.chunk)) this.#chunks.set(landmark.chunk, landmark);
+    }
+    const placement = placeHistory(landmarks, this.#tail(), attestedBy(source));
+    if (placement !== undefined) this.#join(placement.joined, fold);
+    return placement?.places.slice(0, events.length);
   }
 
   /**
@@ -164,6 +182,7 @@ export class TimelineDraft {
     if (!place.isAtEnd) fold.hasHistory = true;
     else fold.appended = event;
     if (place.isAtEnd && isBumpType(event.type)) fold.bumped = event;
+    if (!place.isAtEnd && isCreation(event)) this.#writes.started.push(chunk);
     return nid;
   }
 

@@ -100,12 +100,15 @@ export class Writer {
     }
   }
 
-  /** Data that the database refuses is found room by room; that room is set aside and the rest goes on. */
+  /**
+   * Data that the database refuses is found room by room; that room is set aside and the rest goes on. History can be done
+   * without, and the room cannot.
+   */
   async #storeRobustly(lane: WriteLane, part: ResponsePart): Promise<void> {
     try {
       await this.#store(lane, [part]);
     } catch (error) {
-      if (!(error instanceof DataError)) throw error;
+      if (!(error instanceof DataError) || part.history !== undefined) throw error;
       for (const section of part.sections) {
         try {
           await this.#store(lane, [{ ...part, sections: [section], end: undefined }]);
