@@ -60,6 +60,13 @@ function syncMetrics(registry: Registry) {
       help: "Sync requests that wait for news now.",
       labels: {},
     }),
+    heldAnswers: counter(registry, {
+      name: "slidecar_held_answers_total",
+      help:
+        "Sync requests for which a room was kept back, because its reader had just sent something there and the stream of the " +
+        "reader's device had not told yet whether from there. For a second at most.",
+      labels: {},
+    }),
     unknownPositions: counter(registry, {
       name: "slidecar_connections_unknown_pos_total",
       help:

@@ -21,6 +21,8 @@ export const ChangeStream = {
   synced: 9,
   /** A device's first window was stored ahead of its first sync. */
   window: 10,
+  /** One of the user's devices brought an event that the user sent, after another user's stream had. */
+  sent: 11,
 } as const;
 export type ChangeStream = (typeof ChangeStream)[keyof typeof ChangeStream];
 

@@ -22,6 +22,9 @@ export interface OnlineReader {
 /** The facts are taken again when they change. */
 type KeptReader = OnlineReader & { own: ReaderFacts };
 
+/** News to one user. */
+const OWN_STREAMS: ReadonlySet<ChangeStream> = new Set([ChangeStream.membership, ChangeStream.sent]);
+
 const FACT_STREAMS: ReadonlySet<ChangeStream> = new Set([ChangeStream.membership, ChangeStream.accountData]);
 
 export interface OnlineReadersOptions {
@@ -97,7 +100,7 @@ export class OnlineReaders {
   concernedBy(changes: readonly Change[]): ReadonlySet<UserNid> {
     const users = new Set<UserNid>();
     for (const { stream, room, userNid } of changes) {
-      if (stream === ChangeStream.membership && userNid !== undefined) users.add(userNid);
+      if (userNid !== undefined && OWN_STREAMS.has(stream)) users.add(userNid);
       if (stream !== ChangeStream.room || room === undefined) continue;
       this.#byRoom.addTo(users, room);
       for (const loading of this.#loading.keys()) users.add(loading);

@@ -1,4 +1,5 @@
 import { assembleSync, type SyncOutcome } from "../engine/assemble.ts";
+import { type HoldWindow, keepBack } from "../engine/keep-back.ts";
 import { memberReads } from "../engine/members.ts";
 import { planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
@@ -12,6 +13,7 @@ import type { CallingDevice } from "../model/calling-device.ts";
 import { ClientError } from "../model/client-error.ts";
 import type { DialectName } from "../model/dialect-name.ts";
 import type { RoomNid } from "../model/ids.ts";
+import { justSentAfterMs } from "../model/own-events.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
@@ -19,6 +21,7 @@ import type { ConnectionKey } from "../store/connections.ts";
 import { DatabaseUnavailableError } from "../store/database-errors.ts";
 import type { Memory } from "../store/memory.ts";
 import { RoomReader, type RoomReaderDeps } from "../store/room-reader.ts";
+import type { RecentPositions } from "../stream/recent-positions.ts";
 import type { Stream } from "../stream/stream.ts";
 import type { Connections, OpenConnection } from "./connections.ts";
 import type { Devices, KnownDevice } from "./devices.ts";
@@ -31,6 +34,12 @@ import type { PosCodec } from "./pos.ts";
  */
 const CATCH_UP_LIMIT_MS = 5_000;
 
+/**
+ * How long a room is kept back for what the reader has just sent. Longer: messages are late where a device is not polled in time.
+ * Shorter: more of them are shown twice by the device that sent them.
+ */
+const HOLD_MS = 1_000;
+
 interface SyncServiceDeps {
   readonly devices: Devices;
   readonly connections: Connections;
@@ -38,6 +47,7 @@ interface SyncServiceDeps {
   readonly memory: Memory;
   readonly rooms: RoomReaderDeps;
   readonly stream: Stream;
+  readonly recent: RecentPositions;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Pick<
@@ -47,6 +57,7 @@ interface SyncServiceDeps {
     | "upstreamToAnswerSeconds"
     | "unknownPositions"
     | "waitingRequests"
+    | "heldAnswers"
     | "setAside"
   >;
   /** Upper bound for a client's timeout, in milliseconds. */
@@ -64,6 +75,13 @@ interface SyncAnswer {
   readonly response: SyncResponse;
   /** Where the client goes on. */
   readonly pos: string;
+}
+
+interface Computed {
+  readonly outcome: SyncOutcome;
+  readonly to: StreamPosition;
+  /** From where on rooms are kept back; undefined: none is. */
+  readonly keptBackSince: StreamPosition | undefined;
 }
 
 /** Answers sync requests: one computation for first and later requests, from what is stored. */
@@ -110,6 +128,7 @@ export class SyncService {
     const { open, from } = await this.#open(key, call);
     await this.#catchUpWith(from ?? BEFORE_ALL, call.signal);
     let to = stream.position;
+    let isHeld = false;
     const { outcome, hasWaited } = await longPoll(stream, {
       userNid: known.userNid,
       // A request without pos is answered at once, whatever its timeout (MSC4186 "Long-polling").
@@ -119,13 +138,15 @@ export class SyncService {
       compute: async () => {
         const computed = await this.#compute(call, known, open, from);
         to = computed.to;
-        return computed.outcome;
+        isHeld ||= computed.keptBackSince !== undefined;
+        return { outcome: computed.outcome, newsInMs: this.#untilFree(computed.keptBackSince) };
       },
     });
     throwIfGone(call.signal);
     const stands = await connections.save(key, open, outcome.delta);
     if (stands === undefined) throw this.#unknownPos("superseded");
     this.#observe(call, outcome, hasWaited);
+    if (isHeld) this.#deps.metrics.heldAnswers.inc();
     return { response: outcome.response, pos: pos.encode({ ...stands, stream: to }, key) };
   }
 
@@ -153,10 +174,10 @@ export class SyncService {
     known: KnownDevice,
     { state }: OpenConnection,
     from: StreamPosition | undefined,
-  ): Promise<{ outcome: SyncOutcome; to: StreamPosition }> {
+  ): Promise<Computed> {
     const startedMs = performance.now();
     for (;;) {
-      const { outcome, to, movedAt } = await this.#computeOnce(call, known, state, from);
+      const { movedAt, ...computed } = await this.#computeOnce(call, known, state, from);
       if (movedAt !== undefined) {
         await this.#catchUpWith(movedAt, call.signal);
         continue;
@@ -164,11 +185,11 @@ export class SyncService {
       const kind = from === undefined ? "initial" : "delta";
       const seconds = (performance.now() - startedMs) / 1000;
       this.#deps.metrics.syncComputeSeconds.observe({ dialect: call.dialect.name, kind }, seconds);
-      for (const { room, error } of outcome.failedRooms) {
+      for (const { room, error } of computed.outcome.failedRooms) {
         this.#deps.metrics.setAside.inc({ what: "room" });
         this.#deps.log.error({ room, err: error }, "a room could not be rendered and was left out of an answer");
       }
-      return { outcome, to };
+      return computed;
     }
   }
 
@@ -177,21 +198,36 @@ export class SyncService {
     { userNid, deviceNid }: KnownDevice,
     connection: OpenConnection["state"],
     from: StreamPosition | undefined,
-  ): Promise<{ outcome: SyncOutcome; to: StreamPosition; movedAt: StreamPosition | undefined }> {
+  ): Promise<Computed & { movedAt: StreamPosition | undefined }> {
     const { memory, rooms, stream } = this.#deps;
     const reader = await memory.readers.get(userNid, userId);
     // From here to the end of the plan nothing may wait: memory stands at `to`.
     const to = stream.position;
     const view = { userNid, userId, own: reader.own, facts: memory.columns, rooms: reader.rooms };
-    const plan = planSync({ request, connection, from, to, view });
+    const whole = planSync({ request, connection, from, to, view });
     const isAhead = (room: RoomNid) => memory.columns.changedAt(room) > to;
-    const ahead = plan.rooms.filter(({ as, room }) => as === "joined" && isAhead(room)).map(({ room }) => room);
+    const ahead = whole.rooms.filter(({ as, room }) => as === "joined" && isAhead(room)).map(({ room }) => room);
     const reading = new RoomReader(rooms, { userNid, userId, deviceNid, to });
-    const read = await reading.rooms(plan.reads);
+    const read = await reading.rooms(whole.reads);
+    const { plan, since } = keepBack(whole, read, this.#holdWindow());
     const data = await reading.withHeroes(read, heroReads(plan, read));
     const members = await reading.members(memberReads(plan, data));
     const movedAt = await reading.movedAt(ahead);
-    return { outcome: assembleSync(plan, data, members), to, movedAt };
+    return { outcome: assembleSync(plan, data, members), to, keptBackSince: since, movedAt };
+  }
+
+  #holdWindow(): HoldWindow {
+    const { recent, clock } = this.#deps;
+    const nowMs = clock.nowMs();
+    const [after, longAfter] = [recent.at(nowMs - HOLD_MS), recent.at(nowMs - 2 * HOLD_MS)];
+    return { after, longAfter, sentAfterMs: justSentAfterMs(nowMs) };
+  }
+
+  /** How long what is kept back since a position stays so, if nothing moves; undefined: nothing is. */
+  #untilFree(since: StreamPosition | undefined): number | undefined {
+    if (since === undefined) return undefined;
+    const { recent, clock } = this.#deps;
+    return Math.ceil(Math.max(0, (recent.reachedMs(since) ?? 0) + HOLD_MS - clock.nowMs()));
   }
 
   #unknownPos(reason: "malformed" | "no_connection" | "superseded"): ClientError {

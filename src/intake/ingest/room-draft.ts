@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject, parseJson } from "../../lib/json-value.ts";
 import type { EventNid, UserId } from "../../model/ids.ts";
 import { Membership } from "../../model/membership.ts";
+import { justSentAfterMs } from "../../model/own-events.ts";
 import {
   type MembershipRow,
   type OrderMark,
@@ -29,6 +30,8 @@ import { TimelineDraft } from "./timeline-draft.ts";
 export interface SectionResult {
   readonly batch: number;
   readonly flags: number;
+  /** Answers of the user may be waiting for it: it has what the user has just sent, and what another stream brought before. */
+  readonly hasSent: boolean;
 }
 
 /**
@@ -86,7 +89,7 @@ export class RoomDraft {
     this.row = { ...this.row, ...this.#timeline.ends };
     for (const change of fold.stateChanges()) this.writes.state.push(change);
     this.contests.push(...contestsOf(fold, this.row, (key) => this.#state.has(key)));
-    return { batch: fold.batch, flags: fold.flags(this.row) };
+    return { batch: fold.batch, flags: fold.flags(this.row), hasSent: fold.hasSent };
   }
 
   /** Stores an event that is not known and says nothing of the room. */
@@ -143,7 +146,6 @@ export class RoomDraft {
 
   #readTimeline(fold: SectionFold, visibilityBefore: Visibility): void {
     const { section, source } = fold;
-    const { deviceNid } = source;
     const wasJoined = this.memberships.get(source.userId)?.membership === Membership.join;
     const places = this.#timeline.place(fold, { wasJoined, visibility: visibilityBefore });
     let visibility = visibilityBefore;
@@ -152,10 +154,20 @@ export class RoomDraft {
       if (isVisibilityEvent(event)) visibility = visibilityOf(event.content.history_visibility);
       if (section.isStateAfter) fold.seen.add(nid);
       else this.#claim(event, nid, fold);
-      const { transactionId } = event;
-      if (transactionId !== undefined) this.writes.transactionIds.push({ nid, deviceNid, transactionId });
+      this.#keepSender(event, nid, fold);
     });
     this.#timeline.keepToken(section);
+  }
+
+  /** Of what its user has just sent the device's own stream says whether this device sent it. */
+  #keepSender(event: ParsedEvent, nid: EventNid, fold: SectionFold): void {
+    const { userId, deviceNid, nowUs } = fold.source;
+    const { transactionId } = event;
+    const isSent = event.sender === userId && event.stateKey === undefined;
+    const isJustSent = isSent && event.originServerTsMs > justSentAfterMs(nowUs / 1000);
+    if (transactionId === undefined && !isJustSent) return;
+    this.writes.transactionIds.push({ nid, deviceNid, transactionId });
+    fold.hasSent ||= isJustSent && !this.events.isNew(event.eventId);
   }
 
   /** In force before the first event of the timeline. With `state_after` the value before a change is not always told. */

@@ -45,6 +45,8 @@ export class SectionFold {
   bumped: ParsedEvent | undefined;
   /** Events were put elsewhere than at the end, a hole was closed, or a stored event was rewritten. */
   hasHistory = false;
+  /** It has an event that its user has just sent, and that another stream brought before. */
+  hasSent = false;
   /** A stored event that is current state was redacted. */
   hasRedactedState = false;
   readonly #row: RoomRow;

@@ -171,6 +171,21 @@ describe("tokens", () => {
     const { nid } = room.events.get("$b")!;
     expect(writes.transactionIds).toEqual([{ nid, deviceNid: 7, transactionId: "t1" }]);
   });
+
+  test("of transactions are known to be none for what a user has just sent and their device's stream brings without", () => {
+    const room = partly("$a");
+    const nowUs = 2_000_000_000;
+    const just = { origin_server_ts: nowUs / 1000 - 60_000 };
+    const long = { origin_server_ts: nowUs / 1000 - 3_600_000 };
+    const sent = [
+      message("$b", just),
+      { ...member("$c", ALICE, "join"), ...just },
+      message("$d", { sender: BOB, ...just }),
+    ];
+    const { writes } = room.fold("join", inRoom([...sent, message("$e", long)]), { nowUs });
+    const { nid } = room.events.get("$b")!;
+    expect(writes.transactionIds).toEqual([{ nid, deviceNid: 1, transactionId: undefined }]);
+  });
 });
 
 describe("the visibility of an event", () => {
