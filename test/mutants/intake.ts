@@ -185,6 +185,13 @@ const streams: readonly Mutant[] = [
     replace: "else return",
     test: "test/unit/intake/poller.test.ts",
   },
+  {
+    name: "a device is not woken when its stream tells what it sent itself",
+    file: `${INGEST}/room-draft.ts`,
+    find: "fold.hasSent ||= isJustSent && !this.events.isNew(event.eventId);",
+    replace: "fold.hasSent ||= isJustSent && this.events.isNew(event.eventId);",
+    test: "test/unit/intake/fold-parts.test.ts",
+  },
 ];
 
 export const mutants: readonly Mutant[] = [...placing, ...hidden, ...claims, ...streams];
