@@ -57,6 +57,8 @@ export interface RoomEnd {
   readonly attestedFor: UserNid | undefined;
   /** Nothing is missing between the last chunk and the one before. */
   readonly continues: boolean;
+  /** Of the last event. */
+  readonly position: StreamPosition | undefined;
   /** What orders the room in lists, and its bump stamp: positions, or times in microseconds. */
   readonly activity: number;
   readonly bump: number;

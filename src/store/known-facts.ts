@@ -180,11 +180,13 @@ function toMembership(row: MembershipSqlRow): MembershipRow {
 
 const SELECT_ROOM_ENDS = `
   SELECT r.room, c.attested_for, c.continues, coalesce(a.position, r.activity_us) AS activity,
-         coalesce(b.position, r.bump_us) AS bump
+         coalesce(b.position, r.bump_us) AS bump, l.position
     FROM rooms AS r
     LEFT JOIN chunks AS c ON c.chunk = r.last_chunk
     LEFT JOIN changes AS a ON a.batch = r.activity_batch
     LEFT JOIN changes AS b ON b.batch = r.bump_batch
+    LEFT JOIN events AS e ON e.room = r.room AND e.order_key = r.last_order_key
+    LEFT JOIN changes AS l ON l.batch = e.batch
    WHERE r.room_id = ANY($1::text[])`;
 
 interface EndRow {
@@ -193,6 +195,7 @@ interface EndRow {
   readonly continues: boolean | null;
   readonly activity: number;
   readonly bump: number;
+  readonly position: number | null;
 }
 
 /** What stands at the end of locked rooms. Not part of the statement that locks them, which sees others as it began. */
@@ -200,11 +203,12 @@ export async function selectRoomEnds(tx: Tx, rooms: readonly RoomId[]): Promise<
   if (rooms.length === 0) return new Map();
   const rows = await tx.query<EndRow>({ name: "room-ends", text: SELECT_ROOM_ENDS, values: [rooms] });
   return new Map(
-    rows.map(({ room, attested_for: attestedFor, continues, activity, bump }) => [
+    rows.map(({ room, attested_for: attestedFor, continues, activity, bump, position }) => [
       room as RoomNid,
       {
         attestedFor: (attestedFor ?? undefined) as UserNid | undefined,
         continues: continues ?? false,
+        position: (position ?? undefined) as StreamPosition | undefined,
         activity,
         bump,
       },

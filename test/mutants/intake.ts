@@ -44,6 +44,13 @@ const placing: readonly Mutant[] = [
     test: ORDER,
   },
   {
+    name: "a stream goes on before what came late and was there when it began",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: "return isEndTold && !isEnd ? undefined : newest;",
+    replace: "return newest;",
+    test: "test/unit/intake/room-timeline.test.ts",
+  },
+  {
     name: "two runs of one batch get the same order keys",
     file: `${INGEST}/place.ts`,
     find: "high: Math.min(next.orderKey, ...given)",

@@ -108,6 +108,7 @@ export class DraftedRoom implements Numbers {
       ignoresSomebody: false,
       poll: "live",
       storedBefore: this.position,
+      toldUpTo: undefined,
       lastSeen: new Map(),
       nowUs: 2_000_000_000_000_000,
       ...more,
@@ -146,6 +147,9 @@ export class DraftedRoom implements Numbers {
       end: {
         attestedFor: tail?.attestedFor,
         continues: tail?.continues ?? false,
+        position: [...this.events.values()].find(
+          ({ orderKey }) => orderKey !== undefined && orderKey === row.lastOrderKey,
+        )?.position as StreamPosition | undefined,
         activity,
         bump,
       },

@@ -122,6 +122,7 @@ export class StoredWorld {
           deviceNid,
           poll: isCatchUp ? "catch-up" : "live",
           storedBefore: this.#writer.position,
+          toldUpTo: undefined,
           lastSeen: new Map(),
         },
         ignoresSomebody,

@@ -53,6 +53,7 @@ export async function ask(
         ignoresSomebody: true,
         poll: "asked",
         storedBefore,
+        toldUpTo: undefined,
         lastSeen: new Map(),
         nowUs: nowMicroseconds,
       },

@@ -83,7 +83,7 @@ export async function readBefore(tx: Tx, parts: readonly ResponsePart[], numbers
   return { rooms: new Map([...rooms].flatMap(draftOf)), personal: new PersonalDraft(known, numbers), devices };
 }
 
-const NO_END: RoomEnd = { attestedFor: undefined, continues: false, activity: 0, bump: 0 };
+const NO_END: RoomEnd = { attestedFor: undefined, continues: false, position: undefined, activity: 0, bump: 0 };
 
 /** Of a stream that another poller owns, or that moved on already, nothing more is stored. */
 function assertWanted({ claim, end }: ResponsePart, device: DeviceRow | undefined): void {
@@ -134,8 +134,7 @@ function addSection(named: Named, section: ResponsePart["sections"][number], sou
   };
   named.rooms.add(roomId);
   addState("m.room.member", source.userId);
-  const last = source.lastSeen.get(roomId);
-  if (last !== undefined) named.events.add(last);
+  for (const eventId of source.lastSeen.get(roomId) ?? []) named.events.add(eventId);
   for (const { eventId, type, stateKey } of [...state, ...timeline]) {
     named.events.add(eventId);
     if (stateKey !== undefined) addState(type, stateKey);

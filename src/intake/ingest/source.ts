@@ -22,8 +22,10 @@ export interface Source {
   readonly poll: "first" | "catch-up" | "live" | "asked";
   /** Everything at or below it was stored before the request was sent, so that the response does not say what was before that. */
   readonly storedBefore: StreamPosition;
-  /** Last events that earlier responses of the stream had of rooms, as far as that is known: what goes on follows them. */
-  readonly lastSeen: ReadonlyMap<RoomId, EventId>;
+  /** Everything at or below it the stream had told, or could not tell, before this response: stored before the last request was sent. */
+  readonly toldUpTo: StreamPosition | undefined;
+  /** Events that the last response of the stream with any had of rooms, as far as that is known: what goes on follows them. */
+  readonly lastSeen: ReadonlyMap<RoomId, readonly EventId[]>;
   /** Microseconds since 1970. */
   readonly nowUs: number;
 }

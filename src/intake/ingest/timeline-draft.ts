@@ -3,6 +3,7 @@ import type { ChunkNid, EventNid, UserNid } from "../../model/ids.ts";
 import { Membership, membershipOf } from "../../model/membership.ts";
 import type { Landmark, RoomBefore, RoomWrites } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
 import { Visibility, visibilityOf } from "../../model/visibility.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
@@ -24,6 +25,7 @@ export class TimelineDraft {
   readonly #writes: RoomWrites;
   readonly #numbers: Numbers;
   readonly #roomId: RoomRow["roomId"];
+  readonly #storedEnd: { readonly orderKey: number | undefined; readonly position: StreamPosition | undefined };
   /** Chunks that events are put into, as they are now. */
   readonly #chunks = new Map<ChunkNid, ChunkFacts>();
 
@@ -34,6 +36,7 @@ export class TimelineDraft {
     this.#writes = writes;
     this.#numbers = numbers;
     this.#roomId = roomId;
+    this.#storedEnd = { orderKey: lastOrderKey, position: end.position };
     if (lastChunk !== undefined) this.#chunks.set(lastChunk, end);
   }
 
@@ -77,10 +80,18 @@ export class TimelineDraft {
     return isFree ? last + 1 : whole;
   }
 
-  /** What stands right before a batch that goes on, for those for whom the stream attests. */
-  #anchor({ lastSeen }: Source): Landmark | undefined {
-    const last = lastSeen.get(this.#roomId);
-    return last && this.events.landmark(last);
+  /**
+   * What stands right before a batch that goes on, for those for whom the stream attests; undefined: the end of the room, as far
+   * as that is known. Streams go on by arrival, while first syncs order events that came late by the room's graph: what was
+   * stored before the stream's last request stands before all that this one has anew, whichever event the stream had last.
+   */
+  #anchor({ lastSeen, toldUpTo }: Source): Landmark | undefined {
+    const last = (lastSeen.get(this.#roomId) ?? []).flatMap((eventId) => this.events.landmark(eventId) ?? []);
+    const newest = last.toSorted((a, b) => a.orderKey - b.orderKey).at(-1);
+    const { orderKey, position } = this.#storedEnd;
+    const isEnd = orderKey === undefined || orderKey !== this.ends.lastOrderKey || newest?.orderKey === orderKey;
+    const isEndTold = position !== undefined && toldUpTo !== undefined && position <= toldUpTo;
+    return isEndTold && !isEnd ? undefined : newest;
   }
 
   #tail(): Tail | undefined {

@@ -1,21 +1,29 @@
 import type { EventId, RoomId } from "../../model/ids.ts";
 
-/** Rooms at most, of each poller. More: memory of an idle one. Fewer: where a room goes on is known less often. */
-const MAX_ROOMS = 200;
+/** Events at most, of each poller. More: memory of an idle one. Fewer: where a room goes on is known less often. */
+const MAX_EVENTS = 400;
 
-/** The last event that a stream had of each of the rooms that it had something of most recently. */
+/** The events that a stream had last of each of the rooms that it had something of most recently. */
 export class LastSeen {
-  readonly #events = new Map<RoomId, EventId>();
+  readonly #events = new Map<RoomId, readonly EventId[]>();
+  #count = 0;
 
-  get events(): ReadonlyMap<RoomId, EventId> {
+  get events(): ReadonlyMap<RoomId, readonly EventId[]> {
     return this.#events;
   }
 
-  note(roomId: RoomId, eventId: EventId | undefined): void {
-    if (eventId === undefined) return;
+  note(roomId: RoomId, eventIds: readonly EventId[]): void {
+    this.#forget(roomId);
+    this.#events.set(roomId, eventIds);
+    this.#count += eventIds.length;
+    for (const oldest of this.#events.keys()) {
+      if (this.#count <= MAX_EVENTS && this.#events.size <= MAX_EVENTS) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(roomId: RoomId): void {
+    this.#count -= this.#events.get(roomId)?.length ?? 0;
     this.#events.delete(roomId);
-    this.#events.set(roomId, eventId);
-    const [oldest] = this.#events.keys();
-    if (this.#events.size > MAX_ROOMS && oldest !== undefined) this.#events.delete(oldest);
   }
 }

@@ -77,6 +77,7 @@ export class Poller {
   #ignoresSomebody: boolean | undefined;
   #isCatchUp = true;
   readonly #lastSeen = new LastSeen();
+  #toldUpTo: StreamPosition | undefined;
   /** Aborts when the answer to the first sync begins, and when it is stored. */
   readonly #first = { begins: new AbortController(), ends: new AbortController() };
 
@@ -140,7 +141,8 @@ export class Poller {
   async #poll(signal: AbortSignal): Promise<void> {
     const { clock, events, store } = this.#deps;
     const startedMs = clock.nowMs();
-    const intake = new ResponseIntake(this.#context(), store, events);
+    const context = this.#context();
+    const intake = new ResponseIntake(context, store, events);
     try {
       const body = await this.#ask(signal);
       this.#first.begins.abort();
@@ -155,7 +157,8 @@ export class Poller {
       this.#since = taken.nextBatch;
       this.#ignoresSomebody = taken.ignoresSomebody;
       this.#isCatchUp = false;
-      for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
+      this.#toldUpTo = context.source.storedBefore;
+      for (const [roomId, eventIds] of taken.lastSeen) this.#lastSeen.note(roomId, eventIds);
       events.onPolled({ seconds: (clock.nowMs() - startedMs) / 1000, bytes: taken.bytes, isEmpty: taken.isEmpty });
     } finally {
       await intake.settle();
@@ -175,7 +178,15 @@ export class Poller {
     const poll = this.#since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
     return {
       claim: this.#device,
-      source: { userNid, userId, deviceNid, poll, storedBefore, lastSeen: this.#lastSeen.events },
+      source: {
+        userNid,
+        userId,
+        deviceNid,
+        poll,
+        storedBefore,
+        toldUpTo: this.#toldUpTo,
+        lastSeen: this.#lastSeen.events,
+      },
       ignoresSomebody: this.#ignoresSomebody,
       since: this.#since,
       nowUs: () => microseconds(clock),

@@ -45,8 +45,8 @@ export interface TakenIn {
   readonly bytes: number;
   /** Nothing was in it but where the stream goes on. */
   readonly isEmpty: boolean;
-  /** The last event of each room that had any; of a long response, of the rooms that came last. */
-  readonly lastSeen: ReadonlyMap<RoomId, EventId>;
+  /** The events of each room that had any; of a long response, of the rooms that came last. */
+  readonly lastSeen: ReadonlyMap<RoomId, readonly EventId[]>;
 }
 
 export interface ResponseContext {
@@ -123,7 +123,12 @@ export class ResponseIntake {
   #add(section: ParsedSection): void {
     this.#sections.push(section);
     this.#rooms += 1;
-    this.#lastSeen.note(section.roomId, section.timeline.at(-1)?.eventId);
+    const { roomId, timeline } = section;
+    if (timeline.length > 0)
+      this.#lastSeen.note(
+        roomId,
+        timeline.map(({ eventId }) => eventId),
+      );
     this.#pendingBytes += section.bytes;
     this.#pendingEvents += 1 + section.timeline.length + section.state.length;
   }

@@ -43,6 +43,7 @@ function partOf(
       ignoresSomebody: false,
       poll: "live",
       storedBefore: room.position,
+      toldUpTo: undefined,
       lastSeen: new Map(),
       nowUs: 2_000_000_000_000_000,
       ...more,

@@ -34,7 +34,7 @@ function partly(...eventIds: string[]): DraftedRoom {
   return room;
 }
 
-const seen = (eventId: string) => ({ lastSeen: new Map([[ROOM as RoomId, eventId as EventId]]) });
+const seen = (eventId: string) => ({ lastSeen: new Map([[ROOM as RoomId, [eventId as EventId]]]) });
 
 describe("the timeline of a room", () => {
   test("begins where the room begins, when that was sent", () => {
@@ -150,6 +150,44 @@ describe("the timeline of a room", () => {
     room.fold("join", inRoom(messages("$c", "$d")));
     const { flags } = room.fold("leave", inRoom([message("$b"), member("$out", BOB, "leave")]), bobs);
     expect([room.line(), flags & activity]).toEqual(["a b out c d", 0]);
+  });
+});
+
+describe("a stream that began with a first sync in another order goes on after all that was there", () => {
+  /** The room's graph has the late event before others, to which it came last. */
+  function withLate(firstSync: readonly string[]) {
+    const room = partly("$b");
+    room.fold("join", inRoom(messages("$c")));
+    room.fold("join", inRoom(messages("$late")));
+    const toldUpTo = room.position;
+    const section = inRoom(messages(...firstSync), { limited: true });
+    room.fold("join", section, { poll: "first", deviceNid: 2 });
+    expect(room.line()).toBe("b c late");
+    const lastSeen = new Map([[ROOM as RoomId, firstSync as readonly EventId[]]]);
+    return { room, its: { deviceNid: 2, toldUpTo, lastSeen } };
+  }
+
+  test.each([
+    ["had the late event", ["$late", "$b", "$c"]],
+    ["had it not", ["$b", "$c"]],
+  ])("when that %s", (_, firstSync) => {
+    const { room, its } = withLate(firstSync);
+    room.fold("join", inRoom(messages("$d")), its);
+    expect(room.line()).toBe("b c late d");
+  });
+
+  test("when the late event came while the homeserver was asked, and was there", () => {
+    const { room, its } = withLate(["$late", "$b", "$c"]);
+    room.fold("join", inRoom(messages("$d")), { ...its, toldUpTo: (its.toldUpTo - 1) as StreamPosition });
+    expect(room.line()).toBe("b c late d");
+  });
+
+  test("and not after what others brought since it was asked", () => {
+    const room = partly("$b");
+    const toldUpTo = room.position;
+    room.fold("join", inRoom(messages("$d")), { ...bobs, ignoresSomebody: true });
+    room.fold("join", inRoom(messages("$c")), { toldUpTo, ...seen("$b") });
+    expect(room.line().replaceAll(" ~", "")).toBe("b c d");
   });
 });
 
