@@ -288,6 +288,25 @@ test("a room whose creation no response had is whole with the one that has it", 
   expect([await line(tag, "good"), await line(tag, "bad")]).toEqual([`${START} 2 3 4`, "in 1 3"]);
 });
 
+test("a room that has more than fits into memory is set aside, and the rest of its response is stored", async () => {
+  const tag = "heavy";
+  const text = "x".repeat(1_000_000);
+  const events = Array.from({ length: 70 }, (_, n) =>
+    JSON.stringify(own(tag, message(`$bad-heavy${n}`, { content: { text } }))),
+  );
+  const before = await world.intake.metric("slidecar_set_aside_total", { what: "room" });
+  const stream = await world.poll(tag, {
+    "": [first(tag)],
+    s1: [ordinary(tag, 2, timelineOf(...events))],
+    s2: [ordinary(tag, 3)],
+  });
+  await world.reach("s3", [stream]);
+  for (const room of ["good", "fine"]) expect(await line(tag, room)).toBe(`${START} 2 3`);
+  expect(await line(tag, "bad")).toBe(`${START} | 3`);
+  expect(await roomRow(tag, "bad")).toMatchObject({ quarantined: "more than 67108864 bytes in one response" });
+  expect(await world.intake.metric("slidecar_set_aside_total", { what: "room" })).toBe(before + 1);
+});
+
 test("where a homeserver goes back to an earlier token, what it repeats is stored once", async () => {
   const tag = "backwards";
   const again = body(tag, "s4", { good: inRoom(says(tag, "$good-2", "$good-3", "$good-4")) });
