@@ -51,7 +51,9 @@ function syncMetrics(registry: Registry) {
     }),
     upstreamToAnswerSeconds: histogram(registry, {
       name: "slidecar_upstream_to_answer_seconds",
-      help: "From the end of the homeserver's response that brought news to the start of the answer that tells them.",
+      help:
+        "From the end of the homeserver's response that brought news to the start of the answer that tells them. Answers " +
+        "for which a room was kept back are left out.",
       labels: {},
       buckets: UPSTREAM_TO_ANSWER_BUCKETS,
     }),

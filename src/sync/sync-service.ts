@@ -145,7 +145,8 @@ export class SyncService {
     throwIfGone(call.signal);
     const stands = await connections.save(key, open, outcome.delta);
     if (stands === undefined) throw this.#unknownPos("superseded");
-    this.#observe(call, outcome, hasWaited);
+    // What was kept back waited for another response than the one that brought it.
+    this.#observe(call, outcome, hasWaited && !isHeld);
     if (isHeld) this.#deps.metrics.heldAnswers.inc();
     return { response: outcome.response, pos: pos.encode({ ...stands, stream: to }, key) };
   }
@@ -235,11 +236,11 @@ export class SyncService {
     return new ClientError("M_UNKNOWN_POS", "Unknown position");
   }
 
-  #observe({ dialect, signal }: SyncServiceCall, outcome: SyncOutcome, hasWaited: boolean): void {
+  #observe({ dialect, signal }: SyncServiceCall, outcome: SyncOutcome, isTimed: boolean): void {
     const { metrics, memory, clock } = this.#deps;
     const ended = signal.reason instanceof SupersededError ? "superseded" : "timeout";
     metrics.syncRequests.inc({ dialect: dialect.name, outcome: outcome.hasNews ? "news" : ended });
-    if (!hasWaited || !outcome.hasNews) return;
+    if (!isTimed || !outcome.hasNews) return;
     const nowUs = microseconds(clock);
     for (const { roomId } of outcome.response.rooms) {
       const room = memory.columns.find(roomId);
