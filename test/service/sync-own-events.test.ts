@@ -217,3 +217,17 @@ test("a client that begins anew gets a room later in which it has just sent some
   expect(wire[roomId]).toMatchObject({ initial: true });
   expect(wire[roomId]?.timeline.at(-1)).toMatchObject({ event_id: sent, unsigned: { transaction_id: "t1" } });
 });
+
+test("a device whose first sync brings what the user has just sent elsewhere is told of it at once", async () => {
+  made += 1;
+  const nowMs = Date.now();
+  await using world = await SyncWorld.start(db, { clock: { nowMs: () => nowMs } });
+  const unpolled = await homeserver.register(`alice${made}`, `PHONE${made}`);
+  const roomId = await unpolled.createRoom();
+  const sent = await unpolled.send(roomId, "hello");
+  const laptop = await homeserver.login(`alice${made}`, `LAPTOP${made}`);
+  await want(db, laptop);
+  const client = await clientOf(world, laptop);
+  expect(eventsOf(roomIn(await client.begin(), roomId))?.at(-1)).toBe(sent);
+  expect(await world.metric("slidecar_held_answers_total")).toBe(0);
+});
