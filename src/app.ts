@@ -49,7 +49,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   const db = starting.use(openDatabase({ ...deps.database, onError }));
   const secrets = createSecrets(deps.secret);
   const upstream = starting.use(createHomeserver({ url: config.homeserver.url }));
-  const core = createSyncCore({ config, db, secrets, log, metrics });
+  const core = createSyncCore({ config, db, secrets, clock: systemClock, log, metrics });
   const follower = starting.use(core.follower);
   const stopping = new AbortController();
   const readiness = new ReadinessState({ db, follower, missing: deps.missing });

@@ -1,6 +1,6 @@
 import type { Config } from "./config/config.ts";
 import { AtMostEvery } from "./lib/at-most-every.ts";
-import { systemClock } from "./lib/clock.ts";
+import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./logging/logger.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { type Change, ChangeStream } from "./model/change.ts";
@@ -9,6 +9,7 @@ import type { Database } from "./store/database.ts";
 import { Follower } from "./store/follower.ts";
 import { Memory } from "./store/memory.ts";
 import type { Secrets } from "./store/secrets.ts";
+import { RecentPositions } from "./stream/recent-positions.ts";
 import { Stream } from "./stream/stream.ts";
 import { Connections } from "./sync/connections.ts";
 import { Devices } from "./sync/devices.ts";
@@ -31,6 +32,7 @@ interface SyncCoreDeps {
   readonly config: Pick<Config, "sync" | "polling">;
   readonly db: Database;
   readonly secrets: Secrets;
+  readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
@@ -42,8 +44,9 @@ export interface SyncCore {
 }
 
 /** What answers sync requests from the store: memory, who keeps it up to date, and the service. */
-export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDeps): SyncCore {
+export function createSyncCore({ config, db, secrets, clock, log, metrics }: SyncCoreDeps): SyncCore {
   const stream = new Stream();
+  const recent = new RecentPositions(clock);
   const arriving = new AtMostEvery<UserNid>(ARRIVING_MS, (user) => stream.wake(user));
   const memory = new Memory(db, {
     maxHotRoomBytes: HOT_ROOM_BYTES,
@@ -53,10 +56,11 @@ export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDe
   const follower = new Follower({
     db,
     memory,
-    clock: systemClock,
+    clock,
     onAdvance: (position, changes) => {
       const concerned = [...memory.readers.concernedBy(changes)];
       const users = new Set(concerned.filter((user) => !memory.readers.isArriving(user)));
+      recent.note(position);
       stream.advance({ position, users, syncedDevices: syncedDevices(changes) });
       for (const user of concerned) if (!users.has(user)) arriving.request(user);
       metrics.streamPosition.set(position);
@@ -68,20 +72,21 @@ export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDe
   const { initialWaitMs, maxTimeoutMs } = config.sync;
   const { catchUpWaitMs } = config.polling;
   const service = new SyncService({
-    devices: new Devices({ db, stream, vault: secrets, clock: systemClock }, { initialWaitMs, catchUpWaitMs }),
-    connections: new Connections(db, systemClock),
+    devices: new Devices({ db, stream, vault: secrets, clock }, { initialWaitMs, catchUpWaitMs }),
+    connections: new Connections(db, clock),
     pos: new PosCodec(secrets.posKey),
     memory,
     rooms: { db, hotRooms: memory.hotRooms },
     history: new History({
       db,
       stream,
-      clock: systemClock,
+      clock,
       onWaited: (outcome) => metrics.historyWaits.inc({ outcome }),
       onError: (error) => log.warn({ err: error }, "history could not be asked for; an answer goes without"),
     }),
     stream,
-    clock: systemClock,
+    recent,
+    clock,
     log,
     metrics,
     maxTimeoutMs,

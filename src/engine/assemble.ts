@@ -4,7 +4,7 @@ import type { RoomData } from "../model/room-reads.ts";
 import type { StateEvent } from "../model/stored-event.ts";
 import { BEFORE_ALL } from "../model/stream-position.ts";
 import type { ConnectionDelta, Told } from "./connection/state.ts";
-import { toldAfterAnswer, toldAfterFailure } from "./connection/told-after.ts";
+import { toldAfterAnswer, toldWithoutAnswer } from "./connection/told-after.ts";
 import type { SyncPlan } from "./plan.ts";
 import type { RoomAnswer, SyncResponse } from "./response.ts";
 import { type AssembledRoom, assembleRoom, bareAnswer } from "./rooms/room-answer.ts";
@@ -84,7 +84,7 @@ class OutcomeDraft {
 
   fail(room: RoomPlan, error: unknown): void {
     this.#failed.push({ room: room.roomId, error });
-    const told = toldAfterFailure(room, this.#plan.from ?? BEFORE_ALL);
+    const told = toldWithoutAnswer(room, this.#plan.from ?? BEFORE_ALL);
     if (told !== undefined) this.#rooms.set(room.room, told);
   }
 

@@ -47,6 +47,8 @@ const DEFAULT_LIMITS: HomeserverLimits = {
   initialMs: 30 * 60_000,
   // Longer: a dead connection is noticed later. Shorter: a pause in a large body, also one of ours, cuts it.
   idleMs: 5 * 60_000,
+  // Longer: one that drips on for ever holds up its device longer. Shorter: a large first sync never gets through a thin line.
+  bodyMs: 60 * 60_000,
 };
 
 /** Connections for short calls. More: a burst of them strains the homeserver. Fewer: they wait for each other. */

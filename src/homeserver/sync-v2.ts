@@ -28,6 +28,8 @@ export interface PollLimits {
   readonly initialMs: number;
   /** Between two pieces of a body, in milliseconds. */
   readonly idleMs: number;
+  /** For a body as a whole, in milliseconds. */
+  readonly bodyMs: number;
 }
 
 /** Bytes of an error body that are read. Larger: an error page fills memory. Smaller: an `errcode` is missed. */
@@ -65,15 +67,21 @@ export async function pollSyncV2(
       discard(body);
       throw new UpstreamError(`${WHAT}: not JSON but ${String(headers["content-type"])}`, { kind: "malformed" });
     }
-    return piecesOf(body, signal);
+    return piecesOf(body, signal, limits.bodyMs);
   } catch (error) {
     throw toUpstreamError(error, WHAT, signal);
   }
 }
 
-async function* piecesOf(body: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* piecesOf(body: AsyncIterable<Buffer>, signal: AbortSignal, maxMs: number): AsyncGenerator<Buffer> {
+  const beganMs = performance.now();
   try {
-    yield* body;
+    for await (const piece of body) {
+      if (performance.now() - beganMs > maxMs) {
+        throw new UpstreamError(`${WHAT}: the body does not end`, { kind: "timeout" });
+      }
+      yield piece;
+    }
   } catch (error) {
     throw toUpstreamError(error, WHAT, signal);
   }

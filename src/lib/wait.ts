@@ -31,6 +31,12 @@ export class Wait implements Disposable {
     this.#onCall?.();
   };
 
+  /** Calls after `ms`, unless it is disposed before. */
+  callIn(ms: number): Disposable {
+    const timer = setTimeout(this.call, ms);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  }
+
   /** Forgets the calls so far: what they tell of is about to be looked at. */
   rearm(): void {
     this.#isCalled = false;

@@ -28,7 +28,35 @@ export type Metrics = ReturnType<typeof createMetrics>;
  * event. Ids never become labels; they go to the log.
  */
 export function createMetrics(registry: Registry) {
-  return { ...syncMetrics(registry), ...intakeMetrics(registry), ...fetchMetrics(registry), ...storeMetrics(registry) };
+  return {
+    ...syncMetrics(registry),
+    ...waitMetrics(registry),
+    ...intakeMetrics(registry),
+    ...fetchMetrics(registry),
+    ...storeMetrics(registry),
+  };
+}
+
+function waitMetrics(registry: Registry) {
+  return {
+    waitingRequests: gauge(registry, {
+      name: "slidecar_waiting_requests",
+      help: "Sync requests that wait for news now.",
+      labels: {},
+    }),
+    historyWaits: counter(registry, {
+      name: "slidecar_history_waits_total",
+      help: "Answers that waited for history that a subscribed room lacks: until it came or turned out not to come, or in vain.",
+      labels: { outcome: ["settled", "late"] },
+    }),
+    heldAnswers: counter(registry, {
+      name: "slidecar_held_answers_total",
+      help:
+        "Sync requests for which a room was kept back, because its reader had just sent something there and the stream of the " +
+        "reader's device had not told yet whether from there. For a second at most.",
+      labels: {},
+    }),
+  };
 }
 
 function syncMetrics(registry: Registry) {
@@ -51,19 +79,11 @@ function syncMetrics(registry: Registry) {
     }),
     upstreamToAnswerSeconds: histogram(registry, {
       name: "slidecar_upstream_to_answer_seconds",
-      help: "From the end of the homeserver's response that brought news to the start of the answer that tells them.",
+      help:
+        "From the end of the homeserver's response that brought news to the start of the answer that tells them. Answers " +
+        "for which a room was kept back are left out.",
       labels: {},
       buckets: UPSTREAM_TO_ANSWER_BUCKETS,
-    }),
-    waitingRequests: gauge(registry, {
-      name: "slidecar_waiting_requests",
-      help: "Sync requests that wait for news now.",
-      labels: {},
-    }),
-    historyWaits: counter(registry, {
-      name: "slidecar_history_waits_total",
-      help: "Answers that waited for history that a subscribed room lacks: until it came or turned out not to come, or in vain.",
-      labels: { outcome: ["settled", "late"] },
     }),
     unknownPositions: counter(registry, {
       name: "slidecar_connections_unknown_pos_total",

@@ -23,6 +23,8 @@ export const ChangeStream = {
   window: 10,
   /** History that a user's answer lacked was asked for, be it in vain; what came is a change of its room. */
   history: 11,
+  /** One of the user's devices brought an event that the user sent, after another user's stream had. */
+  sent: 12,
 } as const;
 export type ChangeStream = (typeof ChangeStream)[keyof typeof ChangeStream];
 

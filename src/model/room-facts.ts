@@ -197,5 +197,10 @@ export interface RoomWrites {
   readonly rewritten: Map<EventNid, Pick<EventText, "body" | "unsigned">>;
   /** Stored events that are current state and were redacted: readers are told of them again. */
   readonly redactedState: Omit<StateChange, "previous" | "isBaseline">[];
-  readonly transactionIds: { readonly nid: EventNid; readonly deviceNid: number; readonly transactionId: string }[];
+  /** undefined id: the device's stream brought the event, which its user has just sent, without one. */
+  readonly transactionIds: {
+    readonly nid: EventNid;
+    readonly deviceNid: number;
+    readonly transactionId: string | undefined;
+  }[];
 }

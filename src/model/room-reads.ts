@@ -52,4 +52,9 @@ export interface RoomData {
   readonly heroes: readonly UserId[] | undefined;
   /** `unsigned.transaction_id` of events in `timeline` that this device sent. */
   readonly transactionIds: ReadonlyMap<EventNid, string>;
+  /**
+   * Of the events in `timeline` that the reader sent, those of which it is known that this device did, or another one, or that
+   * this device's stream brought them without a transaction id.
+   */
+  readonly attributed: ReadonlySet<EventNid>;
 }

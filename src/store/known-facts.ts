@@ -180,6 +180,7 @@ function toMembership(row: MembershipSqlRow): MembershipRow {
   };
 }
 
+// The position is read by itself for each room: a join tempts the planner to read all events.
 const SELECT_ROOM_ENDS = `
   SELECT r.room, c.attested_for, c.continues, t.position AS stored_at, coalesce(a.position, r.activity_us) AS activity,
          coalesce(b.position, r.bump_us) AS bump
@@ -199,6 +200,7 @@ interface EndRow {
   readonly stored_at: number | null;
   readonly activity: number;
   readonly bump: number;
+  readonly position: number | null;
 }
 
 /** What stands at the end of locked rooms. Not part of the statement that locks them, which sees others as it began. */

@@ -25,7 +25,11 @@ type KeptReader = OnlineReader & { own: ReaderFacts };
 const FACT_STREAMS: ReadonlySet<ChangeStream> = new Set([ChangeStream.membership, ChangeStream.accountData]);
 
 /** Of what concerns one user, that which an answer may wait for. */
-const WAKING_STREAMS: ReadonlySet<ChangeStream> = new Set([ChangeStream.membership, ChangeStream.history]);
+const WAKING_STREAMS: ReadonlySet<ChangeStream> = new Set([
+  ChangeStream.membership,
+  ChangeStream.history,
+  ChangeStream.sent,
+]);
 
 export interface OnlineReadersOptions {
   readonly maxBytes: number;

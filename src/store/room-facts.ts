@@ -69,10 +69,12 @@ const INSERT_TOKENS = `
   ON CONFLICT (room, order_key) DO NOTHING`;
 
 const INSERT_TRANSACTION_IDS = `
-  INSERT INTO transaction_ids (nid, device_nid, transaction_id)
+  INSERT INTO transaction_ids AS known (nid, device_nid, transaction_id)
   SELECT DISTINCT ON (t.nid, t.device_nid) t.nid, t.device_nid, t.transaction_id
     FROM unnest($1::bigint[], $2::int[], $3::text[]) AS t (nid, device_nid, transaction_id)
-  ON CONFLICT (nid, device_nid) DO NOTHING`;
+   ORDER BY t.nid, t.device_nid, t.transaction_id NULLS LAST
+  ON CONFLICT (nid, device_nid) DO UPDATE SET transaction_id = EXCLUDED.transaction_id
+   WHERE known.transaction_id IS NULL AND EXCLUDED.transaction_id IS NOT NULL`;
 
 /** Starts chunks, closes holes before others, and notes of some that they begin with the room's creation. */
 export async function writeChunks(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
@@ -115,7 +117,7 @@ export async function insertBatchTokens(tx: Tx, writes: readonly RoomWrites[]): 
   await tx.query({ name: "insert-tokens", text: INSERT_TOKENS, values });
 }
 
-/** Stores which device sent what under which transaction id. */
+/** Stores which device sent what under which transaction id, and which events came to a device without one. */
 export async function insertTransactionIds(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
   const sent = writes.flatMap((write) => write.transactionIds);
   if (sent.length === 0) return;

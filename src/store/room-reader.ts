@@ -66,7 +66,7 @@ export class RoomReader {
       readOwnMembers(db, reads, this.#for),
       this.#members(new Map(reads.map((read) => [read.room, [...read.members, ...namedMembers(read)]]))),
     ]);
-    const transactionIds = await readTransactionIds(db, timelines, this.#for);
+    const sent = await readSent(db, timelines, this.#for);
     const stateOf = (read: RoomReads): readonly StateEvent[] => [
       ...(hot.get(read.room)?.select(read.state) ?? []),
       ...(allMembers.get(read.room) ?? only(members.get(read.room), namedMembers(read))),
@@ -78,7 +78,7 @@ export class RoomReader {
       changed: lastOfEachKey(changed.get(read.room) ?? []),
       ownMember: ownMembers.get(read.room),
       heroes: heroes.get(read.room),
-      transactionIds,
+      ...sent,
     });
     return new Map(reads.map((read) => [read.room, dataOf(read)]));
   }
@@ -223,19 +223,19 @@ async function readOwnMembers(
   return new Map(rows.map((row) => [row.room as RoomNid, toStateEvent(row)]));
 }
 
-/** Only events that the reader sent can carry one, and no state: a client sets that without a transaction id. */
-async function readTransactionIds(
+/** Only events that the reader sent can carry a transaction id, and no state: a client sets that without one. */
+async function readSent(
   db: Queryable,
   timelines: ReadonlyMap<RoomNid, Timeline>,
   reader: ReadFor,
-): Promise<ReadonlyMap<EventNid, string>> {
+): Promise<Pick<RoomData, "transactionIds" | "attributed">> {
   const own: ReadEvent[] = [];
   for (const { timeline } of timelines.values()) {
     own.push(...timeline.filter(({ sender, stateKey }) => sender === reader.userId && stateKey === undefined));
   }
-  return (await selectTransactionIds(
-    db,
-    reader.deviceNid,
-    own.map(({ nid }) => nid),
-  )) as ReadonlyMap<EventNid, string>;
+  const nids = own.map(({ nid }) => nid);
+  const known = await selectTransactionIds(db, reader.deviceNid, nids);
+  const transactionIds = new Map<EventNid, string>();
+  for (const [nid, id] of known) if (id !== undefined) transactionIds.set(nid, id);
+  return { transactionIds, attributed: new Set(known.keys()) };
 }

@@ -1,4 +1,4 @@
-import type { RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { EventNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
 import { EVENT_COLUMNS, type EventRow, type TimelineRow } from "./event-rows.ts";
@@ -204,21 +204,28 @@ export async function selectMembershipMove(
 }
 
 const SELECT_TRANSACTION_IDS = `
-  SELECT t.nid, t.transaction_id
+  SELECT t.nid, CASE WHEN t.device_nid = $1 THEN t.transaction_id END AS transaction_id
     FROM transaction_ids AS t
-   WHERE t.device_nid = $1 AND t.nid = ANY($2::bigint[])`;
+   WHERE t.nid = ANY($2::bigint[]) AND (t.device_nid = $1 OR t.transaction_id IS NOT NULL)`;
 
-/** `unsigned.transaction_id` of events that a device sent. */
+/**
+ * Events of one user by what is known of the device that sent each: `unsigned.transaction_id` where it is this one; undefined
+ * where it is not. Events of which that is not known are left out.
+ */
 export async function selectTransactionIds(
   db: Queryable,
   deviceNid: number,
   nids: readonly number[],
-): Promise<ReadonlyMap<number, string>> {
+): Promise<ReadonlyMap<EventNid, string | undefined>> {
   if (nids.length === 0) return new Map();
-  const rows = await db.query<{ nid: number; transaction_id: string }>({
+  const rows = await db.query<{ nid: number; transaction_id: string | null }>({
     name: "select-transaction-ids",
     text: SELECT_TRANSACTION_IDS,
     values: [deviceNid, nids],
   });
-  return new Map(rows.map((row) => [row.nid, row.transaction_id]));
+  const found = new Map<EventNid, string | undefined>();
+  for (const { nid, transaction_id: id } of rows) {
+    if (id !== null || !found.has(nid as EventNid)) found.set(nid as EventNid, id ?? undefined);
+  }
+  return found;
 }

@@ -1,5 +1,6 @@
 import { assembleSync, type SyncOutcome } from "../engine/assemble.ts";
 import { historyWants } from "../engine/history-wants.ts";
+import { type HoldWindow, keepBack } from "../engine/keep-back.ts";
 import { memberReads } from "../engine/members.ts";
 import { planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
@@ -14,6 +15,7 @@ import { ClientError } from "../model/client-error.ts";
 import type { DialectName } from "../model/dialect-name.ts";
 import type { HistoryWant } from "../model/history-want.ts";
 import type { RoomNid } from "../model/ids.ts";
+import { justSentAfterMs } from "../model/own-events.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
@@ -21,6 +23,7 @@ import type { ConnectionKey } from "../store/connections.ts";
 import { DatabaseUnavailableError } from "../store/database-errors.ts";
 import type { Memory } from "../store/memory.ts";
 import { RoomReader, type RoomReaderDeps } from "../store/room-reader.ts";
+import type { RecentPositions } from "../stream/recent-positions.ts";
 import type { Stream } from "../stream/stream.ts";
 import type { Connections, OpenConnection } from "./connections.ts";
 import type { Devices, KnownDevice } from "./devices.ts";
@@ -34,6 +37,12 @@ import type { PosCodec } from "./pos.ts";
  */
 const CATCH_UP_LIMIT_MS = 5_000;
 
+/**
+ * How long a room is kept back for what the reader has just sent. Longer: messages are late where a device is not polled in time.
+ * Shorter: more of them are shown twice by the device that sent them.
+ */
+const HOLD_MS = 1_000;
+
 interface SyncServiceDeps {
   readonly devices: Devices;
   readonly connections: Connections;
@@ -42,6 +51,7 @@ interface SyncServiceDeps {
   readonly rooms: RoomReaderDeps;
   readonly history: Pick<History, "bring">;
   readonly stream: Stream;
+  readonly recent: RecentPositions;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Pick<
@@ -51,6 +61,7 @@ interface SyncServiceDeps {
     | "upstreamToAnswerSeconds"
     | "unknownPositions"
     | "waitingRequests"
+    | "heldAnswers"
     | "setAside"
   >;
   /** Upper bound for a client's timeout, in milliseconds. */
@@ -77,6 +88,8 @@ interface Computed {
   readonly movedAt: StreamPosition | undefined;
   /** What could be added to it. */
   readonly wants: readonly HistoryWant[];
+  /** From where on rooms are kept back; undefined: none is. */
+  readonly keptBackSince: StreamPosition | undefined;
 }
 
 /** Answers sync requests: one computation for first and later requests, from what is stored. */
@@ -123,6 +136,7 @@ export class SyncService {
     const { open, from } = await this.#open(key, call);
     await this.#catchUpWith(from ?? BEFORE_ALL, call.signal);
     let to = stream.position;
+    let isHeld = false;
     const { outcome, hasWaited } = await longPoll(stream, {
       userNid: known.userNid,
       // A request without pos is answered at once, whatever its timeout (MSC4186 "Long-polling").
@@ -132,13 +146,16 @@ export class SyncService {
       compute: async () => {
         const computed = await this.#compute(call, known, open, { from, timeoutMs });
         to = computed.to;
-        return computed.outcome;
+        isHeld ||= computed.keptBackSince !== undefined;
+        return { outcome: computed.outcome, newsInMs: this.#untilFree(computed.keptBackSince) };
       },
     });
     throwIfGone(call.signal);
     const stands = await connections.save(key, open, outcome.delta);
     if (stands === undefined) throw this.#unknownPos("superseded");
-    this.#observe(call, outcome, hasWaited);
+    // What was kept back waited for another response than the one that brought it.
+    this.#observe(call, outcome, hasWaited && !isHeld);
+    if (isHeld) this.#deps.metrics.heldAnswers.inc();
     return { response: outcome.response, pos: pos.encode({ ...stands, stream: to }, key) };
   }
 
@@ -169,12 +186,13 @@ export class SyncService {
     known: KnownDevice,
     { state }: OpenConnection,
     { from, timeoutMs }: { readonly from: StreamPosition | undefined; readonly timeoutMs: number },
-  ): Promise<{ outcome: SyncOutcome; to: StreamPosition }> {
+  ): Promise<Computed> {
     const { history } = this.#deps;
     const startedMs = performance.now();
     let waitedMs = 0;
     for (let mayWait = true; ; ) {
-      const { outcome, to, movedAt, wants } = await this.#computeOnce(call, known, state, from);
+      const computed = await this.#computeOnce(call, known, state, from);
+      const { movedAt, wants } = computed;
       if (movedAt !== undefined) {
         await this.#catchUpWith(movedAt, call.signal);
         continue;
@@ -189,11 +207,11 @@ export class SyncService {
       const kind = from === undefined ? "initial" : "delta";
       const seconds = (performance.now() - startedMs - waitedMs) / 1000;
       this.#deps.metrics.syncComputeSeconds.observe({ dialect: call.dialect.name, kind }, seconds);
-      for (const { room, error } of outcome.failedRooms) {
+      for (const { room, error } of computed.outcome.failedRooms) {
         this.#deps.metrics.setAside.inc({ what: "room" });
         this.#deps.log.error({ room, err: error }, "a room could not be rendered and was left out of an answer");
       }
-      return { outcome, to };
+      return computed;
     }
   }
 
@@ -208,15 +226,31 @@ export class SyncService {
     // From here to the end of the plan nothing may wait: memory stands at `to`.
     const to = stream.position;
     const view = { userNid, userId, own: reader.own, facts: memory.columns, rooms: reader.rooms };
-    const plan = planSync({ request, connection, from, to, view });
+    const whole = planSync({ request, connection, from, to, view });
     const isAhead = (room: RoomNid) => memory.columns.changedAt(room) > to;
-    const ahead = plan.rooms.filter(({ as, room }) => as === "joined" && isAhead(room)).map(({ room }) => room);
+    const ahead = whole.rooms.filter(({ as, room }) => as === "joined" && isAhead(room)).map(({ room }) => room);
     const reading = new RoomReader(rooms, { userNid, userId, deviceNid, to });
-    const read = await reading.rooms(plan.reads);
+    const read = await reading.rooms(whole.reads);
+    const { plan, since } = keepBack(whole, read, this.#holdWindow());
     const data = await reading.withHeroes(read, heroReads(plan, read));
     const members = await reading.members(memberReads(plan, data));
     const movedAt = await reading.movedAt(ahead);
-    return { outcome: assembleSync(plan, data, members), to, movedAt, wants: historyWants(plan, data) };
+    const wants = historyWants(plan, data);
+    return { outcome: assembleSync(plan, data, members), to, movedAt, wants, keptBackSince: since };
+  }
+
+  #holdWindow(): HoldWindow {
+    const { recent, clock } = this.#deps;
+    const nowMs = clock.nowMs();
+    const [after, longAfter] = [recent.at(nowMs - HOLD_MS), recent.at(nowMs - 2 * HOLD_MS)];
+    return { after, longAfter, sentAfterMs: justSentAfterMs(nowMs) };
+  }
+
+  /** How long what is kept back since a position stays so, if nothing moves; undefined: nothing is. */
+  #untilFree(since: StreamPosition | undefined): number | undefined {
+    if (since === undefined) return undefined;
+    const { recent, clock } = this.#deps;
+    return Math.ceil(Math.max(0, (recent.reachedMs(since) ?? 0) + HOLD_MS - clock.nowMs()));
   }
 
   #unknownPos(reason: "malformed" | "no_connection" | "superseded"): ClientError {
@@ -224,11 +258,11 @@ export class SyncService {
     return new ClientError("M_UNKNOWN_POS", "Unknown position");
   }
 
-  #observe({ dialect, signal }: SyncServiceCall, outcome: SyncOutcome, hasWaited: boolean): void {
+  #observe({ dialect, signal }: SyncServiceCall, outcome: SyncOutcome, isTimed: boolean): void {
     const { metrics, memory, clock } = this.#deps;
     const ended = signal.reason instanceof SupersededError ? "superseded" : "timeout";
     metrics.syncRequests.inc({ dialect: dialect.name, outcome: outcome.hasNews ? "news" : ended });
-    if (!hasWaited || !outcome.hasNews) return;
+    if (!isTimed || !outcome.hasNews) return;
     const nowUs = microseconds(clock);
     for (const { roomId } of outcome.response.rooms) {
       const room = memory.columns.find(roomId);

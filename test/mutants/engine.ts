@@ -123,4 +123,18 @@ export const mutants: readonly Mutant[] = [
     replace: "return told !== undefined && rooms.since(index) > from;",
     test,
   },
+  {
+    name: "who sends without pause is never told of it",
+    file: "src/engine/keep-back.ts",
+    find: "return first > window.after ? first : undefined;",
+    replace: "return own.some(({ position }) => position > window.after) ? first : undefined;",
+    test: "test/unit/engine/keep-back.test.ts",
+  },
+  {
+    name: "a room that is kept back counts as told",
+    file: "src/engine/keep-back.ts",
+    find: "if (told !== undefined) missed.set(room.room, told);",
+    replace: "",
+    test: "test/unit/engine/keep-back.test.ts",
+  },
 ];

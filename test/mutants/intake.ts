@@ -44,6 +44,13 @@ const placing: readonly Mutant[] = [
     test: ORDER,
   },
   {
+    name: "a stream goes on before what came late and was there when it began",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: "return isEndTold && !isEnd ? undefined : newest;",
+    replace: "return newest;",
+    test: "test/unit/intake/room-timeline.test.ts",
+  },
+  {
     name: "two runs of one batch get the same order keys",
     file: `${INGEST}/place.ts`,
     find: "const low = Math.max(orderKey, ...given.filter((key) => key < next.orderKey));",
@@ -184,6 +191,13 @@ const streams: readonly Mutant[] = [
     find: "else if (token === this.#token) return",
     replace: "else return",
     test: "test/unit/intake/poller.test.ts",
+  },
+  {
+    name: "a device is not woken when its stream tells what it sent itself",
+    file: `${INGEST}/room-draft.ts`,
+    find: "fold.hasSent ||= isJustSent && !this.events.isNew(event.eventId);",
+    replace: "fold.hasSent ||= isJustSent && this.events.isNew(event.eventId);",
+    test: "test/unit/intake/fold-parts.test.ts",
   },
 ];
 

@@ -184,6 +184,7 @@ class SlowStreams {
       ignoresSomebody: false,
       poll,
       storedBefore,
+      toldUpTo: undefined,
       lastSeen: new Map(),
       nowUs: 2_000_000_000_000_000,
     };

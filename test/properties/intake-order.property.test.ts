@@ -156,6 +156,7 @@ class Streams {
   /** Where each stream goes on. */
   readonly #since = READERS.map(() => 0);
   readonly #lastSeen = READERS.map(() => new Map<RoomId, EventId>());
+  readonly #toldUpTo: (StreamPosition | undefined)[] = READERS.map(() => undefined);
   readonly #pending: ((() => void) | undefined)[] = READERS.map(() => undefined);
   readonly #told: (StreamPosition | undefined)[] = READERS.map(() => undefined);
 
@@ -192,6 +193,8 @@ class Streams {
     const poll = since === 0 ? "first" : "live";
     this.#pending[index] = () => {
       this.#since[index] = to;
+      const toldUpTo = this.#toldUpTo[index];
+      this.#toldUpTo[index] = storedBefore;
       if (events.length === 0) return;
       this.room.fold("join", inRoom(events, { limited: news.length > limit }), {
         userNid: (index + 1) as UserNid,
@@ -199,6 +202,7 @@ class Streams {
         ignoresSomebody: index === IGNORING,
         poll,
         storedBefore,
+        toldUpTo,
         lastSeen: new Map(this.#lastSeen[index]),
       });
       this.#lastSeen[index]?.set(ROOM as RoomId, events.at(-1)?.event_id as EventId);

@@ -235,6 +235,16 @@ test("a body that stops arriving fails, and so does one that breaks off", async 
   expect((await faultOf(read(await poll(pair.homeserver)))).fault).toEqual({ kind: "unreachable" });
 });
 
+test("a body that never ends fails, though it is never silent", async () => {
+  await using pair = await startPair({ bodyMs: 50 });
+  pair.upstream.on(SYNC_PATH, (_request, response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    const dripping = setInterval(() => response.write(" "), 5);
+    response.on("close", () => clearInterval(dripping));
+  });
+  expect((await faultOf(read(await poll(pair.homeserver)))).fault).toEqual({ kind: "timeout" });
+});
+
 test("an abort ends a poll with the signal's reason, before and within the body", async () => {
   await using pair = await startPair();
   let isClosed = false;

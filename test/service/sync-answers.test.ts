@@ -214,7 +214,8 @@ test("a user sees no message of whom they ignore, whoever's stream brings it, an
   const { world, stored, alice, roomId } = await start();
   await using _world = world;
   const kim = await stored.user("kim");
-  await stored.store(kim, { join: { [roomId]: timeline(stored.member(kim.userId)) } });
+  const arrival = timeline(stored.member(kim.userId));
+  for (const user of [alice, kim]) await stored.store(user, { join: { [roomId]: arrival } });
   const ignore = (...users: readonly UserId[]) => {
     const ignored_users = Object.fromEntries(users.map((user) => [user, {}]));
     return stored.store(kim, {}, { accountData: [{ type: "m.ignored_user_list", content: { ignored_users } }] });

@@ -123,6 +123,7 @@ export class DraftedRoom implements Numbers {
       ignoresSomebody: false,
       poll: "live",
       storedBefore: this.position,
+      toldUpTo: undefined,
       lastSeen: new Map(),
       nowUs: 2_000_000_000_000_000,
       ...more,

@@ -43,6 +43,7 @@ export class TestRoom {
   readonly chunks = new Map<ChunkNid, Chunk>();
   readonly stateChanges: StateChange[] = [];
   readonly transactionIds = new Map<EventNid, string>();
+  readonly attributed = new Set<EventNid>();
   chunk: ChunkNid;
   activity = 0;
   bumpStamp = 0;
@@ -275,6 +276,7 @@ function readRoom(room: TestRoom, read: RoomReads, to: StreamPosition): RoomData
     ownMember: read.ownMember ? room.departure : undefined,
     heroes: read.heroes ? room.heroes : undefined,
     transactionIds: room.transactionIds,
+    attributed: room.attributed,
   };
 }
 

@@ -17,6 +17,7 @@ export interface StageDevice {
   readonly claim: ClaimedDevice;
   readonly userId: string;
   readonly lastSeen: LastSeen;
+  toldUpTo: StreamPosition | undefined;
   since: string | undefined;
   ignoresSomebody: boolean | undefined;
 }
@@ -69,32 +70,41 @@ export class IntakeStage implements AsyncDisposable {
     });
     const [claim] = await claimDevices(this.db, OWNER, { idleAfterMs: HOUR_MS, device: deviceNid, limit: 1 });
     if (claim === undefined) throw new Error(`${userId} ${deviceId} is claimed already`);
-    return { claim, userId, lastSeen: new LastSeen(), since: claim.since, ignoresSomebody: undefined };
+    return {
+      claim,
+      userId,
+      lastSeen: new LastSeen(),
+      toldUpTo: undefined,
+      since: claim.since,
+      ignoresSomebody: undefined,
+    };
   }
 
   /** Takes one response of the device's stream in. */
   async respond(device: StageDevice, body: object, options: RespondOptions = {}): Promise<TakenIn> {
     this.#responses += 1;
     const { nextBatch = `s${this.#responses}`, pieceBytes = Number.MAX_SAFE_INTEGER } = options;
+    const storedBefore = options.storedBefore ?? this.writer.position;
     const intake = this.intake(device, options);
     const bytes = Buffer.from(JSON.stringify({ next_batch: nextBatch, ...body }));
     for (let at = 0; at < bytes.length; at += pieceBytes) await intake.write(bytes.subarray(at, at + pieceBytes));
     const taken = await intake.end();
     device.since = taken.nextBatch;
+    device.toldUpTo = storedBefore;
     device.ignoresSomebody = taken.ignoresSomebody;
-    for (const [roomId, eventId] of taken.lastSeen) device.lastSeen.note(roomId, eventId);
+    for (const [roomId, eventIds] of taken.lastSeen) device.lastSeen.note(roomId, eventIds);
     return taken;
   }
 
   /** A response whose body is still to be written. */
   intake(device: StageDevice, options: RespondOptions = {}, writer = this.writer): ResponseIntake {
-    const { claim, since, lastSeen, ignoresSomebody } = device;
+    const { claim, since, lastSeen, toldUpTo, ignoresSomebody } = device;
     const { poll = since === undefined ? "first" : "live", storedBefore = this.writer.position } = options;
     const { userNid, userId, deviceNid } = claim;
     return new ResponseIntake(
       {
         claim,
-        source: { userNid, userId, deviceNid, poll, storedBefore, lastSeen: lastSeen.events },
+        source: { userNid, userId, deviceNid, poll, storedBefore, toldUpTo, lastSeen: lastSeen.events },
         ignoresSomebody,
         since,
         nowUs: () => Date.now() * 1000,

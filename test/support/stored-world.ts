@@ -126,6 +126,7 @@ export class StoredWorld {
           deviceNid,
           poll: isCatchUp ? "catch-up" : "live",
           storedBefore: this.#writer.position,
+          toldUpTo: undefined,
           lastSeen: new Map(lastSeen.events),
         },
         ignoresSomebody,

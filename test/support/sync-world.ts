@@ -2,6 +2,7 @@
 import { Registry } from "prom-client";
 import type { SyncRequest } from "../../src/engine/request.ts";
 import type { RoomAnswer } from "../../src/engine/response.ts";
+import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { createLogger } from "../../src/logging/logger.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
 import { RequestEndedError } from "../../src/model/request-ended-error.ts";
@@ -19,6 +20,7 @@ export interface SyncWorldOptions {
   readonly catchUpWaitMs?: number;
   /** Memory is not loaded yet: `start` has to be called. */
   readonly isStopped?: boolean;
+  readonly clock?: Clock;
 }
 
 let worlds = 0;
@@ -101,13 +103,14 @@ export class SyncWorld implements AsyncDisposable {
   }
 
   #newCore(): SyncCore {
-    const { initialWaitMs = 0, catchUpWaitMs = 0 } = this.#options;
+    const { initialWaitMs = 0, catchUpWaitMs = 0, clock = systemClock } = this.#options;
     return createSyncCore({
       config: {
         sync: { initialWaitMs, maxTimeoutMs: 60_000, maxTimelineLimit: 100, simplifiedOps: false },
         polling: { timelineLimit: 50, idleAfterMs: 60_000, catchUpWaitMs, initialConcurrency: 4 },
       },
       db: this.db,
+      clock,
       secrets: createSecrets("a secret for tests, long enough"),
       log: createLogger({ level: "warn", format: "json" }, { write: (line) => this.logLines.push(JSON.parse(line)) }),
       metrics: createMetrics(this.#registry),

@@ -15,8 +15,8 @@ export function toldAfterAnswer(room: RoomPlan, answer: RoomAnswer, missed: read
   return { upTo: "live", as: room.as, config };
 }
 
-/** A room that was left out misses what changed; what was never told stays so. */
-export const toldAfterFailure = ({ told }: RoomPlan, from: StreamPosition): Told | undefined =>
+/** A room that is left out misses what changed; what was never told stays so. */
+export const toldWithoutAnswer = ({ told }: RoomPlan, from: StreamPosition): Told | undefined =>
   told?.upTo === "live" ? { ...told, upTo: from } : undefined;
 
 function configAfter(room: RoomPlan, told: RoomConfig, answer: RoomAnswer, missed: readonly StateEvent[]): RoomConfig {

@@ -58,6 +58,7 @@ export async function ask(
         ignoresSomebody: true,
         poll: "asked",
         storedBefore,
+        toldUpTo: undefined,
         lastSeen: new Map(),
         nowUs: nowMicroseconds,
       },

@@ -36,6 +36,7 @@ export async function storePreview(
       ignoresSomebody: true,
       poll: "first",
       storedBefore,
+      toldUpTo: undefined,
       lastSeen: new Map(),
       nowUs: nowUs(),
     },

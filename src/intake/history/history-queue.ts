@@ -157,6 +157,7 @@ export class HistoryQueue {
         ignoresSomebody: ignores,
         poll: "history",
         storedBefore,
+        toldUpTo: undefined,
         lastSeen: new Map(want.anchor === undefined ? [] : [[want.roomId, want.anchor]]),
         nowUs: nowUs(),
       },

@@ -50,18 +50,21 @@ function foldRooms(
     }
     return;
   }
+  const { userNid } = source;
+  let isSentKnown = false;
   const shared = end === undefined && asked === undefined ? numbers.batch() : undefined;
   for (const section of [...sections].sort(inTime)) {
     const draft = rooms.get(section.roomId);
     if (draft === undefined) continue;
-    const { changes, roomBatch } = foldSection(draft, section, source, numbers, shared);
+    const { changes, roomBatch, hasSent } = foldSection(draft, section, source, numbers, shared);
     folded.changes.push(...changes);
+    isSentKnown ||= hasSent;
     if (roomBatch !== undefined && token !== undefined) folded.tokens.push({ batch: roomBatch, token });
     personal.accountData(draft.row.room, section.accountData, source, section.roomId);
     personal.ephemeral(draft.row.room, section.ephemeral);
   }
+  if (isSentKnown) folded.changes.push({ batch: numbers.batch(), stream: ChangeStream.sent, userNid, flags: 0 });
   if (shared !== undefined) {
-    const { userNid } = source;
     folded.changes.push({ batch: shared, stream: ChangeStream.membership, userNid, flags: 0 });
   }
 }

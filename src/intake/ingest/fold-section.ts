@@ -18,6 +18,8 @@ export interface FoldedSection {
   readonly changes: readonly NewChange[];
   /** The batch of the room's events, when there are any. */
   readonly roomBatch: number | undefined;
+  /** {@link SectionResult.hasSent} */
+  readonly hasSent: boolean;
 }
 
 /**
@@ -35,6 +37,7 @@ export function foldSection(
   const before = draft.memberships.get(source.userId);
   const changes: NewChange[] = [];
   let roomBatch: number | undefined;
+  let hasSent = false;
   const batches = new Map<UserNid, number>(sharedBatch === undefined ? [] : [[source.userNid, sharedBatch]]);
   const batchOf = (userNid: UserNid): number => {
     const batch = batches.get(userNid) ?? numbers.batch();
@@ -48,7 +51,8 @@ export function foldSection(
     const unknown = section.timeline.filter(({ eventId }) => draft.events.nidOf(eventId) === undefined);
     for (const event of unknown) draft.keep(event, batchOf(source.userNid));
   } else {
-    const { batch, flags } = draft.apply(section, source);
+    const { batch, flags, ...applied } = draft.apply(section, source);
+    hasSent = applied.hasSent;
     if (flags !== 0) {
       roomBatch = batch;
       changes.push({ batch, stream: ChangeStream.room, room, flags });
@@ -70,7 +74,7 @@ export function foldSection(
     if (change.isTransition) draft.movedBy.delete(userId);
   }
   if (section.kind === "join") keepPersonal(draft, section, source, batchOf);
-  return { changes, roomBatch };
+  return { changes, roomBatch, hasSent };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject, parseJson } from "../../lib/json-value.ts";
 import type { EventNid, UserId } from "../../model/ids.ts";
 import { Membership } from "../../model/membership.ts";
+import { justSentAfterMs } from "../../model/own-events.ts";
 import {
   type MembershipRow,
   type OrderMark,
@@ -16,6 +17,7 @@ import type { ParsedSection } from "../response/parsed-section.ts";
 import { columnsOf } from "./columns.ts";
 import type { Contest } from "./contest.ts";
 import { contestsOf } from "./contests-of.ts";
+import { emptyWrites } from "./empty-writes.ts";
 import type { EventBook } from "./event-book.ts";
 import { liveMark, timeMark } from "./order-mark.ts";
 import { openHistory } from "./place-history.ts";
@@ -30,6 +32,8 @@ import { TimelineDraft } from "./timeline-draft.ts";
 export interface SectionResult {
   readonly batch: number;
   readonly flags: number;
+  /** Answers of the user may be waiting for it: it has what the user has just sent, and what another stream brought before. */
+  readonly hasSent: boolean;
 }
 
 /**
@@ -87,7 +91,7 @@ export class RoomDraft {
     this.row = { ...this.row, ...this.#timeline.ends };
     for (const change of fold.stateChanges()) this.writes.state.push(change);
     this.contests.push(...contestsOf(fold, this.row, (key) => this.#state.has(key)));
-    return { batch: fold.batch, flags: fold.flags(this.row) };
+    return { batch: fold.batch, flags: fold.flags(this.row), hasSent: fold.hasSent };
   }
 
   /** Puts in older events, as far as all members may see them. `after`: in force after the last of them. */
@@ -95,7 +99,7 @@ export class RoomDraft {
     const { section, visibilities } = openHistory(this.#upToKnown(page, source), after);
     const fold = new SectionFold(this.#numbers.batch(), section, source, this.row);
     const places = this.#timeline.placeHistory(fold);
-    if (places === undefined) return { batch: fold.batch, flags: 0 };
+    if (places === undefined) return { batch: fold.batch, flags: 0, hasSent: false };
     section.timeline.forEach((event, index) => {
       const nid = this.#timeline.store(event, places[index], visibilities[index] ?? Visibility.unknown, fold);
       this.#noteTransaction(event, nid, source);
@@ -104,7 +108,7 @@ export class RoomDraft {
     this.#redact(fold);
     this.row = { ...this.row, ...this.#timeline.ends };
     this.contests.push(...contestsOf(fold, this.row, (key) => this.#state.has(key)));
-    return { batch: fold.batch, flags: fold.flags(this.row) };
+    return { batch: fold.batch, flags: fold.flags(this.row), hasSent: false };
   }
 
   /** What follows the last known event is news, which the streams bring. */
@@ -180,9 +184,20 @@ export class RoomDraft {
       if (isVisibilityEvent(event)) visibility = visibilityOf(event.content.history_visibility);
       if (section.isStateAfter) fold.seen.add(nid);
       else this.#claim(event, nid, fold);
-      this.#noteTransaction(event, nid, source);
+      this.#keepSender(event, nid, fold);
     });
     this.#timeline.keepToken(section);
+  }
+
+  /** Of what its user has just sent the device's own stream says whether this device sent it. */
+  #keepSender(event: ParsedEvent, nid: EventNid, fold: SectionFold): void {
+    const { userId, deviceNid, nowUs } = fold.source;
+    const { transactionId } = event;
+    const isSent = event.sender === userId && event.stateKey === undefined;
+    const isJustSent = isSent && event.originServerTsMs > justSentAfterMs(nowUs / 1000);
+    if (transactionId === undefined && !isJustSent) return;
+    this.writes.transactionIds.push({ nid, deviceNid, transactionId });
+    fold.hasSent ||= isJustSent && !this.events.isNew(event.eventId);
   }
 
   /** In force before the first event of the timeline. With `state_after` the value before a change is not always told. */
@@ -274,20 +289,3 @@ function contentOf(body: Buffer): JsonObject {
   const event = parseJson(body);
   return isJsonObject(event) && isJsonObject(event.content) ? event.content : {};
 }
-
-const emptyWrites = ({ row }: RoomBefore): RoomWrites => ({
-  room: row.room,
-  events: [],
-  placed: [],
-  chunks: [],
-  started: [],
-  joined: [],
-  tokens: [],
-  state: [],
-  memberships: [],
-  personal: [],
-  redactions: [],
-  rewritten: new Map(),
-  redactedState: [],
-  transactionIds: [],
-});

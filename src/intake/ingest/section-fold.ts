@@ -47,6 +47,8 @@ export class SectionFold {
   hasHistory = false;
   /** Its events got no place: nothing tells whether they are newer than the end of the room. */
   isOvertaken = false;
+  /** It has an event that its user has just sent, and that another stream brought before. */
+  hasSent = false;
   /** A stored event that is current state was redacted. */
   hasRedactedState = false;
   readonly #row: RoomRow;

@@ -22,6 +22,8 @@ export interface Source {
   readonly poll: "first" | "catch-up" | "live" | "asked" | "history";
   /** Everything at or below it was stored before the request was sent, so that the response does not say what was before that. */
   readonly storedBefore: StreamPosition;
+  /** Everything at or below it the stream had told, or could not tell, before this response: stored before the last request was sent. */
+  readonly toldUpTo: StreamPosition | undefined;
   /**
    * Last events that earlier responses of the stream had of rooms, as far as that is known: what goes on follows them. With
    * `history`, the event right before which the older ones end.

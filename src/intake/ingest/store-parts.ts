@@ -90,8 +90,9 @@ export function numbersNeeded(parts: readonly ResponsePart[]): { batches: number
   const events = sections.reduce((sum, { state, timeline }) => sum + state.length + timeline.length, 0);
   return {
     // Of a section: the room, the user's own, account data, receipts, typing, and a departure per member event at most.
-    // Of what was asked for: account data. Of a part: one shared by its sections, global account data, to-device messages, device lists, keys, the sync itself and its end.
-    batches: 5 * sections.length + events + 7 * parts.length + asked,
+    // Of what was asked for: account data. Of a part: one shared by its sections, what its user sent, global account data,
+    // to-device messages, device lists, keys, the sync itself and its end.
+    batches: 5 * sections.length + events + 8 * parts.length + asked,
     events,
     chunks: sections.length,
   };

@@ -56,8 +56,10 @@ export class TimelineDraft {
     const isCut =
       section.limited || source.poll === "first" || source.poll === "asked" || !before.wasJoined || whole > 0;
     const anchor = isCut ? undefined : this.#anchor(source);
-    const landmarks = anchor === undefined ? events : [anchor, ...events];
-    if (this.#isOvertaken(fold, landmarks)) {
+    const goesOn = anchor !== undefined && (anchor.orderKey === this.ends.lastOrderKey || !this.#isEndTold(source));
+    const landmarks = goesOn ? [anchor, ...events] : events;
+    const followsEnd = anchor !== undefined && !goesOn;
+    if (!followsEnd && this.#isOvertaken(fold, landmarks)) {
       // Who left is shown no more when asked again.
       fold.isOvertaken = section.kind === "join" || source.poll !== "asked";
       this.#markHole(fold);
@@ -125,6 +127,14 @@ export class TimelineDraft {
   #anchor({ lastSeen }: Source): Landmark | undefined {
     const last = lastSeen.get(this.#roomId);
     return last && this.events.landmark(last);
+  }
+
+  /**
+   * Streams go on by arrival, while first syncs order events that came late by the room's graph: what was stored before the
+   * stream's last request stands before all that this one has anew, whichever event the stream had last.
+   */
+  #isEndTold({ toldUpTo }: Source): boolean {
+    return this.#endStoredAt !== undefined && toldUpTo !== undefined && this.#endStoredAt <= toldUpTo;
   }
 
   #tail(): Tail | undefined {

@@ -86,6 +86,7 @@ export class Poller {
   /** All was stored up to there when what is polled for now was first asked for; undefined: it was not yet. */
   #storedBefore: StreamPosition | undefined;
   readonly #lastSeen = new LastSeen();
+  #toldUpTo: StreamPosition | undefined;
   /** Aborts when the answer to the first sync begins, and when it is stored. */
   readonly #first = { begins: new AbortController(), ends: new AbortController() };
 
@@ -149,7 +150,8 @@ export class Poller {
   async #poll(signal: AbortSignal): Promise<void> {
     const { clock, events, store } = this.#deps;
     const startedMs = clock.nowMs();
-    const intake = new ResponseIntake(this.#context(), store, events);
+    const context = this.#context();
+    const intake = new ResponseIntake(context, store, events);
     try {
       const body = await this.#ask(signal);
       this.#first.begins.abort();
@@ -165,6 +167,7 @@ export class Poller {
       this.#since = taken.nextBatch;
       this.#ignoresSomebody = taken.ignoresSomebody;
       this.#isCatchUp = false;
+      this.#toldUpTo = context.source.storedBefore;
       for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
       events.onPolled({ seconds: (clock.nowMs() - startedMs) / 1000, bytes: taken.bytes, isEmpty: taken.isEmpty });
     } finally {
@@ -186,7 +189,15 @@ export class Poller {
     const poll = this.#since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
     return {
       claim: this.#device,
-      source: { userNid, userId, deviceNid, poll, storedBefore, lastSeen: this.#lastSeen.events },
+      source: {
+        userNid,
+        userId,
+        deviceNid,
+        poll,
+        storedBefore,
+        toldUpTo: this.#toldUpTo,
+        lastSeen: this.#lastSeen.events,
+      },
       ignoresSomebody: this.#ignoresSomebody,
       since: this.#since,
       nowUs: () => microseconds(clock),
@@ -200,15 +211,21 @@ export class Poller {
   }
 
   #ask(signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
-    const { forwardedFor, userAgent, epoch } = this.#device;
+    const { forwardedFor, userAgent } = this.#device;
     return this.#deps.upstream.syncV2({
       token: this.#token.text,
       since: this.#since,
-      timeoutMs: this.#isCatchUp ? epoch % CATCH_UP_TIMEOUTS_MS : POLL_TIMEOUT_MS,
+      timeoutMs: this.#timeoutMs(),
       filter: this.#deps.filter,
       forwarded: { xForwardedFor: forwardedFor, userAgent },
       signal,
     });
+  }
+
+  /** Who asks again for a first sync wants the answer that is being computed. */
+  #timeoutMs(): number {
+    if (this.#since === undefined) return 0;
+    return this.#isCatchUp ? this.#device.epoch % CATCH_UP_TIMEOUTS_MS : POLL_TIMEOUT_MS;
   }
 
   #verdictOf(error: unknown, failures: number): Verdict {

@@ -20,7 +20,7 @@ export interface ParsedSection {
   readonly counts: UnreadCounts | undefined;
   readonly ephemeral: EphemeralFacts;
   readonly accountData: readonly AccountDataEvent[];
-  /** Why the room must be set aside: a state event that cannot be stored. */
+  /** Why the room must be set aside: a state event that cannot be stored, or too much in all. */
   readonly fault: string | undefined;
   /** An `m.room.encryption` was there, be it one that cannot be stored. */
   readonly isEncrypted: boolean;
@@ -46,7 +46,7 @@ export function parseSection(section: RoomSection, onBadEvent: (bad: BadEvent) =
     counts: section.counts,
     ephemeral: ephemeralOf(section.ephemeral),
     accountData: section.accountData,
-    fault: timeline.fault ?? state.fault,
+    fault: section.fault ?? timeline.fault ?? state.fault,
     isEncrypted: timeline.isEncrypted || state.isEncrypted,
     bytes: section.bytes,
   };

@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { JsonSplitter } from "../../lib/json-splitter.ts";
 import { isJsonObject, isStorableText, parseJson } from "../../lib/json-value.ts";
 import { isRoomId, type RoomId } from "../../model/ids.ts";
-import { type AccountDataEvent, emptySection, type RoomSection, type SectionKind } from "./room-section.ts";
+import { type AccountDataEvent, dropValues, emptySection, type RoomSection, type SectionKind } from "./room-section.ts";
 import {
   accountDataEvent,
   countsOf,
@@ -35,6 +35,9 @@ export interface ResponseReceiver {
   /** A part that cannot be read; it is left out. */
   onSetAside(what: "room" | "section", where: string, reason: string): void;
 }
+
+/** What one room may hold in one response. Larger: one room fills memory. Smaller: a room with 100,000 members is set aside. */
+const MAX_ROOM_BYTES = 64 * 1024 * 1024;
 
 type Path = readonly (string | number)[];
 
@@ -145,6 +148,7 @@ export class ResponseReader {
     const section = this.#section;
     this.#section = undefined;
     if (section === undefined) return;
+    if (section.fault !== undefined) this.#receiver.onSetAside("room", section.roomId, section.fault);
     if (section.counts !== undefined) section.counts = sumOfCounts(section.counts, this.#threadCounts);
     this.#receiver.onRoom(section);
   }
@@ -196,6 +200,11 @@ export class ResponseReader {
 
   #roomValue(section: RoomSection, path: Path, raw: Buffer): void {
     section.bytes += raw.length;
+    if (section.fault !== undefined) return;
+    if (section.bytes > MAX_ROOM_BYTES) {
+      dropValues(section, `more than ${MAX_ROOM_BYTES} bytes in one response`);
+      return;
+    }
     const part = path[3];
     if (part === "timeline") this.#timelineValue(section, path[4], raw);
     else if (part === "state") section.state.push(raw);

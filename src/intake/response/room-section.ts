@@ -21,6 +21,8 @@ export interface RoomSection {
   counts: UnreadCounts | undefined;
   /** What its values weigh. */
   bytes: number;
+  /** Why its values were dropped; undefined: they are there. */
+  fault: string | undefined;
 }
 
 /** An account data event that can be stored. */
@@ -57,5 +59,12 @@ export function emptySection(kind: SectionKind, roomId: RoomId): RoomSection {
     summary: undefined,
     counts: undefined,
     bytes: 0,
+    fault: undefined,
   };
+}
+
+/** Drops what a section holds. What it said of the timeline is a hole. */
+export function dropValues(section: RoomSection, fault: string): void {
+  const { roomId, kind, bytes } = section;
+  Object.assign(section, { ...emptySection(kind, roomId), bytes, limited: true, fault });
 }

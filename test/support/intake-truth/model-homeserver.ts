@@ -28,7 +28,7 @@ import { World } from "../homeserver/world.ts";
 
 const BASE = { origin: "http://homeserver.test", prefix: "" };
 const LIMIT_MS = 60_000;
-const LIMITS = { beyondTimeoutMs: LIMIT_MS, initialMs: LIMIT_MS, idleMs: LIMIT_MS };
+const LIMITS = { beyondTimeoutMs: LIMIT_MS, initialMs: LIMIT_MS, idleMs: LIMIT_MS, bodyMs: LIMIT_MS };
 const FORWARDED = { xForwardedFor: undefined, userAgent: undefined };
 
 export class ModelHomeserver {

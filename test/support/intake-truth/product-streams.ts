@@ -37,6 +37,8 @@ interface Stream {
   since: string | undefined;
   ignoresSomebody: boolean | undefined;
   isCatchUp: boolean;
+  /** What was stored before its last request was sent. */
+  toldUpTo: StreamPosition | undefined;
   lastSeen: LastSeen;
   pending: Pending | undefined;
 }
@@ -79,7 +81,7 @@ export class ProductStreams {
   async poll(index: number): Promise<void> {
     const stream = this.#stream(index);
     if (stream.pending !== undefined) return;
-    const { claim, since, isCatchUp, lastSeen, session } = stream;
+    const { claim, since, isCatchUp, toldUpTo, lastSeen, session } = stream;
     const { userNid, userId, deviceNid } = claim;
     const poll = since === undefined ? "first" : isCatchUp ? "catch-up" : "live";
     const storedBefore = Math.max(claim.head, this.#writer.position) as StreamPosition;
@@ -88,7 +90,7 @@ export class ProductStreams {
     const intake = new ResponseIntake(
       {
         claim,
-        source: { userNid, userId, deviceNid, poll, storedBefore, lastSeen: new Map(lastSeen.events) },
+        source: { userNid, userId, deviceNid, poll, storedBefore, toldUpTo, lastSeen: new Map(lastSeen.events) },
         ignoresSomebody: stream.ignoresSomebody,
         since,
         nowUs: () => Date.now() * 1000,
@@ -122,6 +124,7 @@ export class ProductStreams {
     if (pending === undefined) return;
     await this.#writer.live({ ...pending.part, sections: pending.part.sections.slice(pending.stored) });
     stream.pending = undefined;
+    stream.toldUpTo = pending.part.source.storedBefore;
     stream.since = pending.taken.nextBatch;
     stream.ignoresSomebody = pending.taken.ignoresSomebody;
     for (const [roomId, eventId] of pending.taken.lastSeen) stream.lastSeen.note(roomId, eventId);
@@ -224,6 +227,7 @@ export class ProductStreams {
       since: claim.since,
       ignoresSomebody: ignores ?? (claim.since === undefined ? undefined : false),
       isCatchUp: true,
+      toldUpTo: undefined,
       lastSeen: new LastSeen(),
     };
   }

@@ -7,6 +7,7 @@ import {
   isEmptyDelta,
 } from "../../../src/engine/connection/delta.ts";
 import { MutableConnectionState } from "../../../src/engine/connection/mutable-state.ts";
+import { type HoldWindow, keepBack } from "../../../src/engine/keep-back.ts";
 import { memberReads } from "../../../src/engine/members.ts";
 import { planSync } from "../../../src/engine/plan.ts";
 import type { SyncRequest } from "../../../src/engine/request.ts";
@@ -19,10 +20,13 @@ import type { TestRoom, TestWorld } from "../../support/engine.ts";
 export class Answer {
   readonly outcome: SyncOutcome;
   readonly to: StreamPosition;
+  /** Of the first event that keeps a room back. */
+  readonly keptBackSince: StreamPosition | undefined;
 
-  constructor(outcome: SyncOutcome, to: StreamPosition) {
+  constructor(outcome: SyncOutcome, to: StreamPosition, keptBackSince: StreamPosition | undefined) {
     this.outcome = outcome;
     this.to = to;
+    this.keptBackSince = keptBackSince;
   }
 
   get rooms(): readonly RoomAnswer[] {
@@ -58,6 +62,8 @@ export class EngineClient {
   readonly #world: TestWorld;
   #confirmed = new MutableConnectionState();
   #from: StreamPosition | undefined;
+  /** undefined: all is long ago. */
+  window: HoldWindow | undefined;
 
   constructor(world: TestWorld) {
     this.#world = world;
@@ -78,11 +84,12 @@ export class EngineClient {
   lose(request: SyncRequest): Answer {
     const to = this.#world.position;
     const connection = decodeState(encodeState(this.#confirmed));
-    const plan = planSync({ request, connection, from: this.#from, to, view: this.#world.view() });
-    const read = this.#world.read(plan.reads, to);
+    const whole = planSync({ request, connection, from: this.#from, to, view: this.#world.view() });
+    const read = this.#world.read(whole.reads, to);
+    const { plan, since } = keepBack(whole, read, this.window ?? { after: to, longAfter: to, sentAfterMs: 0 });
     const data = this.#world.withHeroes(read, heroReads(plan, read));
     const members = this.#world.readMembers(memberReads(plan, data), to);
-    return new Answer(assembleSync(plan, data, members), to);
+    return new Answer(assembleSync(plan, data, members), to, since);
   }
 
   confirm(answer: Answer): void {

@@ -13,6 +13,7 @@ const dataOf = (room: TestRoom): RoomData => ({
   ownMember: undefined,
   heroes: undefined,
   transactionIds: new Map(),
+  attributed: new Set(),
 });
 
 const cut = (room: TestRoom, bounds: Partial<TimelineBounds> = {}) =>

@@ -62,6 +62,7 @@ function contestsOf(
     ignoresSomebody: false,
     poll: "live",
     storedBefore: room.position,
+    toldUpTo: undefined,
     lastSeen: new Map(),
     nowUs: 1,
     ...source,

@@ -43,6 +43,7 @@ function partOf(
       ignoresSomebody: false,
       poll: "live",
       storedBefore: room.position,
+      toldUpTo: undefined,
       lastSeen: new Map(),
       nowUs: 2_000_000_000_000_000,
       ...more,
@@ -81,6 +82,22 @@ const personal: RoomParts = {
 };
 
 describe("the parts of some responses", () => {
+  test("wake the devices of a user who has just sent what another stream brought before, once for all rooms", () => {
+    const room = new DraftedRoom();
+    const justNow = { origin_server_ts: 2_000_000_000_000 };
+    const [a, b] = [message("$a", justNow), message("$b", justNow)];
+    room.fold("join", inRoom([create(), a, b]), { userId: BOB as UserId, userNid: 2 as UserNid });
+    const bringing = (sent: object, more: Partial<ResponsePart["source"]> = {}) =>
+      fold(room, [partOf(room, { join: { [ROOM]: sent } }, {}, more)]).changes.filter(
+        ({ stream }) => stream === ChangeStream.sent,
+      );
+    const woken = { stream: ChangeStream.sent, userNid: 1, flags: 0 };
+    expect(bringing(inRoom([a, b]))).toEqual([expect.objectContaining(woken)]);
+    expect(bringing(inRoom([message("$new", justNow)]))).toEqual([]);
+    expect(bringing(inRoom([a, b]), { userId: BOB as UserId })).toEqual([]);
+    expect(bringing(inRoom([message("$a")]), { nowUs: 2_000_001_000_000_000 })).toEqual([]);
+  });
+
   test("are published room by room, the user's own facts after the room's", () => {
     const room = new DraftedRoom();
     const part = partOf(room, { join: { [ROOM]: inRoom([create(), ...messages("$a")], personal) } }, {});

@@ -176,13 +176,18 @@ describe("a poller", () => {
     expect(await Promise.all(timeouts)).toEqual([4, 5]);
   });
 
-  test("remembers the last event of each room", async () => {
+  test("remembers what it had last of each room, and what was stored before its last request", async () => {
     const room = (...ids: string[]) => ({ rooms: { join: { "!r:test": inRoom(messages(...ids)) } } });
     const stage = new Stage([next("s1", room("$a", "$b")), next("s2"), next("s3", room("$c")), next("s4")]);
     const seen: unknown[] = [];
-    stage.onStore = ({ source }) => seen.push([...source.lastSeen]);
+    stage.onStore = ({ source }) => {
+      seen.push([source.toldUpTo, ...source.lastSeen]);
+      stage.position = (stage.position + 1) as StreamPosition;
+    };
+    stage.position = 10 as StreamPosition;
     await stage.run();
-    expect(seen).toEqual([[], [["!r:test", "$b"]], [["!r:test", "$b"]], [["!r:test", "$c"]]]);
+    const first = ["!r:test", "$b"];
+    expect(seen).toEqual([[undefined], [10, first], [11, first], [12, ["!r:test", "$c"]]]);
   });
 
   test("knows whom its user ignores from what is stored, and from its own stream", async () => {

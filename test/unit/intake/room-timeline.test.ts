@@ -203,6 +203,43 @@ describe("a cut batch without known events", () => {
   });
 });
 
+describe("a stream that began with a first sync in another order goes on after all that was there", () => {
+  /** The room's graph has the late event before others, to which it came last. */
+  function withLate(firstSync: readonly string[]) {
+    const room = partly("$b");
+    room.fold("join", inRoom(messages("$c")));
+    room.fold("join", inRoom(messages("$late")));
+    const toldUpTo = room.position;
+    const section = inRoom(messages(...firstSync), { limited: true });
+    room.fold("join", section, { poll: "first", deviceNid: 2 });
+    expect(room.line()).toBe("b c late");
+    return { room, its: { deviceNid: 2, toldUpTo, ...seen(firstSync.at(-1) ?? "") } };
+  }
+
+  test.each([
+    ["had the late event", ["$late", "$b", "$c"]],
+    ["had it not", ["$b", "$c"]],
+  ])("when that %s", (_, firstSync) => {
+    const { room, its } = withLate(firstSync);
+    room.fold("join", inRoom(messages("$d")), its);
+    expect(room.line()).toBe("b c late d");
+  });
+
+  test("when the late event came while the homeserver was asked, and was there", () => {
+    const { room, its } = withLate(["$late", "$b", "$c"]);
+    room.fold("join", inRoom(messages("$d")), { ...its, toldUpTo: (its.toldUpTo - 1) as StreamPosition });
+    expect(room.line()).toBe("b c late d");
+  });
+
+  test("and not after what others brought since it was asked", () => {
+    const room = partly("$b");
+    const toldUpTo = room.position;
+    room.fold("join", inRoom(messages("$d")), { ...bobs, ignoresSomebody: true });
+    room.fold("join", inRoom(messages("$c")), { toldUpTo, ...seen("$b") });
+    expect(room.line().replaceAll(" ~", "")).toBe("b c d");
+  });
+});
+
 describe("tokens", () => {
   test("stand before the first event of a batch, and the first one stays", () => {
     const room = partly("$a");
@@ -220,6 +257,21 @@ describe("tokens", () => {
     const { writes } = room.fold("join", inRoom([sent, message("$c")]), { deviceNid: 7 });
     const { nid } = room.events.get("$b")!;
     expect(writes.transactionIds).toEqual([{ nid, deviceNid: 7, transactionId: "t1" }]);
+  });
+
+  test("of transactions are known to be none for what a user has just sent and their device's stream brings without", () => {
+    const room = partly("$a");
+    const nowUs = 2_000_000_000;
+    const just = { origin_server_ts: nowUs / 1000 - 60_000 };
+    const long = { origin_server_ts: nowUs / 1000 - 3_600_000 };
+    const sent = [
+      message("$b", just),
+      { ...member("$c", ALICE, "join"), ...just },
+      message("$d", { sender: BOB, ...just }),
+    ];
+    const { writes } = room.fold("join", inRoom([...sent, message("$e", long)]), { nowUs });
+    const { nid } = room.events.get("$b")!;
+    expect(writes.transactionIds).toEqual([{ nid, deviceNid: 1, transactionId: undefined }]);
   });
 });
 

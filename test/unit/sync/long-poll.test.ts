@@ -23,7 +23,7 @@ function poll(stream: Stream, news: readonly (boolean | (() => Promise<boolean>)
     signal: new AbortController().signal,
     compute: async () => {
       const next = news[state.computed++] ?? false;
-      return outcome(typeof next === "boolean" ? next : await next());
+      return { outcome: outcome(typeof next === "boolean" ? next : await next()), newsInMs: undefined };
     },
     onWaiting: (change) => {
       state.waiting += change;
@@ -97,6 +97,21 @@ test("a poll whose signal aborts is answered with what there is", async () => {
   expect(state.computed).toBe(1);
   const late = poll(stream, [true], { signal: ended.signal });
   expect((await late.result).outcome.hasNews).toBe(true);
+});
+
+test("what becomes news by time alone is looked at then, and ends the wait", async () => {
+  let newsInMs: number | undefined = 1;
+  let computed = 0;
+  const { result, state } = poll(new Stream(), [], {
+    compute: async () => {
+      computed += 1;
+      const found = { outcome: outcome(computed === 3), newsInMs };
+      if (computed === 2) newsInMs = undefined;
+      return found;
+    },
+  });
+  expect(await result).toEqual({ outcome: outcome(true), hasWaited: true });
+  expect([computed, state.waiting]).toEqual([3, 0]);
 });
 
 test("a poll that fails stops waiting", async () => {
