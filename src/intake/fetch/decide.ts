@@ -2,6 +2,7 @@ import type { ValueAnswer } from "../../homeserver/value-reads.ts";
 import { isJsonObject, parseJson } from "../../lib/json-value.ts";
 import type { RoomId, UserId } from "../../model/ids.ts";
 import { isDeparted, isStripped, Membership, membershipOf } from "../../model/membership.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
 import type { AccountDataContest, Contest, MembershipContest, StateContest } from "../ingest/contest.ts";
 import type { AskedDatum } from "../ingest/part.ts";
 import { ENCRYPTION, isBad, type ParsedEvent, parseEvent } from "../response/parse-event.ts";
@@ -22,6 +23,8 @@ export interface Answered<Kind extends Contest = Contest> {
 /** What answers bring, and what became of each question. */
 export interface Decision {
   readonly sections: readonly ParsedSection[];
+  /** What stands because a response left it out, against what was stored at or below a position. */
+  readonly leftOut: readonly { readonly section: ParsedSection; readonly after: StreamPosition }[];
   readonly asked: readonly AskedDatum[];
   readonly outcomes: ReadonlyMap<Contest, Outcome>;
 }
@@ -38,16 +41,20 @@ export function decide(userId: UserId, answered: readonly Answered[], own: Reado
   const outcomes = new Map<Contest, Outcome>();
   const asked: AskedDatum[] = [];
   const byRoom = Map.groupBy(answered.filter(isOfRoom), ({ contest }) => contest.roomId);
-  const sections = [...byRoom].flatMap(([roomId, questions]) =>
-    decideRoom(roomId, userId, questions, own.get(roomId) ?? ABSENT, outcomes),
-  );
+  const sections: ParsedSection[] = [];
+  const leftOut: Decision["leftOut"][number][] = [];
+  for (const [roomId, questions] of byRoom) {
+    const decided = decideRoom(roomId, userId, questions, own.get(roomId) ?? ABSENT, outcomes);
+    if (decided !== "outsider") sections.push(...decided);
+    else for (const { contest } of questions) addOutsider(contest, sections, leftOut);
+  }
   for (const { contest, answer } of answered) {
     if (contest.kind !== "account-data") continue;
     const datum = accountDatum(contest, answer);
     if (typeof datum === "object") asked.push(datum);
     outcomes.set(contest, typeof datum === "object" ? "decided" : datum);
   }
-  return { sections, asked, outcomes };
+  return { sections, leftOut, asked, outcomes };
 }
 
 type RoomQuestion = Answered<Contest & (StateContest | MembershipContest)>;
@@ -62,7 +69,7 @@ function decideRoom(
   questions: readonly RoomQuestion[],
   ownAnswer: ValueAnswer,
   outcomes: Map<Contest, Outcome>,
-): readonly ParsedSection[] {
+): readonly ParsedSection[] | "outsider" {
   const own = eventOf(ownAnswer, { roomId, type: MEMBER, stateKey: userId });
   const membership = typeof own === "object" ? membershipOf(own.content) : undefined;
   const isJoined = membership === Membership.join;
@@ -81,15 +88,21 @@ function decideRoom(
     return [sectionOf("leave", roomId, [own])];
   }
   // Who is invited or banned cannot read the room. An answer that is none says nothing.
-  if (own === "invalid") return [];
-  return questions.flatMap(({ contest }) => (contest.kind === "membership" ? outsiderSection(roomId, contest) : []));
+  return own === "invalid" ? [] : "outsider";
 }
 
 /** What stands of a user who cannot read the room, nor read it as one who left. */
-function outsiderSection(roomId: RoomId, { stored, claimed }: MembershipContest): readonly ParsedSection[] {
-  if (claimed === undefined || !standsForOutsider(stored, claimed.kind)) return [];
-  const { kind, own, stripped } = claimed;
-  return [sectionOf(kind, roomId, kind === "leave" ? own : [], stripped)];
+function addOutsider(
+  contest: RoomQuestion["contest"],
+  sections: ParsedSection[],
+  leftOut: Decision["leftOut"][number][],
+): void {
+  const claimed = contest.kind === "membership" ? contest.claimed : undefined;
+  if (contest.kind !== "membership" || claimed === undefined) return;
+  const { kind, own, stripped, leftOutAfter: after } = claimed;
+  const section = sectionOf(kind, contest.roomId, kind === "leave" ? own : [], stripped);
+  if (after !== undefined) leftOut.push({ section, after });
+  else if (standsForOutsider(contest.stored, kind)) sections.push(section);
 }
 
 /** Whether the stream of a user who cannot read the room tells the truth, and not what is stored. */

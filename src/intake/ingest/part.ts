@@ -9,6 +9,8 @@ import type { Source } from "./source.ts";
 export interface ResponseEnd {
   readonly rest: ResponseRest;
   readonly since: { readonly from: string | undefined; readonly to: string };
+  /** All rooms of a response that has all rooms of its user: one without a `since` and with nothing filtered. */
+  readonly named: ReadonlySet<RoomId> | undefined;
 }
 
 /** Account data that the homeserver was asked for; undefined room: it belongs to none. */

@@ -75,12 +75,15 @@ export class ResponseIntake {
   #rooms = 0;
   #hasStoredParts = false;
   readonly #lastSeen = new LastSeen();
+  /** Of a first sync. */
+  readonly #named: Set<RoomId> | undefined;
   #inFlight: Promise<void> = Promise.resolve();
 
   constructor(context: ResponseContext, store: PartStore, events: IntakeEvents) {
     this.#context = context;
     this.#store = store;
     this.#events = events;
+    this.#named = context.source.poll === "first" ? new Set() : undefined;
     this.#reader = new ResponseReader({
       onRoom: (section) => this.#add(parseSection(section, (bad) => this.#onBadEvent(section.roomId, bad))),
       onSetAside: (what, where, reason) => events.onSetAside(what, where, reason),
@@ -110,7 +113,7 @@ export class ResponseIntake {
     await this.#inFlight;
     const ignoresSomebody = this.#ignoresSomebody() ?? false;
     const isEmpty = !this.#hasStoredParts && this.#sections.length === 0 && isRestEmpty(rest);
-    const end = { rest, since: { from: this.#context.since, to: nextBatch } };
+    const end = { rest, since: { from: this.#context.since, to: nextBatch }, named: this.#named };
     await this.#store.live({ ...this.#part(ignoresSomebody), token: nextBatch, end, receivedUs });
     return { nextBatch, ignoresSomebody, bytes: this.#bytes, isEmpty, lastSeen: this.#lastSeen.events };
   }
@@ -123,6 +126,7 @@ export class ResponseIntake {
   #add(section: ParsedSection): void {
     this.#sections.push(section);
     this.#rooms += 1;
+    this.#named?.add(section.roomId);
     this.#lastSeen.note(section.roomId, section.timeline.at(-1)?.eventId);
     this.#pendingBytes += section.bytes;
     this.#pendingEvents += 1 + section.timeline.length + section.state.length;
