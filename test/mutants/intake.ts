@@ -189,6 +189,13 @@ const streams: readonly Mutant[] = [
     test: "test/service/intake-writer.test.ts",
   },
   {
+    name: "a to-device message that was acknowledged is taken for one that comes again",
+    file: `${POLLER}/stream-past.ts`,
+    find: "if (!this.#isSame(since)) return messages;",
+    replace: "",
+    test: "test/unit/intake/poller.test.ts",
+  },
+  {
     name: "a new token is refused with the old one",
     file: `${POLLER}/poller.ts`,
     find: "else if (token === this.#token) return",
