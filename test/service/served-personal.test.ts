@@ -42,6 +42,48 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
   const membershipIn = ({ rooms }: AnswerJson, roomId: string) =>
     rooms[roomId]?.required_state?.findLast(({ type }) => type === "m.room.member")?.content.membership;
 
+  describe("unread counts", () => {
+    /** Bob's stream stands still, while Alice's brings what happens. */
+    const withoutBobsStream = async (work: () => Promise<void>) => {
+      await homeserver.control.untilPollsHeld(1, bob.userId);
+      const fault = { path: "*/sync", user: bob.userId, times: 1, effect: { hang: true } };
+      const hang = await homeserver.control.fault(fault);
+      await bob.accountData("org.example.mark", { made });
+      while ((await hang.hits()) === 0) await new Promise((resolve) => setImmediate(resolve));
+      await work();
+      await hang.release();
+      await hang.remove();
+    };
+    const idsIn = ({ rooms }: AnswerJson, roomId: string) =>
+      rooms[roomId]?.timeline?.map(({ event_id: id }) => id) ?? [];
+
+    test("that rise with the user's own stream are news, though another's brought the message and it was told", async () => {
+      const roomId = await roomOfBoth();
+      await new HttpClient(product.url, alice).sync();
+      await client.sync();
+      await withoutBobsStream(async () => {
+        const sent = await alice.send(roomId, "unread");
+        const told = await client.until((answer) => idsIn(answer, roomId).includes(sent));
+        expect(told.rooms[roomId]).toMatchObject({ notification_count: 0 });
+      });
+      const { rooms } = await client.sync(20_000);
+      expect(rooms).toEqual({ [roomId]: expect.objectContaining({ notification_count: 1, highlight_count: 0 }) });
+      expect(idsIn({ rooms } as AnswerJson, roomId)).toEqual([]);
+      // It is told once.
+      expect((await client.sync()).rooms).toEqual({});
+    });
+
+    test("that rise before the message is told come with it, once", async () => {
+      const roomId = await roomOfBoth();
+      await client.sync();
+      const waiting = client.sync(20_000);
+      const sent = await alice.send(roomId, "unread");
+      const { rooms } = await waiting;
+      expect(rooms[roomId]).toMatchObject({ notification_count: 1, timeline: [{ event_id: sent }] });
+      expect((await client.sync()).rooms).toEqual({});
+    });
+  });
+
   describe("a room that its user forgets", () => {
     const ways: [string, string, (room: string) => Promise<void>][] = [
       ["were kicked from", "leave", (room) => alice.kick(room, bob.userId)],

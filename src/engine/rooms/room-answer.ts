@@ -131,7 +131,7 @@ function numLive(answering: Answering, room: RoomPlan, events: readonly ReadEven
 const isEmpty = (room: RoomPlan, answer: RoomAnswer): boolean =>
   !room.isInitial &&
   room.as === "joined" &&
-  !room.isReadElsewhere &&
+  !room.hasOwnNews &&
   (answer.timeline?.events.length ?? 0) === 0 &&
   answer.requiredState.length === 0 &&
   answer.name === undefined &&
