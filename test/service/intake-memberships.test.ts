@@ -283,6 +283,20 @@ describe("what a first sync of another device leaves out", () => {
     );
   });
 
+  test("is asked for, an invite without a word for it, when the answer may be as old as an earlier request", async () => {
+    const firstAskedAfter = stage.writer.position;
+    const storedBefore = await invited();
+    const other = await stage.device(BOB, `OTHER${tag}`);
+    await stage.respond(other, ignoring, { storedBefore, firstAskedAfter });
+    expect(await contested()).toEqual(
+      new Map([
+        [roomId, storedBefore],
+        [room("invite"), undefined],
+        [room("knock"), undefined],
+      ]),
+    );
+  });
+
   test("is not asked for when it was stored after the request, nor what the response names", async () => {
     const { position } = stage.writer;
     await invited();

@@ -22,6 +22,8 @@ export interface StageDevice {
 }
 
 export interface RespondOptions extends Partial<Pick<Source, "poll" | "storedBefore">> {
+  /** Of a first sync that is asked for again. */
+  readonly firstAskedAfter?: StreamPosition;
   /** Default: the next of the stream's own. */
   readonly nextBatch?: string;
   /** The body comes in pieces of so many bytes. */
@@ -97,6 +99,7 @@ export class IntakeStage implements AsyncDisposable {
         source: { userNid, userId, deviceNid, poll, storedBefore, lastSeen: lastSeen.events },
         ignoresSomebody,
         since,
+        ...(options.firstAskedAfter === undefined ? {} : { firstAskedAfter: options.firstAskedAfter }),
         nowUs: () => Date.now() * 1000,
       },
       writer,

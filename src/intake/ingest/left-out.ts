@@ -10,19 +10,24 @@ import type { ResponsePart } from "./part.ts";
  * for and that it does not name are asked for, one by one, since some homeservers give an old answer again.
  */
 export async function contestsOfLeftOut(tx: Tx, { source, end }: ResponsePart): Promise<readonly Contest[]> {
-  if (end?.named === undefined) return [];
+  if (end?.whole === undefined) return [];
   const { userNid, userId, storedBefore } = source;
+  const { named, firstAskedAfter } = end.whole;
   const ignored = ignoredIn(end.rest.accountData);
-  const leftOut = await selectLeftOut(tx, userNid, { named: end.named, storedBefore });
+  const leftOut = await selectLeftOut(tx, userNid, { named, storedBefore });
   return leftOut
     .filter((each) => !isKeptBack(each, ignored))
-    .map(({ roomId, membership: stored }) => {
-      const claimed = { kind: "leave", stripped: [], own: [], leftOutAfter: storedBefore } as const;
-      // Dendrite tells of no knocks: that one is left out says nothing.
-      return { kind: "membership", userNid, userId, roomId, stored, claimed: isKnock(stored) ? undefined : claimed };
+    .map((each) => {
+      const { roomId, membership: stored } = each;
+      // Who may not read a room that they are in is in no room; an invite may be read by nobody, be it there or not.
+      const after = stored === Membership.invite ? firstAskedAfter : storedBefore;
+      const saysNothing = isKnock(stored) || each.since > after;
+      const claimed = { kind: "leave", stripped: [], own: [], leftOutAfter: after } as const;
+      return { kind: "membership", userNid, userId, roomId, stored, claimed: saysNothing ? undefined : claimed };
     });
 }
 
+/** Dendrite tells of no knocks: that one is left out says nothing. */
 const isKnock = (membership: Membership): boolean => membership === Membership.knock;
 
 /** Of who is ignored no invite comes, though it stands. */

@@ -1,4 +1,5 @@
 import type { RoomId } from "../../model/ids.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
 import type { DeviceClaim } from "../../store/device-stream.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import type { ResponseRest } from "../response/response-reader.ts";
@@ -9,8 +10,15 @@ import type { Source } from "./source.ts";
 export interface ResponseEnd {
   readonly rest: ResponseRest;
   readonly since: { readonly from: string | undefined; readonly to: string };
-  /** All rooms of a response that has all rooms of its user: one without a `since` and with nothing filtered. */
-  readonly named: ReadonlySet<RoomId> | undefined;
+  /** undefined: the response need not have all rooms of its user. */
+  readonly whole: WholeResponse | undefined;
+}
+
+/** A response that has all rooms of its user: one without a `since`, with nothing filtered. */
+export interface WholeResponse {
+  readonly named: ReadonlySet<RoomId>;
+  /** It may be the answer to an earlier request of the kind: only what is stored at or below this was stored before that. */
+  readonly firstAskedAfter: StreamPosition;
 }
 
 /** Account data that the homeserver was asked for; undefined room: it belongs to none. */

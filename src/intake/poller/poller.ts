@@ -90,6 +90,8 @@ export class Poller {
   #isCatchUp = true;
   /** The next poll asks for all, as a first sync does. */
   #asksAnew = false;
+  /** What was stored before all was asked for the first time; undefined: no answer to that is awaited. */
+  #firstAskedAfter: StreamPosition | undefined;
   #restMs = 0;
   readonly #past = new StreamPast();
   readonly #lastSeen = new LastSeen();
@@ -174,6 +176,7 @@ export class Poller {
       if (!hasLost) this.#since = taken.nextBatch;
       this.#ignoresSomebody = taken.ignoresSomebody;
       this.#asksAnew = hasLost;
+      this.#firstAskedAfter = undefined;
       this.#isCatchUp = hasLost;
       for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
       const tookMs = clock.nowMs() - startedMs;
@@ -201,11 +204,13 @@ export class Poller {
     const storedBefore = Math.max(head, store.position) as StreamPosition;
     const since = this.#askedSince;
     const poll = since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
+    this.#firstAskedAfter ??= storedBefore;
     return {
       claim: this.#device,
       source: { userNid, userId, deviceNid, poll, storedBefore, lastSeen: this.#lastSeen.events },
       ignoresSomebody: this.#ignoresSomebody,
       since: this.#since,
+      firstAskedAfter: this.#firstAskedAfter,
       past: {
         toDeviceNews: (messages: readonly Buffer[]) => this.#past.toDeviceNews(since, messages),
         hasLost: (nextBatch: string) => this.#past.hasLost(since, nextBatch, clock.nowMs()),

@@ -49,7 +49,7 @@ function partOf(
     },
     sections: sections.map((section) => parseSection(section, () => {})),
     token: "s1",
-    end: rest && { rest: reader.rest, since: { from: "s0", to: "s1" }, named: undefined },
+    end: rest && { rest: reader.rest, since: { from: "s0", to: "s1" }, whole: undefined },
     receivedUs: undefined,
   };
 }

@@ -149,6 +149,18 @@ describe("a poller", () => {
     expect(known.windows).toEqual([]);
   });
 
+  test("says since when a first sync is asked for, whose answer may be as old as that", async () => {
+    const stage = new Stage([() => refuse(500), next("s1"), next("s2")], { since: undefined });
+    await stage.run();
+    stage.position = 9 as StreamPosition;
+    stage.stop = new AbortController();
+    await stage.run();
+    expect(stage.parts.map(({ source, end }) => [source.storedBefore, end?.whole?.firstAskedAfter])).toEqual([
+      [9, 3],
+      [9, undefined],
+    ]);
+  });
+
   test("tells how far a first sync has come, and of no other poll", async () => {
     const room = (n: number) => ({ [`!room${n}:test`]: inRoom(messages(`$${n}`)) });
     const first = next("s1", { rooms: { join: { ...room(1), ...room(2) } } });
