@@ -4,6 +4,7 @@ import { createHomeserver, type Homeserver } from "./homeserver/client.ts";
 import { createClientApp } from "./http/client-app.ts";
 import { createInternalApp } from "./http/internal-app.ts";
 import { type ListeningAddress, startListeners } from "./http/listeners.ts";
+import type { ForgetPort } from "./http/ports.ts";
 import { startJobs } from "./jobs/jobs.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { Logger } from "./logging/logger.ts";
@@ -15,7 +16,10 @@ import { ReadinessState } from "./readiness.ts";
 import { expireConnections } from "./store/connections.ts";
 import { type Database, openDatabase } from "./store/database.ts";
 import { isDeviceWanted } from "./store/devices.ts";
+import type { Follower } from "./store/follower.ts";
+import { forgetRoom } from "./store/forgets.ts";
 import { expireHistoryWants } from "./store/history-wants.ts";
+import { STREAM_CHANNEL } from "./store/publish.ts";
 import { createSecrets, type Secrets } from "./store/secrets.ts";
 import type { SyncService } from "./sync/sync-service.ts";
 import { createSyncCore } from "./sync-core.ts";
@@ -53,7 +57,14 @@ export async function startApp(deps: AppDeps): Promise<App> {
   const follower = starting.use(core.follower);
   const stopping = new AbortController();
   const readiness = new ReadinessState({ db, follower, missing: deps.missing });
-  const clientApp = createClients(deps, { db, secrets, upstream, sync: core.service, stopping: stopping.signal });
+  const clientApp = createClients(deps, {
+    db,
+    secrets,
+    upstream,
+    sync: core.service,
+    forgets: forgetsOf(db, follower),
+    stopping: stopping.signal,
+  });
   const internalApp = createInternalApp({
     clock: systemClock,
     log,
@@ -93,9 +104,21 @@ interface ClientParts {
   readonly secrets: Secrets;
   readonly upstream: Homeserver;
   readonly sync: SyncService;
+  readonly forgets: ForgetPort;
   /** Aborts when the service begins to shut down. */
   readonly stopping: AbortSignal;
 }
+
+const forgetsOf = (db: Database, follower: Follower): ForgetPort => ({
+  get position() {
+    return follower.position;
+  },
+  async forget(room) {
+    const position = await forgetRoom(db, room);
+    // Every process that serves listens, this one too.
+    if (position !== undefined) await db.notify(STREAM_CHANNEL, String(position));
+  },
+});
 
 function createClients(
   { config, log, metrics }: AppDeps,

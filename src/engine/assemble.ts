@@ -46,7 +46,7 @@ export function assembleSync(plan: SyncPlan, data: SyncData["data"], members: Sy
 
 function assemble(plan: SyncPlan, room: RoomPlan, { data, members }: SyncData): AssembledRoom {
   if (room.reads === undefined) {
-    const isEmpty = room.as === "joined" && !room.isReadElsewhere;
+    const isEmpty = room.as === "joined" && !room.hasOwnNews;
     return { answer: bareAnswer(room), state: NO_STATE, isEmpty };
   }
   const roomData = data.get(room.room);

@@ -31,8 +31,8 @@ export interface ReaderRooms {
   changedAt(index: number): StreamPosition;
   /** Position of the last change from one membership to another. */
   since(index: number): StreamPosition;
-  /** `leave` sent by the reader, as against a kick. */
-  hasLeftByChoice(index: number): boolean;
+  /** The reader left by choice, or was sent away and has forgotten the room: who knows of that sees the room no more. */
+  isDoneWith(index: number): boolean;
   /** Where the last change of membership stands in the timeline; undefined: before all events that are stored. */
   sinceOrderKey(index: number): number | undefined;
   notificationCount(index: number): number;

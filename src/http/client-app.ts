@@ -5,10 +5,11 @@ import { answerErrors } from "./answer-errors.ts";
 import { type AuthenticateDeps, createAuthenticate } from "./authenticate.ts";
 import { BadRequestDelay } from "./bad-request-delay.ts";
 import { cors } from "./cors.ts";
+import { FORGET_PATH, forgetRoute } from "./forget-route.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { passRoute } from "./pass-route.ts";
 import { plainApp } from "./plain-app.ts";
-import type { HttpDeps, SyncPort } from "./ports.ts";
+import type { ForgetPort, HttpDeps, SyncPort } from "./ports.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { syncRoute } from "./sync-route.ts";
 import { route, traced } from "./trace.ts";
@@ -19,6 +20,7 @@ export interface ClientAppDeps extends HttpDeps, AuthenticateDeps {
   readonly dialects: readonly Dialect[];
   readonly sync: SyncPort;
   readonly isPolled: IsPolled;
+  readonly forgets: ForgetPort;
   /** Aborts when the service begins to shut down: waits for news end. */
   readonly stopping: AbortSignal;
   readonly newRequestId: () => string;
@@ -50,6 +52,7 @@ export function createClientApp(deps: ClientAppDeps, { passthrough, bodyLimitByt
   app.get(VERSIONS_PATH, route(VERSIONS_PATH), cors, versionsRoute(deps));
   if (passthrough) {
     app.get(V2_SYNC_PATHS, route("/_matrix/client/v3/sync"), v2SyncGuard({ ...deps, authenticate }));
+    app.post(FORGET_PATH, route("/_matrix/client/v3/rooms/{roomId}/forget"), forgetRoute({ ...deps, authenticate }));
     app.use(route("*"), passRoute(deps));
   } else {
     app.use(cors, () => {

@@ -2,6 +2,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { CallingDevice } from "../model/calling-device.ts";
 import type { ClientUpstream } from "../model/client-upstream.ts";
+import type { ForgottenRoom } from "../model/forgotten-room.ts";
 import type { Dialect } from "../protocol/dialect.ts";
 
 type SyncRequest = ReturnType<Dialect["parse"]>;
@@ -22,6 +23,13 @@ export interface SyncCall {
 /** Computes answers; what it throws becomes the answer's error (`errors.ts`). */
 export interface SyncPort {
   answer(call: SyncCall): Promise<{ readonly response: SyncResponse; readonly pos: string }>;
+}
+
+/** Takes what clients ask of the homeserver and what no stream tells. */
+export interface ForgetPort {
+  /** Everything at or below it is stored now. */
+  readonly position: ForgottenRoom["storedBefore"];
+  forget(room: ForgottenRoom): Promise<void>;
 }
 
 interface Counted<Labels> {

@@ -17,6 +17,7 @@ import { Writer } from "./ingest/writer.ts";
 import { pollFilter } from "./poller/filter.ts";
 import type { PollerDeps, SyncUpstream } from "./poller/poller.ts";
 import { PollerPool } from "./poller/poller-pool.ts";
+import { FIRST_REST_MS } from "./poller/stream-past.ts";
 import type { Verdict } from "./poller/verdict.ts";
 
 /**
@@ -188,11 +189,16 @@ function pollerEvents(
       toldMs = clock.nowMs();
       log.info({ ...fields, ...all }, "a first sync is arriving");
     },
-    onPolled: ({ seconds, bytes, isEmpty }) => {
+    onPolled: ({ seconds, bytes, isEmpty, hasLost, restMs }) => {
       metrics.polls.inc({ outcome: isEmpty ? "empty" : "news" });
       metrics.pollSeconds.observe(seconds);
       metrics.pollBytes.inc(bytes);
       log.debug({ ...fields, bytes, durationMs: Math.round(seconds * 1000) }, "poll stored");
+      if (hasLost)
+        log.warn(fields, "the homeserver's stream went back, as after a backup; all rooms are asked for anew");
+      if (restMs === FIRST_REST_MS) {
+        log.warn({ ...fields, retryAfterMs: restMs }, "the homeserver answers at once and brings nothing; polls wait");
+      }
       if (isFirst) onFirstPolled();
       isFirst = false;
     },

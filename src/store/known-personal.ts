@@ -1,7 +1,7 @@
 import type { RoomId, RoomNid, UserNid } from "../model/ids.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Tx } from "./database.ts";
-import { GLOBAL } from "./user-facts.ts";
+import { GLOBAL, TYPING_SECONDS } from "./user-facts.ts";
 
 const LOCK_USERS = `
   SELECT user_nid FROM users WHERE user_nid = ANY($1::int[]) ORDER BY user_nid FOR NO KEY UPDATE`;
@@ -109,19 +109,29 @@ export async function selectKnownReceipts(
   );
 }
 
-const SELECT_TYPING = `
-  SELECT t.room, t.user_ids FROM typing AS t JOIN rooms AS r USING (room) WHERE r.room_id = ANY($1::text[])`;
+/** A stored typing list. */
+export interface KnownTyping {
+  /** Sorted. */
+  readonly userIds: readonly string[];
+  /** It was not heard of for longer than it holds: nobody counts as typing. */
+  readonly isOver: boolean;
+}
 
-/** Who types as far as it is stored, sorted, by room. */
+const SELECT_TYPING = `
+  SELECT t.room, t.user_ids, t.heard_at < now() - interval '${TYPING_SECONDS} seconds' AS is_over
+    FROM typing AS t JOIN rooms AS r USING (room)
+   WHERE r.room_id = ANY($1::text[])`;
+
+/** Who types as far as it is stored, by room. */
 export async function selectKnownTyping(
   tx: Tx,
   roomIds: readonly RoomId[],
-): Promise<ReadonlyMap<RoomNid, readonly string[]>> {
+): Promise<ReadonlyMap<RoomNid, KnownTyping>> {
   if (roomIds.length === 0) return new Map();
-  const rows = await tx.query<{ room: number; user_ids: string[] }>({
+  const rows = await tx.query<{ room: number; user_ids: string[]; is_over: boolean }>({
     name: "known-typing",
     text: SELECT_TYPING,
     values: [roomIds],
   });
-  return new Map(rows.map(({ room, user_ids }) => [room as RoomNid, user_ids]));
+  return new Map(rows.map(({ room, user_ids: userIds, is_over: isOver }) => [room as RoomNid, { userIds, isOver }]));
 }

@@ -1,8 +1,11 @@
-import { isDeparted } from "../model/membership.ts";
+import { isDeparted, Membership } from "../model/membership.ts";
 import type { RoomWrites } from "../model/room-facts.ts";
 import type { Tx } from "./database.ts";
 
-// `since_batch` 0: the membership is the same as before, which only a row that is there already can have.
+const DEPARTED = `(${Membership.leave}, ${Membership.ban})`;
+
+// `since_batch` 0: the membership is the same as before, which only a row that is there already can have. Who is in a room
+// again has not forgotten it, nor who was sent away once more: then there was a return in between.
 const UPSERT_MEMBERSHIPS = `
   INSERT INTO memberships AS m (user_nid, room, membership, sender, nid, batch, since_batch, since_order_key, departure_nid,
                                 stripped, stripped_us)
@@ -10,6 +13,8 @@ const UPSERT_MEMBERSHIPS = `
                        $8::bigint[], $9::bigint[], $10::bytea[], $11::bigint[])
   ON CONFLICT (user_nid, room) DO UPDATE
      SET membership = EXCLUDED.membership, sender = EXCLUDED.sender, nid = EXCLUDED.nid, batch = EXCLUDED.batch,
+         forgotten = m.forgotten AND EXCLUDED.membership IN ${DEPARTED}
+                     AND NOT (m.membership IN ${DEPARTED} AND coalesce(m.nid <> EXCLUDED.nid, false)),
          departure_nid = EXCLUDED.departure_nid, stripped = EXCLUDED.stripped, stripped_us = EXCLUDED.stripped_us,
          since_batch = CASE WHEN EXCLUDED.since_batch = 0 THEN m.since_batch ELSE EXCLUDED.since_batch END,
          since_order_key = CASE WHEN EXCLUDED.since_batch = 0 THEN coalesce(EXCLUDED.since_order_key, m.since_order_key)

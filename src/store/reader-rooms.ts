@@ -1,5 +1,5 @@
 import type { RoomId, RoomNid } from "../model/ids.ts";
-import { Membership } from "../model/membership.ts";
+import { isDeparted, Membership } from "../model/membership.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import { indexIn, NO_ORDER_KEY, type ReaderRows, type UnreadCounts } from "./reader-selects.ts";
 
@@ -16,7 +16,7 @@ const STRIPPED_OVERHEAD_BYTES = 200;
 export class ReaderRooms {
   #rooms: Int32Array;
   #memberships: Uint8Array;
-  #isOwnChoice: Uint8Array;
+  #isDoneWith: Uint8Array;
   #changed: Float64Array;
   #since: Float64Array;
   #orderKeys: Float64Array;
@@ -30,7 +30,7 @@ export class ReaderRooms {
     this.#findRoom = findRoom;
     this.#rooms = rows.rooms;
     this.#memberships = rows.memberships;
-    this.#isOwnChoice = rows.isOwnChoice;
+    this.#isDoneWith = rows.isDoneWith;
     this.#changed = rows.changed;
     this.#since = rows.since;
     this.#orderKeys = rows.sinceOrderKeys;
@@ -80,8 +80,8 @@ export class ReaderRooms {
     return (this.#since[index] ?? 0) as StreamPosition;
   }
 
-  hasLeftByChoice(index: number): boolean {
-    return this.membership(index) === Membership.leave && this.#isOwnChoice[index] === 1;
+  isDoneWith(index: number): boolean {
+    return isDeparted(this.membership(index)) && this.#isDoneWith[index] === 1;
   }
 
   sinceOrderKey(index: number): number | undefined {
@@ -114,7 +114,7 @@ export class ReaderRooms {
   #set(index: number, rows: ReaderRows, from: number): void {
     const room = this.#rooms[index] ?? 0;
     this.#memberships[index] = rows.memberships[from] ?? Membership.leave;
-    this.#isOwnChoice[index] = rows.isOwnChoice[from] ?? 0;
+    this.#isDoneWith[index] = rows.isDoneWith[from] ?? 0;
     this.#changed[index] = rows.changed[from] ?? 0;
     this.#since[index] = rows.since[from] ?? 0;
     this.#orderKeys[index] = rows.sinceOrderKeys[from] ?? NO_ORDER_KEY;
@@ -140,7 +140,7 @@ export class ReaderRooms {
     };
     this.#rooms = rooms;
     this.#memberships = moved(this.#memberships, new Uint8Array(rooms.length));
-    this.#isOwnChoice = moved(this.#isOwnChoice, new Uint8Array(rooms.length));
+    this.#isDoneWith = moved(this.#isDoneWith, new Uint8Array(rooms.length));
     this.#changed = moved(this.#changed, new Float64Array(rooms.length));
     this.#since = moved(this.#since, new Float64Array(rooms.length));
     this.#orderKeys = moved(this.#orderKeys, new Float64Array(rooms.length));

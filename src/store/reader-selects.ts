@@ -21,8 +21,8 @@ export interface ReaderRows {
   /** Ascending; the columns are parallel to it. */
   readonly rooms: Int32Array;
   readonly memberships: Uint8Array;
-  /** 1: the membership was set by the reader. Known of departures only. */
-  readonly isOwnChoice: Uint8Array;
+  /** 1: the reader left by choice, or has forgotten the room. */
+  readonly isDoneWith: Uint8Array;
   readonly changed: Float64Array;
   readonly since: Float64Array;
   /** {@link NO_ORDER_KEY}: before all that is stored. */
@@ -38,7 +38,7 @@ export interface UnreadCounts {
 
 export const NO_ORDER_KEY = Number.NEGATIVE_INFINITY;
 
-const OWN_CHOICE = 8;
+const DONE_WITH = 8;
 
 interface PackedReader {
   readonly user_nid: number;
@@ -52,6 +52,9 @@ interface PackedReader {
   readonly stripped: Buffer | null;
 }
 
+const doneWith = (userId: string): string => `
+  m.membership | CASE WHEN m.forgotten OR m.membership = ${Membership.leave} AND m.sender = ${userId} THEN ${DONE_WITH} ELSE 0 END`;
+
 /**
  * One row per reader; what is as it is in most rooms is left out. `userId` is the SQL for the reader's, `inTime` makes of the
  * SQL for a batch what is returned of it.
@@ -61,7 +64,7 @@ const packedReader = (userId: string, inTime = (batch: string) => batch): string
   ${packedPairs("m.room", inTime("m.since_batch"))} FILTER (WHERE m.since_batch <> m.batch) AS since_batches,
   ${packedPairs("m.room", inTime("m.counts_batch"))} FILTER (WHERE m.counts_batch <> m.batch) AS counts_batches,
   ${packedPairs("m.room", "m.since_order_key")} FILTER (WHERE m.since_order_key IS NOT NULL) AS since_order_keys,
-  ${packedPairs("m.room", `m.membership | CASE WHEN m.sender = ${userId} THEN ${OWN_CHOICE} ELSE 0 END`)}
+  ${packedPairs("m.room", doneWith(userId))}
     FILTER (WHERE m.membership <> ${Membership.join}) AS memberships,
   ${packedPairs("m.room", packedTwo("m.notification_count", "m.highlight_count"))}
     FILTER (WHERE m.notification_count <> 0 OR m.highlight_count <> 0) AS counts,
@@ -154,12 +157,12 @@ function unpack(row: PackedReader, positionOf: (batch: number) => number): Reade
     sinceOrderKeys[at(room)] = orderKey;
   });
   const memberships = new Uint8Array(rooms.length).fill(Membership.join);
-  const isOwnChoice = new Uint8Array(rooms.length);
+  const isDoneWith = new Uint8Array(rooms.length);
   eachPair(row.memberships, (room, value) => {
-    memberships[at(room)] = value % OWN_CHOICE;
-    isOwnChoice[at(room)] = value >= OWN_CHOICE ? 1 : 0;
+    memberships[at(room)] = value % DONE_WITH;
+    isDoneWith[at(room)] = value >= DONE_WITH ? 1 : 0;
   });
-  return { rooms, memberships, isOwnChoice, changed, since, sinceOrderKeys, ...unpackRare(row) };
+  return { rooms, memberships, isDoneWith, changed, since, sinceOrderKeys, ...unpackRare(row) };
 }
 
 function unpackRare(row: PackedReader): Pick<ReaderRows, "counts" | "stripped"> {
@@ -207,7 +210,7 @@ export function indexIn(rooms: Int32Array, room: number): number {
 const NO_ROWS: ReaderRows = {
   rooms: new Int32Array(0),
   memberships: new Uint8Array(0),
-  isOwnChoice: new Uint8Array(0),
+  isDoneWith: new Uint8Array(0),
   changed: new Float64Array(0),
   since: new Float64Array(0),
   sinceOrderKeys: new Float64Array(0),

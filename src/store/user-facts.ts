@@ -82,8 +82,18 @@ export interface Typing {
   readonly room: RoomNid;
   /** Sorted. */
   readonly userIds: readonly string[];
+  /** {@link SAME_TYPING}: as it is stored. */
   readonly batch: number;
 }
+
+/**
+ * How long somebody counts as typing after it was last heard. Longer: who was typing when their homeserver went away types on.
+ * Shorter: who types on is taken for silent between two words of it.
+ */
+export const TYPING_SECONDS = 45;
+
+/** A typing list that goes on: it is only heard again, and has the batch that it was published with. */
+export const SAME_TYPING = 0;
 
 const UPSERT_TYPING = `
   INSERT INTO typing AS t (room, user_ids, heard_at, batch)
@@ -92,7 +102,7 @@ const UPSERT_TYPING = `
    ORDER BY n.room
   ON CONFLICT (room) DO UPDATE
      SET heard_at = EXCLUDED.heard_at,
-         batch = CASE WHEN t.user_ids = EXCLUDED.user_ids THEN t.batch ELSE EXCLUDED.batch END,
+         batch = CASE WHEN EXCLUDED.batch = ${SAME_TYPING} THEN t.batch ELSE EXCLUDED.batch END,
          user_ids = EXCLUDED.user_ids`;
 
 /** Stores who types, one list for a room; who typed before goes on being heard. */

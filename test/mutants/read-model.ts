@@ -4,6 +4,13 @@ const test = "test/properties/read-model.property.test.ts";
 
 export const mutants: readonly Mutant[] = [
   {
+    name: "who forgot a room is sent away from it once more without being told",
+    file: "src/store/membership-writes.ts",
+    find: "coalesce(m.nid <> EXCLUDED.nid, false)",
+    replace: "false",
+    test: "test/service/sync-membership.test.ts",
+  },
+  {
     name: "a room that was read while it changed is kept as it was read",
     file: "src/store/hot-rooms.ts",
     find: "if (!load.isOvertaken && hot !== undefined)",

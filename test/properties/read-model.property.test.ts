@@ -383,7 +383,7 @@ async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {
     membership: rooms.membership(index),
     changedAt: rooms.changedAt(index),
     since: rooms.since(index),
-    hasLeftByChoice: rooms.hasLeftByChoice(index),
+    isDoneWith: rooms.isDoneWith(index),
     sinceOrderKey: rooms.sinceOrderKey(index),
     notificationCount: rooms.notificationCount(index),
     highlightCount: rooms.highlightCount(index),

@@ -7,7 +7,7 @@ import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { expect, test } from "@jest/globals";
 import { json } from "./http-upstream.ts";
-import { startWorld, until, type World } from "./http-world.ts";
+import { STORED, startWorld, until, type World } from "./http-world.ts";
 
 const MEDIA_PATH = "/_matrix/media/v3/upload";
 const MIB = 1024 * 1024;
@@ -319,4 +319,43 @@ test("/sync with a token that nobody knows gets the homeserver's own answer", as
   const response = await fetch(`${world.url}/_matrix/client/v3/sync`, { headers: { authorization: "Bearer x" } });
   expect(response.status).toBe(401);
   expect(await response.json()).toMatchObject({ from: "sync" });
+});
+
+const ROOM = "!room:test";
+const FORGET = `/_matrix/client/v3/rooms/${encodeURIComponent(ROOM)}/forget`;
+const postAs = (world: World, path: string, token = "alice-PHONE") =>
+  fetch(`${world.url}${path}`, { method: "POST", body: "{}", headers: { authorization: `Bearer ${token}` } });
+
+test.each([
+  "r0",
+  "v3",
+])("a room that a user forgets (%s) is noted before the client has its answer, as of before the request", async (version) => {
+  const noted: unknown[] = [];
+  await using world = await startWorld({ forget: async (room) => void noted.push(room) });
+  const path = FORGET.replace("v3", version);
+  world.upstream.on(path, (_request, response) => json(response, 200, {}));
+  const response = await postAs(world, `${path}?x=1`);
+  expect([response.status, noted]).toEqual([200, [{ userId: "@alice:test", roomId: ROOM, storedBefore: STORED }]]);
+});
+
+test("what is refused, or is no request to forget a room, is not noted as one", async () => {
+  const noted: unknown[] = [];
+  await using world = await startWorld({ forget: async (room) => void noted.push(room) });
+  world.upstream.on(FORGET, (request, response) =>
+    json(response, request.method === "POST" ? 400 : 200, { errcode: "M_UNKNOWN" }),
+  );
+  const others = [`${FORGET}/more`, FORGET.replace("forget", "leave"), FORGET.replace("!", "")];
+  for (const path of others) world.upstream.on(path, (_request, response) => json(response, 200, {}));
+  expect((await postAs(world, FORGET)).status).toBe(400);
+  expect((await fetch(`${world.url}${FORGET}`)).status).toBe(200);
+  for (const path of others) expect((await postAs(world, path)).status).toBe(200);
+  expect(noted).toEqual([]);
+});
+
+test("a client has the homeserver's answer though what it forgot cannot be noted", async () => {
+  await using world = await startWorld({ forget: () => Promise.reject(new Error("no database")) });
+  world.upstream.on(FORGET, (_request, response) => json(response, 200, { from: "homeserver" }));
+  const response = await postAs(world, FORGET);
+  expect([response.status, await response.json()]).toEqual([200, { from: "homeserver" }]);
+  expect(world.logLines).toContainEqual(expect.objectContaining({ level: "warn", err: expect.anything() }));
 });

@@ -7,6 +7,7 @@ import type { SyncCall } from "../../src/http/ports.ts";
 import { createLogger } from "../../src/logging/logger.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
 import { ClientError } from "../../src/model/client-error.ts";
+import type { StreamPosition } from "../../src/model/stream-position.ts";
 import type { Dialect } from "../../src/protocol/dialect.ts";
 import { json, startUpstream, type TestUpstream } from "./http-upstream.ts";
 
@@ -20,6 +21,7 @@ export interface WorldOptions extends Partial<ClientAppOptions> {
   readonly listeners?: readonly Listener[];
   readonly answer?: (call: SyncCall) => Promise<Answer>;
   readonly isPolled?: ClientAppDeps["isPolled"];
+  readonly forget?: ClientAppDeps["forgets"]["forget"];
   readonly readiness?: () => Readiness;
   readonly graceMs?: number;
   /** Stands before the paths of the homeserver's API. */
@@ -40,6 +42,9 @@ export interface World extends AsyncDisposable {
 }
 
 export const NOTHING_NEW = { response: { lists: new Map(), rooms: [] }, pos: "p1" } as unknown as Answer;
+
+/** Up to where all is stored, for what asks. */
+export const STORED = 1_700_000_000_000_000 as StreamPosition;
 
 /** Echoes; a body with `reject` is refused with that error code. */
 const dialect: Dialect = {
@@ -84,6 +89,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         },
       },
       isPolled: options.isPolled ?? (() => false),
+      forgets: { position: STORED, forget: options.forget ?? (async () => {}) },
       stopping: stopping.signal,
     },
     { passthrough: options.passthrough ?? true, bodyLimitBytes: options.bodyLimitBytes ?? 1024 * 1024 },

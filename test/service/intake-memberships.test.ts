@@ -240,3 +240,60 @@ describe("unread counts and heroes", () => {
     expect(own).toEqual([{ stream: ChangeStream.membership, flags: 0, room: null, user: BOB, device: null }]);
   });
 });
+
+describe("what a first sync of another device leaves out", () => {
+  const strippedBy = (sender: string, membership: string) => [
+    { type: "m.room.member", state_key: BOB, sender, content: { membership } },
+  ];
+  const MALLORY = "@mallory:test";
+  const room = (name: string) => `!${name}${tag}:test`;
+  /** Bob is in the room of every test, and has two invites and a knock. */
+  const invited = async () => {
+    await stage.respond(bob, {
+      rooms: {
+        invite: {
+          [room("invite")]: { invite_state: { events: strippedBy(ALICE, "invite") } },
+          [room("ignored")]: { invite_state: { events: strippedBy(MALLORY, "invite") } },
+        },
+        knock: { [room("knock")]: { knock_state: { events: strippedBy(BOB, "knock") } } },
+      },
+    });
+    return stage.writer.position;
+  };
+  const ignoring = {
+    account_data: { events: [{ type: "m.ignored_user_list", content: { ignored_users: { [MALLORY]: {} } } }] },
+  };
+  /** Rooms of this test that are to be asked for, with what stands when nobody may know. */
+  const contested = async () => {
+    const rows = await stage.rows<{ body: string }>("SELECT body FROM contests WHERE user_nid = $1", bob.claim.userNid);
+    const mine = rows.map(({ body }) => JSON.parse(body)).filter(({ roomId: id }) => id === roomId || id.includes(tag));
+    return new Map(mine.map(({ roomId: id, claimed }) => [id, claimed?.leftOutAfter]));
+  };
+
+  test("is asked for; a knock need not be told, and invites by who is ignored are none", async () => {
+    const storedBefore = await invited();
+    const other = await stage.device(BOB, `OTHER${tag}`);
+    await stage.respond(other, ignoring, { storedBefore });
+    expect(await contested()).toEqual(
+      new Map([
+        [roomId, storedBefore],
+        [room("invite"), storedBefore],
+        [room("knock"), undefined],
+      ]),
+    );
+  });
+
+  test("is not asked for when it was stored after the request, nor what the response names", async () => {
+    const { position } = stage.writer;
+    await invited();
+    const other = await stage.device(BOB, `OTHER${tag}`);
+    await stage.respond(other, section("join", inRoom([])), { storedBefore: position });
+    expect(await contested()).toEqual(new Map());
+  });
+
+  test("is not asked for by a response that goes on from another", async () => {
+    await invited();
+    await stage.respond(bob, {});
+    expect(await contested()).toEqual(new Map());
+  });
+});

@@ -140,11 +140,13 @@ describe("typing", () => {
     ephemeral: { events: [{ type: "m.typing", content: { user_ids: userIds } }] },
   });
   const stored = async () =>
-    await stage.rows<{ user_ids: string[]; age: number }>(
-      `SELECT t.user_ids, extract(epoch FROM now() - t.heard_at)::float8 AS age FROM typing t JOIN rooms r USING (room)
-        WHERE r.room_id = $1`,
+    await stage.rows<{ user_ids: string[]; age: number; position: number }>(
+      `SELECT t.user_ids, extract(epoch FROM now() - t.heard_at)::float8 AS age, c.position
+         FROM typing t JOIN rooms r USING (room) LEFT JOIN changes c USING (batch) WHERE r.room_id = $1`,
       roomId,
     );
+  const passes = (seconds: number) =>
+    stage.rows("UPDATE typing SET heard_at = heard_at - $1 * interval '1 second'", seconds);
 
   test("is replaced whole, and news when it differs, whatever the order", async () => {
     await inside(alice, typing(BOB, ALICE));
@@ -158,9 +160,29 @@ describe("typing", () => {
 
   test("that goes on was heard again", async () => {
     await inside(alice, typing(BOB));
-    await stage.rows("UPDATE typing SET heard_at = heard_at - interval '1 hour'");
+    await passes(30);
     await inside(alice, typing(BOB));
-    expect((await stored())[0]?.age).toBeLessThan(60);
+    expect((await stored())[0]?.age).toBeLessThan(20);
     expect(await news()).toHaveLength(1);
+  });
+
+  test("that was not heard of for longer than it lasts is news when it is heard again, at a position of its own", async () => {
+    await inside(alice, typing(BOB));
+    await passes(46);
+    const after = stage.writer.position;
+    await inside(alice, typing(BOB));
+    const [row] = await stored();
+    expect([row?.user_ids, (row?.position ?? 0) > after]).toEqual([[BOB], true]);
+    expect(await news()).toHaveLength(2);
+  });
+
+  test("that ends long after it was heard of is news: some may have been told of it alone", async () => {
+    await inside(alice, typing(BOB));
+    await passes(46);
+    await inside(alice, typing());
+    await passes(46);
+    await inside(alice, typing());
+    expect((await stored())[0]?.user_ids).toEqual([]);
+    expect(await news()).toHaveLength(2);
   });
 });

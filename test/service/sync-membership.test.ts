@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { SyncRequest } from "../../src/engine/request.ts";
 import { Membership } from "../../src/model/membership.ts";
+import { selectHead } from "../../src/store/changes.ts";
+import { forgetRoom } from "../../src/store/forgets.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { config, list, request } from "../support/engine.ts";
 import { type StreamUser, timeline, type WireEvent } from "../support/stored-world.ts";
@@ -205,4 +207,48 @@ test("a user who was kicked and is back is told the room anew", async () => {
   const room = roomIn(await world.sync(alice, { ...byList(), pos }), roomId)!;
   expect([room.membership, room.isInitial]).toEqual([Membership.join, true]);
   expect(eventsOf(room)?.at(-1)).toBe(join.event_id);
+});
+
+/** Alice forgets the room with a request that was sent when all up to the position was stored. */
+const forget = async (storedBefore: number) => {
+  await forgetRoom(db, { userId: alice.userId, roomId: roomId as never, storedBefore: storedBefore as never });
+};
+
+test("a room that is forgotten before its departure is stored is told as left, and is in no new list", async () => {
+  const { pos } = await world.sync(alice, byList());
+  await forget(await selectHead(db));
+  await kimBrings(kickOf(alice));
+  await world.caughtUp();
+  const answer = await world.sync(alice, { ...byList(), pos });
+  expect(roomIn(answer, roomId)?.membership).toBe(Membership.leave);
+  for (const next of [await world.sync(alice, { ...byList(), pos: answer.pos }), await world.sync(alice, byList())]) {
+    expect([next.response.rooms, next.response.lists.get("main")?.count]).toEqual([[], 0]);
+  }
+});
+
+test("a forgotten room goes from the memory of a process that holds it", async () => {
+  await kimBrings(kickOf(alice));
+  await world.caughtUp();
+  const { pos } = await world.sync(alice, byList());
+  await forget(0);
+  await world.caughtUp();
+  expect((await world.sync(alice, { ...byList(), pos })).response.lists.get("main")?.count).toBe(0);
+});
+
+test("a return that is newer than a forgetting is not forgotten", async () => {
+  await kimBrings(kickOf(alice));
+  const asked = await selectHead(db);
+  await world.stored.store(alice, { join: { [roomId]: timeline(world.stored.member(alice.userId)) } });
+  await forget(asked);
+  await kimBrings(kickOf(alice));
+  await world.caughtUp();
+  expect(roomIn(await world.sync(alice, byList()), roomId)?.membership).toBe(Membership.leave);
+});
+
+test("who forgot a room and is sent away once more sees it again, be the return unseen", async () => {
+  await kimBrings(kickOf(alice));
+  await forget(await selectHead(db));
+  await world.stored.store(alice, { leave: { [roomId]: timeline(kickOf(alice, "ban")) } });
+  await world.caughtUp();
+  expect(roomIn(await world.sync(alice, byList()), roomId)?.membership).toBe(Membership.ban);
 });

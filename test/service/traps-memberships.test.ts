@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/gl
 import { Membership } from "../../src/model/membership.ts";
 import type { Robot } from "../support/homeserver/robot.ts";
 import { PROFILE_NAMES } from "../support/homeserver/start.ts";
-import { untilRow } from "../support/intake-run.ts";
+import { until, untilRow } from "../support/intake-run.ts";
 import { TrapWorld } from "../support/trap-world.ts";
 
 /** The device's client was away for longer than pollers last. */
@@ -184,6 +184,56 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
       expect(await ofBob()).toBe("join");
       expect(await world.timeline(bob, roomId)).toContain(after);
       expect(await world.timeline(alice, roomId)).toEqual(expect.arrayContaining([missed, after]));
+    });
+  });
+
+  describe("what a first sync leaves out", () => {
+    /** Another device of Bob's, whose first sync is stored; it has no part in what was before. */
+    const otherDevice = async () => {
+      const other = await world.homeserver.login(bob.userId.slice(1).split(":")[0] ?? "", `OTHER${Math.random()}`);
+      await world.poll(other);
+      return other;
+    };
+
+    test("is asked for: rooms that were left and invites that were rejected while nobody polled are gone", async () => {
+      await openRoom();
+      const stays = await alice.createRoom({ preset: "public_chat" });
+      await bob.join(stays);
+      const invites = [await alice.createRoom(), await alice.createRoom()];
+      for (const room of invites) await alice.invite(room, bob.userId);
+      const remote = await world.homeserver.control.remoteInvite({ userId: bob.userId });
+      await world.told(alice, bob);
+      await sendAway(world, bob, world.homeserver);
+      const [rejected = "", kept = ""] = invites;
+      for (const room of [roomId, rejected, remote]) await bob.leave(room);
+      bob = await otherDevice();
+      for (const room of [roomId, rejected, remote]) {
+        await until(async () => (await world.membership(bob, room)) === "leave");
+      }
+      expect([await world.membership(bob, kept), await world.membership(bob, stays)]).toEqual(["invite", "join"]);
+      await agrees();
+    });
+
+    test("is asked for after one that broke off: a room that it brought and that was left meanwhile is left", async () => {
+      const carol = await world.homeserver.register(`carol${profile}`, `CAROL${profile}`);
+      await world.homeserver.control.addRooms(carol.userId, 100);
+      const first = { path: "*/sync", user: carol.userId, since: false };
+      const broken = await world.homeserver.control.fault({ ...first, times: 1, effect: { resetAfterBytes: 900_000 } });
+      const polling = world.poll(carol);
+      await until(async () => (await broken.hits()) === 1);
+      const again = await world.homeserver.control.fault({ ...first, effect: { hang: true } });
+      const { room_id: left } = await untilRow<{ room_id: string }>(
+        world.db,
+        "SELECT room_id FROM memberships JOIN users USING (user_nid) JOIN rooms USING (room) WHERE user_id = $1",
+        carol.userId,
+      );
+      await carol.leave(left);
+      await world.homeserver.control.forgetCachedSyncs();
+      await again.release();
+      await again.remove();
+      await polling;
+      await until(async () => (await world.membership(carol, left)) === "leave");
+      expect(await world.differences(carol)).toEqual([]);
     });
   });
 

@@ -28,7 +28,7 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
   });
   afterEach(async () => {
     await world.homeserver.control.clearFaults();
-    await world.homeserver.control.settings({ msc4222: false, stateAfterFails: false });
+    await world.homeserver.control.settings({ msc4222: false, stateAfterFails: false, restoredBy: 0 });
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
@@ -133,6 +133,30 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
       expect(await copies(...sent)).toEqual(sent.map(() => 1));
       expect((await world.timeline(alice, roomId)).slice(-8)).toEqual(sent);
       expect((await world.timeline(bob, roomId)).slice(-8)).toEqual(sent);
+    });
+
+    test("has what a restored homeserver told with positions that had been told before", async () => {
+      // No other stream brings it to the store.
+      const kim = await world.stranger();
+      const carol = await world.user();
+      roomId = await kim.createRoom({ preset: "public_chat" });
+      await carol.join(roomId);
+      await world.told(carol);
+      const known = await send(carol, 2);
+      await world.told(carol);
+      let missed: string[] = [];
+      await whileHeldUp(carol, async () => {
+        await world.homeserver.control.settings({ restoredBy: 6 });
+        missed = await send(kim, 4);
+      });
+      const { length } = await world.homeserver.control.requests("/sync", carol.userId);
+      const after = await send(kim, 1);
+      await agrees(carol);
+      const sent = [...known, ...missed, ...after];
+      expect(await copies(...sent)).toEqual(sent.map(() => 1));
+      expect((await world.timeline(carol, roomId)).slice(-7)).toEqual(sent);
+      // The stream goes on from there.
+      expect((await world.homeserver.control.requests("/sync", carol.userId)).length - length).toBeLessThan(10);
     });
 
     test("has an event once that stands in the state, too", async () => {

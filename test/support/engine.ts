@@ -59,7 +59,7 @@ export class TestRoom {
   readerChangedAt = 0 as StreamPosition;
   since = 0 as StreamPosition;
   sinceOrderKey: number | undefined;
-  hasLeftByChoice = false;
+  isDoneWith = false;
   departure: StateEvent | undefined;
   notificationCount = 0;
   highlightCount = 0;
@@ -129,7 +129,7 @@ export class TestRoom {
     this.since = event.position;
     this.readerChangedAt = event.position;
     this.sinceOrderKey = event.orderKey;
-    this.hasLeftByChoice = membership === Membership.leave && sender === alice;
+    this.isDoneWith = membership === Membership.leave && sender === alice;
     this.departure = event as StateEvent;
     const stripped = { type: "m.room.member", state_key: alice, sender, content };
     this.strippedState = Buffer.from(JSON.stringify([stripped]));
@@ -315,7 +315,7 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
     membership: (index) => at(index).membership,
     changedAt: (index) => at(index).readerChangedAt,
     since: (index) => at(index).since,
-    hasLeftByChoice: (index) => at(index).hasLeftByChoice,
+    isDoneWith: (index) => at(index).isDoneWith,
     sinceOrderKey: (index) => at(index).sinceOrderKey,
     notificationCount: (index) => at(index).notificationCount,
     highlightCount: (index) => at(index).highlightCount,

@@ -1,5 +1,5 @@
 import type { RoomNid } from "../../model/ids.ts";
-import { isDeparted, Membership } from "../../model/membership.ts";
+import { Membership } from "../../model/membership.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { ConnectionState } from "../connection/state.ts";
 import { owesDeparture } from "../connection/told.ts";
@@ -48,10 +48,13 @@ function collectListed(view: ReaderView, connection: ConnectionState, from: Stre
   }
 }
 
-/** Invites, knocks, kicks and bans are listed. A room left by choice is listed until this connection knows of it. */
+/**
+ * Invites, knocks, kicks and bans are listed. One that was left by choice, or forgotten, is listed until this
+ * connection knows of the departure.
+ */
 function isListedOutside(view: ReaderView, index: number, connection: ConnectionState, from: StreamPosition): boolean {
   const { rooms } = view;
-  if (!isDeparted(rooms.membership(index)) || !rooms.hasLeftByChoice(index)) return true;
+  if (!rooms.isDoneWith(index)) return true;
   const told = connection.rooms.get(rooms.room(index));
   return told !== undefined && owesDeparture(told, rooms.since(index), from);
 }

@@ -1,10 +1,11 @@
-import { invariant } from "../../lib/invariant.ts";
 import { isBumpType } from "../../model/events-that-bump.ts";
 import type { UserId } from "../../model/ids.ts";
 import type { ReadEvent, RoomData } from "../../model/room-reads.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
 import { AVATAR, MEMBER, NAME } from "../event-types.ts";
 import type { Hero, RoomAnswer, ShownEvent, TimelineAnswer } from "../response.ts";
 import { heroOf, neededHeroes } from "./heroes.ts";
+import { madeDeparture } from "./made-departure.ts";
 import { cutOf, showsGap } from "./room-cut.ts";
 import type { Answering, RoomPlan } from "./room-plan.ts";
 import { type MemberEvents, type SelectedState, selectState } from "./selected-state.ts";
@@ -21,13 +22,13 @@ export interface AssembledRoom {
 export function assembleRoom(
   answering: Answering,
   room: RoomPlan,
-  data: RoomData,
+  read: RoomData,
   members: MemberEvents,
 ): AssembledRoom {
+  const data = room.as === "departed" ? withDeparture(answering, room, read) : read;
   const cut = cutOf(answering, room, data);
   const known = knownMembers(data, members);
   const state = selectState(answering.userId, room, data, cut, known);
-  invariant(room.as !== "departed" || state.events.length > 0, "a departure is told with the reader's member event");
   const answer: RoomAnswer = {
     ...bareAnswer(room),
     name: isNews(room, data, NAME) ? room.memory.name : undefined,
@@ -40,6 +41,12 @@ export function assembleRoom(
     isTimelineExpanded: room.isTimelineExpanded,
   };
   return { answer, state, isEmpty: isEmpty(room, answer) };
+}
+
+/** Clients would take a departure without the reader's member event for a join. */
+function withDeparture({ userId }: Answering, { membership, room, memory }: RoomPlan, data: RoomData): RoomData {
+  const since = memory.activity as StreamPosition;
+  return { ...data, ownMember: data.ownMember ?? madeDeparture({ userId, membership, room, since }) };
 }
 
 /** An answer for a room of which nothing was read. */
@@ -129,7 +136,7 @@ function numLive(answering: Answering, room: RoomPlan, events: readonly ReadEven
 const isEmpty = (room: RoomPlan, answer: RoomAnswer): boolean =>
   !room.isInitial &&
   room.as === "joined" &&
-  !room.isReadElsewhere &&
+  !room.hasOwnNews &&
   (answer.timeline?.events.length ?? 0) === 0 &&
   answer.requiredState.length === 0 &&
   answer.name === undefined &&

@@ -46,8 +46,11 @@ export interface RoomPlan {
   /** How this request wants the room. */
   readonly config: RoomConfig;
   readonly isTimelineExpanded: boolean;
-  /** Nothing is unread and the reader's own part changed: as a rule, the room was read on another device. */
-  readonly isReadElsewhere: boolean;
+  /**
+   * The reader's own part changed, as a rule unread counts. A homeserver tells them together with what they count: without
+   * any news of the room the room was read on another device, or another stream brought the event earlier.
+   */
+  readonly hasOwnNews: boolean;
   /** undefined: memory says all. */
   readonly reads: RoomReads | undefined;
   /** Lazy members that this connection was sent before, whether or not they still count. */
@@ -80,7 +83,7 @@ export function planRoom(input: RoomsToPlan, index: number, config: RoomConfig):
 
 /** The reader's membership is news to the client. */
 function planAnew(input: RoomsToPlan, index: number, config: RoomConfig, as: SentAs, told: Told | undefined): RoomPlan {
-  const plan = { told, config, after: undefined, isTimelineExpanded: false, isReadElsewhere: false };
+  const plan = { told, config, after: undefined, isTimelineExpanded: false, hasOwnNews: false };
   if (as === "stripped") return roomPlan(input, index, { ...plan, isInitial: true, reads: undefined });
   if (as === "departed") return planDeparture(input, index, config, told);
   const reads: RoomReads = {
@@ -109,7 +112,7 @@ function planDeparture(input: RoomsToPlan, index: number, config: RoomConfig, to
     isInitial: told === undefined,
     // A client that was told of no event has nothing that the last ones could follow.
     isTimelineExpanded: reads.timelineEvents > 0 && told?.config.timelineLimit === 0,
-    isReadElsewhere: false,
+    hasOwnNews: false,
     reads,
   });
 }
@@ -119,13 +122,12 @@ function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: 
   const after = toldUpTo(told, input.from);
   const grown = input.comparison.growth(told, config);
   const hasRoomNews = facts.changedAt(rooms.room(index)) > after;
-  const isRead = rooms.notificationCount(index) === 0 && rooms.highlightCount(index) === 0;
-  const isReadElsewhere = isRead && rooms.changedAt(index) > after;
+  const hasOwnNews = rooms.changedAt(index) > after;
   const hasReads = hasRoomNews || grown !== undefined;
-  if (!hasReads && !isReadElsewhere && told.upTo === "live") return undefined;
+  if (!hasReads && !hasOwnNews && told.upTo === "live") return undefined;
   const reads = hasReads ? deltaReads(input, index, config, grown, hasRoomNews ? after : undefined) : undefined;
   const isTimelineExpanded = grown?.isTimelineExpanded === true;
-  return roomPlan(input, index, { told, config, after, isInitial: false, isTimelineExpanded, isReadElsewhere, reads });
+  return roomPlan(input, index, { told, config, after, isInitial: false, isTimelineExpanded, hasOwnNews, reads });
 }
 
 function deltaReads(
@@ -160,7 +162,7 @@ const nothingOf = (input: RoomsToPlan, index: number): RoomReads => ({
 
 type Decided = Pick<
   RoomPlan,
-  "told" | "config" | "after" | "isInitial" | "isTimelineExpanded" | "isReadElsewhere" | "reads"
+  "told" | "config" | "after" | "isInitial" | "isTimelineExpanded" | "hasOwnNews" | "reads"
 >;
 
 function roomPlan(input: RoomsToPlan, index: number, decided: Decided): RoomPlan {

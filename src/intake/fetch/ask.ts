@@ -5,6 +5,7 @@ import type { RoomId } from "../../model/ids.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import { UpstreamError } from "../../model/upstream-error.ts";
 import type { Contest } from "../ingest/contest.ts";
+import type { ResponsePart } from "../ingest/part.ts";
 import type { PartStore } from "../poller/response-intake.ts";
 import type { Caller } from "./callers.ts";
 import { type Answer, type Answered, decide, MEMBER, type Outcome } from "./decide.ts";
@@ -45,8 +46,8 @@ export async function ask(
       ],
     ),
   );
-  const { sections, asked, outcomes } = decide(userId, answered, new Map(own));
-  if (sections.length + asked.length > 0) {
+  const { sections, leftOut, asked, outcomes } = decide(userId, answered, new Map(own));
+  const storeAnswer = async (knew: StreamPosition, answer: Pick<ResponsePart, "sections" | "asked">) => {
     const nowMicroseconds = nowUs();
     await store.live({
       claim: device,
@@ -57,17 +58,20 @@ export async function ask(
         // What the homeserver shows, it shows to this user.
         ignoresSomebody: true,
         poll: "asked",
-        storedBefore,
+        storedBefore: knew,
         toldUpTo: undefined,
         lastSeen: new Map(),
         nowUs: nowMicroseconds,
       },
-      sections,
       token: undefined,
       end: undefined,
       receivedUs: nowMicroseconds,
-      asked,
+      ...answer,
     });
+  };
+  if (sections.length + asked.length > 0) await storeAnswer(storedBefore, { sections, asked });
+  for (const [after, left] of Map.groupBy(leftOut, (each) => each.after)) {
+    await storeAnswer(after, { sections: left.map(({ section }) => section), asked: [] });
   }
   return outcomes;
 }

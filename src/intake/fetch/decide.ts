@@ -3,7 +3,8 @@ import type { ValueAnswer } from "../../homeserver/value-reads.ts";
 import { isJsonObject, parseJson } from "../../lib/json-value.ts";
 import type { RoomId, UserId } from "../../model/ids.ts";
 import { isDeparted, isStripped, Membership, membershipOf } from "../../model/membership.ts";
-import type { AccountDataContest, Contest, MembershipContest, StateContest } from "../ingest/contest.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
+import type { AccountDataContest, Contest, StateContest } from "../ingest/contest.ts";
 import type { AskedDatum } from "../ingest/part.ts";
 import { ENCRYPTION, isBad, type ParsedEvent, parseEvent } from "../response/parse-event.ts";
 import { type ParsedSection, parseSection } from "../response/parsed-section.ts";
@@ -26,6 +27,8 @@ export interface Answered<Kind extends Contest = Contest> {
 /** What answers bring, and what became of each question. */
 export interface Decision {
   readonly sections: readonly ParsedSection[];
+  /** What stands because a response left it out, against what was stored at or below a position. */
+  readonly leftOut: readonly { readonly section: ParsedSection; readonly after: StreamPosition }[];
   readonly asked: readonly AskedDatum[];
   readonly outcomes: ReadonlyMap<Contest, Outcome>;
 }
@@ -42,16 +45,20 @@ export function decide(userId: UserId, answered: readonly Answered[], own: Reado
   const outcomes = new Map<Contest, Outcome>();
   const asked: AskedDatum[] = [];
   const byRoom = Map.groupBy(answered.filter(isOfRoom), ({ contest }) => contest.roomId);
-  const sections = [...byRoom].flatMap(([roomId, questions]) =>
-    decideRoom(roomId, userId, questions, own.get(roomId) ?? ABSENT, outcomes),
-  );
+  const sections: ParsedSection[] = [];
+  const leftOut: Decision["leftOut"][number][] = [];
+  for (const [roomId, questions] of byRoom) {
+    const decided = decideRoom(roomId, userId, questions, own.get(roomId) ?? ABSENT, outcomes);
+    if (decided !== "outsider") sections.push(...decided);
+    else for (const { contest } of questions) addOutsider(contest, sections, leftOut);
+  }
   for (const { contest, answer } of answered) {
     if (contest.kind !== "account-data") continue;
     const datum = accountDatum(contest, answer);
     if (typeof datum === "object") asked.push(datum);
     outcomes.set(contest, typeof datum === "object" ? "decided" : datum);
   }
-  return { sections, asked, outcomes };
+  return { sections, leftOut, asked, outcomes };
 }
 
 type RoomQuestion = Answered<Exclude<Contest, { readonly kind: "account-data" }>>;
@@ -66,7 +73,7 @@ function decideRoom(
   questions: readonly RoomQuestion[],
   ownAnswer: ValueAnswer,
   outcomes: Map<Contest, Outcome>,
-): readonly ParsedSection[] {
+): readonly ParsedSection[] | "outsider" {
   const own = eventOf(ownAnswer, { roomId, type: MEMBER, stateKey: userId });
   const membership = typeof own === "object" ? membershipOf(own.content) : undefined;
   const isJoined = membership === Membership.join;
@@ -86,8 +93,7 @@ function decideRoom(
   if (typeof own === "object" && isJoined) return [sectionOf({ kind: "join", roomId, state: [...state, own], page })];
   if (typeof own === "object" && isOut) return [sectionOf({ kind: "leave", roomId, state: [own], page })];
   // Who is invited or banned cannot read the room. An answer that is none says nothing.
-  if (own === "invalid") return [];
-  return questions.flatMap(({ contest }) => (contest.kind === "membership" ? outsiderSection(roomId, contest) : []));
+  return own === "invalid" ? [] : "outsider";
 }
 
 /** A value or a page of a room, or why there is none. */
@@ -107,10 +113,18 @@ function outcomeOf({ kind }: Contest, brought: ParsedEvent | MessagesPage | Excl
 }
 
 /** What stands of a user who cannot read the room, nor read it as one who left. */
-function outsiderSection(roomId: RoomId, { stored, claimed }: MembershipContest): readonly ParsedSection[] {
-  if (claimed === undefined || !standsForOutsider(stored, claimed.kind)) return [];
-  const { kind, own, stripped } = claimed;
-  return [sectionOf({ kind, roomId, state: kind === "leave" ? own : [], stripped })];
+function addOutsider(
+  contest: RoomQuestion["contest"],
+  sections: ParsedSection[],
+  leftOut: Decision["leftOut"][number][],
+): void {
+  const claimed = contest.kind === "membership" ? contest.claimed : undefined;
+  if (contest.kind !== "membership" || claimed === undefined) return;
+  const { roomId } = contest;
+  const { kind, own, stripped, leftOutAfter: after } = claimed;
+  const section = sectionOf({ kind, roomId, state: kind === "leave" ? own : [], stripped });
+  if (after !== undefined) leftOut.push({ section, after });
+  else if (standsForOutsider(contest.stored, kind)) sections.push(section);
 }
 
 /** Whether the stream of a user who cannot read the room tells the truth, and not what is stored. */

@@ -1,5 +1,6 @@
 import type { RoomId, UserId, UserNid } from "../../model/ids.ts";
 import type { Membership } from "../../model/membership.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 
@@ -41,6 +42,8 @@ export interface ClaimedMembership {
   readonly stripped: readonly Buffer[];
   /** The user's own member events, the last one last. */
   readonly own: readonly ParsedEvent[];
+  /** The membership was left out where all are told, by a response that knew all that was stored at or below this. */
+  readonly leftOutAfter?: StreamPosition;
 }
 
 export interface AccountDataContest {

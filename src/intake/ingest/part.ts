@@ -10,6 +10,11 @@ import type { Source } from "./source.ts";
 export interface ResponseEnd {
   readonly rest: ResponseRest;
   readonly since: { readonly from: string | undefined; readonly to: string };
+  /**
+   * The rooms of a response that has all of its user: one without a `since`, with nothing filtered. undefined: it need not have
+   * them all.
+   */
+  readonly whole: ReadonlySet<RoomId> | undefined;
 }
 
 /** Account data that the homeserver was asked for; undefined room: it belongs to none. */

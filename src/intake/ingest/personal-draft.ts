@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { ChangeStream } from "../../model/change.ts";
 import type { RoomId, RoomNid } from "../../model/ids.ts";
-import { accountDataKey, type KnownAccountDatum, receiptKey } from "../../store/known-personal.ts";
+import { accountDataKey, type KnownAccountDatum, type KnownTyping, receiptKey } from "../../store/known-personal.ts";
 import type { NewChange } from "../../store/publish.ts";
-import { type AccountDatum, GLOBAL, type Receipt, type Typing } from "../../store/user-facts.ts";
+import { type AccountDatum, GLOBAL, type Receipt, SAME_TYPING, type Typing } from "../../store/user-facts.ts";
 import type { EphemeralFacts, ReceiptFact } from "../response/ephemeral-facts.ts";
 import type { AccountDataEvent } from "../response/room-section.ts";
 import type { Contest } from "./contest.ts";
@@ -15,8 +15,7 @@ export interface KnownPersonal {
   readonly accountData: ReadonlyMap<string, KnownAccountDatum>;
   /** Times in milliseconds, by `receiptKey`. */
   readonly receipts: ReadonlyMap<string, number>;
-  /** Sorted user ids. */
-  readonly typing: ReadonlyMap<RoomNid, readonly string[]>;
+  readonly typing: ReadonlyMap<RoomNid, KnownTyping>;
 }
 
 /** Account data to be stored, and whose stream brought it: what one stream says later stands against what it said before. */
@@ -24,9 +23,6 @@ interface DraftedDatum extends AccountDatum {
   readonly digest: Buffer;
   readonly deviceNid: number;
 }
-
-/** A typing list that is as it was has no batch of its own: it is only heard again. */
-const SAME = 0;
 
 /** Folds account data, receipts and typing into what is to be written. Pure: what is not news gets no batch. */
 export class PersonalDraft {
@@ -93,11 +89,14 @@ export class PersonalDraft {
     this.changes.push({ batch, stream: ChangeStream.receipts, room, flags: 0 });
   }
 
+  /** Who is heard again after they counted for silent begins to type; the end of it is news in any case. */
   #foldTyping(room: RoomNid, userIds: readonly string[]): void {
     const pending = this.#typing.get(room);
-    const before = pending?.userIds ?? this.#known.typing.get(room) ?? [];
-    if (before.join() === userIds.join()) {
-      if (pending === undefined && this.#known.typing.has(room)) this.#typing.set(room, { room, userIds, batch: SAME });
+    const known = this.#known.typing.get(room);
+    const before = pending?.userIds ?? known?.userIds ?? [];
+    const begins = pending === undefined && known?.isOver === true && userIds.length > 0;
+    if (!begins && before.join() === userIds.join()) {
+      if (pending === undefined && known !== undefined) this.#typing.set(room, { room, userIds, batch: SAME_TYPING });
       return;
     }
     const batch = this.#numbers.batch();

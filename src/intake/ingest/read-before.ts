@@ -19,7 +19,9 @@ import {
 } from "../../store/known-personal.ts";
 import { selectRedacted, selectTexts } from "../../store/redactions.ts";
 import { lockRooms } from "../../store/room-rows.ts";
+import type { Contest } from "./contest.ts";
 import type { Drafts } from "./fold-parts.ts";
+import { contestsOfLeftOut } from "./left-out.ts";
 import { namedRedactions } from "./named-redactions.ts";
 import type { ResponsePart } from "./part.ts";
 import { PersonalDraft } from "./personal-draft.ts";
@@ -30,6 +32,8 @@ import type { Numbers } from "./source.ts";
 export interface Before extends Drafts {
   /** The devices whose streams the parts move on. */
   readonly devices: ReadonlyMap<DeviceNid, DeviceRow>;
+  /** What the parts make doubtful by what they leave out. */
+  readonly leftOut: readonly Contest[];
 }
 
 /**
@@ -44,7 +48,7 @@ export async function readBefore(tx: Tx, parts: readonly ResponsePart[], numbers
     .filter(({ end, asked }) => [...(end?.rest.accountData ?? []), ...(asked ?? [])].length > 0)
     .map(({ source }) => source.userNid);
   // Each read is a statement of its own after the locks, so that it sees what the last holder of a lock stored.
-  const [rows, devices, , ends, knownEvents, stateValues, memberships, redacted, texts, ...personal] =
+  const [rows, devices, , ends, knownEvents, stateValues, memberships, redacted, texts, leftOut, ...personal] =
     await Promise.all([
       lockRooms(tx, [...rooms]),
       lockDevices(
@@ -58,6 +62,7 @@ export async function readBefore(tx: Tx, parts: readonly ResponsePart[], numbers
       selectMemberships(tx, [...users], [...rooms]),
       selectRedacted(tx, redactions.events),
       selectTexts(tx, [...rooms], redactions.rewritable),
+      Promise.all(ending.map((part) => contestsOfLeftOut(tx, part))),
       selectKnownAccountData(tx, accountData),
       selectKnownReceipts(tx, receipts),
       selectKnownTyping(tx, [...typing]),
@@ -80,7 +85,12 @@ export async function readBefore(tx: Tx, parts: readonly ResponsePart[], numbers
   };
   const [knownAccountData, knownReceipts, knownTyping] = personal;
   const known = { accountData: knownAccountData, receipts: knownReceipts, typing: knownTyping };
-  return { rooms: new Map([...rooms].flatMap(draftOf)), personal: new PersonalDraft(known, numbers), devices };
+  return {
+    rooms: new Map([...rooms].flatMap(draftOf)),
+    personal: new PersonalDraft(known, numbers),
+    devices,
+    leftOut: leftOut.flat(),
+  };
 }
 
 const NO_END: RoomEnd = { attestedFor: undefined, continues: false, storedAt: undefined, activity: 0, bump: 0 };

@@ -57,7 +57,7 @@ export async function storeParts(
   const { changes, tokens } = foldParts(parts, before, numbers);
   const drafts = [...before.rooms.values()];
   const { accountData, receipts, typing } = before.personal.writes;
-  const contests = [...drafts.flatMap((draft) => draft.contests), ...before.personal.contests];
+  const contests = [...drafts.flatMap((draft) => draft.contests), ...before.personal.contests, ...before.leftOut];
   const ends = parts.map((part) => storeEnd(tx, part, before.devices.get(part.claim.deviceNid), numbers));
   const written = [
     ...ends.map((end) => end.written),

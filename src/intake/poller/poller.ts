@@ -16,6 +16,7 @@ import {
   type PartStore,
   ResponseIntake,
 } from "./response-intake.ts";
+import { StreamPast } from "./stream-past.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
 /**
@@ -60,8 +61,19 @@ export interface PollerDeps {
 export interface PollerEvents extends IntakeEvents {
   /** A first sync goes on: what has arrived of it since it began, and since this was last called. */
   onProgress(all: Arrived, news: Arrived): void;
-  onPolled(poll: { readonly seconds: number; readonly bytes: number; readonly isEmpty: boolean }): void;
+  onPolled(poll: Polled): void;
   onFailed(fault: UpstreamFault | Error, verdict: Verdict): void;
+}
+
+/** A poll whose response is stored. */
+export interface Polled {
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly isEmpty: boolean;
+  /** The homeserver has lost a part of its stream: the next poll asks for all. */
+  readonly hasLost: boolean;
+  /** How long the next poll waits, because answers come at once and bring nothing. */
+  readonly restMs: number;
 }
 
 /** An access token of the device. */
@@ -85,6 +97,10 @@ export class Poller {
   #isCatchUp = true;
   /** All was stored up to there when what is polled for now was first asked for; undefined: it was not yet. */
   #storedBefore: StreamPosition | undefined;
+  /** The next poll asks for all, as a first sync does. */
+  #asksAnew = false;
+  #restMs = 0;
+  readonly #past = new StreamPast();
   readonly #lastSeen = new LastSeen();
   #toldUpTo: StreamPosition | undefined;
   /** Aborts when the answer to the first sync begins, and when it is stored. */
@@ -130,10 +146,11 @@ export class Poller {
     while (!signal.aborted) {
       const token = this.#token;
       try {
-        const kind = this.#since === undefined ? "first" : "catch-up";
+        const kind = this.#askedSince === undefined ? "first" : "catch-up";
         if (this.#isCatchUp) await this.#deps.admit(kind, () => this.#poll(signal), signal);
         else await this.#poll(signal);
         failures = 0;
+        if (this.#restMs > 0) await pause(this.#restMs, signal);
       } catch (error) {
         if (signal.aborted) break;
         failures += 1;
@@ -150,26 +167,31 @@ export class Poller {
   async #poll(signal: AbortSignal): Promise<void> {
     const { clock, events, store } = this.#deps;
     const startedMs = clock.nowMs();
+    const asked = { since: this.#askedSince, hasWaited: !this.#isCatchUp };
     const context = this.#context();
     const intake = new ResponseIntake(context, store, events);
     try {
       const body = await this.#ask(signal);
       this.#first.begins.abort();
       let told: Arrived = { bytes: 0, rooms: 0 };
-      const tell = this.#since === undefined;
+      const tell = asked.since === undefined;
       for await (const chunk of body) {
         await intake.write(chunk);
         if (tell) told = this.#tellProgress(intake.arrived, told);
       }
       const taken = await intake.end();
       this.#first.ends.abort();
+      const { bytes, isEmpty, hasLost } = taken;
       this.#storedBefore = undefined;
-      this.#since = taken.nextBatch;
+      if (!hasLost) this.#since = taken.nextBatch;
       this.#ignoresSomebody = taken.ignoresSomebody;
-      this.#isCatchUp = false;
-      this.#toldUpTo = context.source.storedBefore;
+      this.#asksAnew = hasLost;
+      this.#isCatchUp = hasLost;
+      this.#toldUpTo = hasLost ? undefined : context.source.storedBefore;
       for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
-      events.onPolled({ seconds: (clock.nowMs() - startedMs) / 1000, bytes: taken.bytes, isEmpty: taken.isEmpty });
+      const tookMs = clock.nowMs() - startedMs;
+      this.#restMs = this.#past.note({ ...taken, ...asked, tookMs });
+      events.onPolled({ seconds: tookMs / 1000, bytes, isEmpty, hasLost, restMs: this.#restMs });
     } finally {
       await intake.settle();
     }
@@ -180,13 +202,19 @@ export class Poller {
     return all;
   }
 
+  /** undefined: all is asked for. */
+  get #askedSince(): string | undefined {
+    return this.#asksAnew ? undefined : this.#since;
+  }
+
   /** What the response can know is fixed before it is asked for; a repeated question may get the answer to the first one. */
   #context() {
     const { userNid, userId, deviceNid } = this.#device;
     const { clock } = this.#deps;
     this.#storedBefore ??= this.#storedNow();
     const storedBefore = this.#storedBefore;
-    const poll = this.#since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
+    const since = this.#askedSince;
+    const poll = since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
     return {
       claim: this.#device,
       source: {
@@ -200,6 +228,10 @@ export class Poller {
       },
       ignoresSomebody: this.#ignoresSomebody,
       since: this.#since,
+      past: {
+        toDeviceNews: (messages: readonly Buffer[]) => this.#past.toDeviceNews(since, messages),
+        hasLost: (nextBatch: string) => this.#past.hasLost(since, nextBatch, clock.nowMs()),
+      },
       nowUs: () => microseconds(clock),
     } as const;
   }
@@ -214,7 +246,7 @@ export class Poller {
     const { forwardedFor, userAgent } = this.#device;
     return this.#deps.upstream.syncV2({
       token: this.#token.text,
-      since: this.#since,
+      since: this.#askedSince,
       timeoutMs: this.#timeoutMs(),
       filter: this.#deps.filter,
       forwarded: { xForwardedFor: forwardedFor, userAgent },
@@ -224,7 +256,7 @@ export class Poller {
 
   /** Who asks again for a first sync wants the answer that is being computed. */
   #timeoutMs(): number {
-    if (this.#since === undefined) return 0;
+    if (this.#askedSince === undefined) return 0;
     return this.#isCatchUp ? this.#device.epoch % CATCH_UP_TIMEOUTS_MS : POLL_TIMEOUT_MS;
   }
 

@@ -41,6 +41,10 @@ export class MalformedResponseError extends Error {
 /** What a whole stored response leaves for the next poll. */
 export interface TakenIn {
   readonly nextBatch: string;
+  /** The stream has lost a part and has to be asked for anew: where it goes on is stored as before. */
+  readonly hasLost: boolean;
+  /** To-device messages that were stored. */
+  readonly toDevice: readonly Buffer[];
   readonly ignoresSomebody: boolean;
   readonly bytes: number;
   /** Nothing was in it but where the stream goes on. */
@@ -54,7 +58,13 @@ export interface ResponseContext {
   readonly source: Omit<Source, "ignoresSomebody" | "nowUs">;
   /** undefined: nothing is known yet; until it is the stream attests for its user alone. */
   readonly ignoresSomebody: boolean | undefined;
+  /** Where the stream goes on, as it is stored. */
   readonly since: string | undefined;
+  /** What the poller makes of it; undefined: it goes on. */
+  readonly past?: {
+    toDeviceNews(messages: readonly Buffer[]): readonly Buffer[];
+    hasLost(nextBatch: string): boolean;
+  };
   readonly nowUs: () => number;
 }
 
@@ -75,12 +85,15 @@ export class ResponseIntake {
   #rooms = 0;
   #hasStoredParts = false;
   readonly #lastSeen = new LastSeen();
+  /** Of a first sync. */
+  readonly #named: Set<RoomId> | undefined;
   #inFlight: Promise<void> = Promise.resolve();
 
   constructor(context: ResponseContext, store: PartStore, events: IntakeEvents) {
     this.#context = context;
     this.#store = store;
     this.#events = events;
+    this.#named = context.source.poll === "first" ? new Set() : undefined;
     this.#reader = new ResponseReader({
       onRoom: (section) => this.#add(parseSection(section, (bad) => this.#onBadEvent(section.roomId, bad))),
       onSetAside: (what, where, reason) => events.onSetAside(what, where, reason),
@@ -103,16 +116,22 @@ export class ResponseIntake {
   async end(): Promise<TakenIn> {
     const receivedUs = this.#context.nowUs();
     this.#reader.end();
-    const { rest } = this.#reader;
+    const { past, since } = this.#context;
+    const told = this.#reader.rest.toDevice;
+    const toDevice = [...(past?.toDeviceNews(told) ?? told)];
+    const rest = { ...this.#reader.rest, toDevice };
     const { nextBatch } = rest;
     if (nextBatch === undefined) throw new MalformedResponseError("the response has no next_batch");
     if (this.#hasStoredParts) await this.#flush();
     await this.#inFlight;
     const ignoresSomebody = this.#ignoresSomebody() ?? false;
     const isEmpty = !this.#hasStoredParts && this.#sections.length === 0 && isRestEmpty(rest);
-    const end = { rest, since: { from: this.#context.since, to: nextBatch } };
+    const hasLost = past?.hasLost(nextBatch) ?? false;
+    const to = hasLost && since !== undefined ? since : nextBatch;
+    const end = { rest, since: { from: since, to }, whole: this.#named };
     await this.#store.live({ ...this.#part(ignoresSomebody), token: nextBatch, end, receivedUs });
-    return { nextBatch, ignoresSomebody, bytes: this.#bytes, isEmpty, lastSeen: this.#lastSeen.events };
+    const lastSeen = this.#lastSeen.events;
+    return { nextBatch, hasLost, toDevice, ignoresSomebody, bytes: this.#bytes, isEmpty, lastSeen };
   }
 
   /** Waits for what is being stored, so that nothing of this response is stored after the next one was asked for. */
@@ -123,6 +142,7 @@ export class ResponseIntake {
   #add(section: ParsedSection): void {
     this.#sections.push(section);
     this.#rooms += 1;
+    this.#named?.add(section.roomId);
     this.#lastSeen.note(section.roomId, section.timeline.at(-1)?.eventId);
     this.#pendingBytes += section.bytes;
     this.#pendingEvents += 1 + section.timeline.length + section.state.length;

@@ -29,6 +29,11 @@ export interface Settings {
   msc4222: boolean;
   /** State at the end of a timeline cannot be loaded, so that `state` comes instead of `state_after`. */
   stateAfterFails: boolean;
+  /**
+   * The positions that `/sync` tells are so much lower than they were, as after a backup was restored. What was stored is
+   * not undone.
+   */
+  restoredBy: number;
 }
 
 export interface Access {
@@ -45,7 +50,13 @@ export class World {
   readonly ids: Ids;
   readonly wakeUp: WakeUp;
   readonly unread = createUnreadCounter();
-  readonly settings: Settings = { initialDelayMs: 0, responseCache: true, msc4222: false, stateAfterFails: false };
+  readonly settings: Settings = {
+    initialDelayMs: 0,
+    responseCache: true,
+    msc4222: false,
+    stateAfterFails: false,
+    restoredBy: 0,
+  };
   readonly users = new Map<string, User>();
   readonly rooms = new Map<string, Room>();
   readonly events = new Map<string, StoredEvent>();

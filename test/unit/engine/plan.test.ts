@@ -304,19 +304,28 @@ test("a client that never unsubscribes keeps its newest subscriptions", () => {
   expect(client.told.subscriptions.has(roomId(599))).toBe(true);
 });
 
-test("unread counts make an entry when they drop to zero, and not when they grow", () => {
+test("unread counts that change make an entry, once, with nothing else", () => {
   const world = new TestWorld();
   const room = world.joinedRoom(1);
   const client = new EngineClient(world);
   client.sync(everything);
-  room.setCounts(3, 1);
-  const grown = client.sync(everything);
-  expect(grown.rooms).toEqual([]);
-  expect(grown.writes).toBe(false);
-  room.setCounts(0);
-  const read = client.sync(everything);
-  expect(read.room(room)).toMatchObject({ notificationCount: 0, highlightCount: 0, timeline: undefined });
-  expect(read.outcome.hasNews).toBe(true);
+  for (const [notificationCount, highlightCount] of [
+    [3, 1],
+    [1, 0],
+    [0, 0],
+  ] as const) {
+    room.setCounts(notificationCount, highlightCount);
+    const answer = client.sync(everything);
+    expect(answer.room(room)).toMatchObject({
+      notificationCount,
+      highlightCount,
+      timeline: undefined,
+      isInitial: false,
+    });
+    expect(answer.outcome.hasNews).toBe(true);
+    const next = client.sync(everything);
+    expect([next.rooms, next.writes]).toEqual([[], false]);
+  }
 });
 
 test("a raised timeline limit sends the newest events again, at once", () => {

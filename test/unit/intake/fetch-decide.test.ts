@@ -5,6 +5,7 @@ import type { Contest } from "../../../src/intake/ingest/contest.ts";
 import type { ParsedSection } from "../../../src/intake/response/parsed-section.ts";
 import type { RoomId, UserId, UserNid } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
+import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import { ALICE, BOB, member, message, name, state } from "../../support/v2-events.ts";
 
 const ROOM = "!room:test" as RoomId;
@@ -126,6 +127,25 @@ describe("a user's own membership", () => {
       own(found({ membership: "join" })),
     );
     expect([sections, outcomes.get(contest)]).toEqual([[], "invalid"]);
+  });
+
+  test.each([
+    Membership.join,
+    Membership.invite,
+  ])("that is stored as %s ends for one who cannot read the room with what left it out, against no more than that knew", (stored) => {
+    const after = 5 as StreamPosition;
+    const contest = {
+      ...ofMembership(stored, "leave"),
+      claimed: { kind: "leave", stripped: [], own: [], leftOutAfter: after },
+    } as Contest;
+    const { sections, leftOut, outcomes } = decide(bob.userId, [{ contest, answer: ABSENT }], own(REFUSED));
+    expect(sections).toEqual([]);
+    expect(leftOut.map((each) => [summary(each.section), each.after])).toEqual([
+      [{ kind: "leave", roomId: ROOM, state: [], stripped: 0 }, after],
+    ]);
+    expect(outcomes.get(contest)).toBe("decided");
+    const stays = decide(bob.userId, [{ contest, answer: ABSENT }], own(JOINED));
+    expect([stays.sections.map(({ kind }) => kind), stays.leftOut]).toEqual([["join"], []]);
   });
 
   const { join, invite, knock, leave, ban } = Membership;

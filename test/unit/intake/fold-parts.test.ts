@@ -50,7 +50,7 @@ function partOf(
     },
     sections: sections.map((section) => parseSection(section, () => {})),
     token: "s1",
-    end: rest && { rest: reader.rest, since: { from: "s0", to: "s1" } },
+    end: rest && { rest: reader.rest, since: { from: "s0", to: "s1" }, whole: undefined },
     receivedUs: undefined,
   };
 }

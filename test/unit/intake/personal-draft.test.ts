@@ -119,16 +119,17 @@ describe("receipts", () => {
 
 describe("typing", () => {
   const typing = (...userIds: string[]) => ({ receipts: [], typing: userIds });
+  const known = (...userIds: string[]) => new Map([[ROOM, { userIds, isOver: false }]]);
 
   test("is news when others type than before", () => {
-    const personal = draft({ typing: new Map([[ROOM, ["@a:test"]]]) });
+    const personal = draft({ typing: known("@a:test") });
     personal.ephemeral(ROOM, typing("@b:test"));
     expect(personal.changes).toMatchObject([{ stream: ChangeStream.typing, room: ROOM }]);
     expect(personal.writes.typing).toEqual([{ room: ROOM, userIds: ["@b:test"], batch: personal.changes[0]?.batch }]);
   });
 
   test("that is as before is heard again, and is no news", () => {
-    const personal = draft({ typing: new Map([[ROOM, ["@a:test"]]]) });
+    const personal = draft({ typing: known("@a:test") });
     personal.ephemeral(ROOM, typing("@a:test"));
     expect(personal.changes).toEqual([]);
     expect(personal.writes.typing).toMatchObject([{ room: ROOM, userIds: ["@a:test"] }]);

@@ -1,7 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
 import type { FirstWindowOf } from "../../../src/intake/first-window/first-window.ts";
 import type { ResponsePart } from "../../../src/intake/ingest/part.ts";
-import { Poller, type PollerDeps, type PollToken, type SyncUpstream } from "../../../src/intake/poller/poller.ts";
+import {
+  type Polled,
+  Poller,
+  type PollerDeps,
+  type PollToken,
+  type SyncUpstream,
+} from "../../../src/intake/poller/poller.ts";
 import type { Verdict } from "../../../src/intake/poller/verdict.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import type { UpstreamFault } from "../../../src/model/upstream.ts";
@@ -25,13 +31,15 @@ class Stage {
   readonly polls: Poll[] = [];
   readonly parts: ResponsePart[] = [];
   readonly failures: { readonly fault: UpstreamFault | Error; readonly verdict: Verdict }[] = [];
-  readonly stop = new AbortController();
+  stop = new AbortController();
   readonly poller: Poller;
   readonly #answers: Answer[];
   readonly admitted: string[] = [];
   readonly windows: FirstWindowOf[] = [];
   readonly progress: unknown[] = [];
+  readonly polled: Polled[] = [];
   position = 0 as StreamPosition;
+  nowMs = 1_000;
   /** Called with every live part, before it counts as stored. */
   onStore: (part: ResponsePart) => void = () => {};
 
@@ -59,12 +67,16 @@ class Stage {
         },
         bulk: async (part) => void stage.parts.push(part),
       },
-      clock: { nowMs: () => 1_000 },
+      clock: { nowMs: () => this.nowMs },
       random: () => 0,
       filter: "the filter",
       events: {
         onProgress: (all, news) => void this.progress.push([all, news]),
-        onPolled: () => {},
+        onPolled: (polled) => {
+          this.polled.push(polled);
+          // Nor is a rest.
+          if (polled.restMs > 0) setImmediate(() => this.stop.abort());
+        },
         onFailed: (fault, verdict) => {
           this.failures.push({ fault, verdict });
           // The wait before the next poll is not what is looked at.
@@ -137,6 +149,18 @@ describe("a poller", () => {
     expect(known.windows).toEqual([]);
   });
 
+  test("says since when a first sync is asked for, whose answer may be as old as that", async () => {
+    const stage = new Stage([() => refuse(500), next("s1"), next("s2")], { since: undefined });
+    await stage.run();
+    stage.position = 9 as StreamPosition;
+    stage.stop = new AbortController();
+    await stage.run();
+    expect(stage.parts.map(({ source, end }) => [source.storedBefore, end?.whole?.size])).toEqual([
+      [3, 0],
+      [9, undefined],
+    ]);
+  });
+
   test("tells how far a first sync has come, and of no other poll", async () => {
     const room = (n: number) => ({ [`!room${n}:test`]: inRoom(messages(`$${n}`)) });
     const first = next("s1", { rooms: { join: { ...room(1), ...room(2) } } });
@@ -174,6 +198,102 @@ describe("a poller", () => {
       return catchUp.polls[0]?.timeoutMs;
     });
     expect(await Promise.all(timeouts)).toEqual([4, 5]);
+  });
+
+  describe("whose stream does not go on", () => {
+    const seconds = (tookMs: number, answer: Answer, stage: () => Stage): Answer => {
+      return (poll) => {
+        stage().nowMs += tookMs;
+        return answer(poll);
+      };
+    };
+    const message = (n: number) => ({ type: "m.room.encrypted", sender: "@bob:test", content: { n } });
+    const toDevice = (...numbers: number[]) => ({ to_device: { events: numbers.map(message) } });
+    const messagesIn = ({ parts }: Stage) =>
+      parts.map(({ end }) => end?.rest.toDevice.map((raw) => JSON.parse(String(raw)).content.n));
+
+    test.each<[string, (n: number) => Answer]>([
+      ["the same token, without anything", () => next("s1")],
+      [
+        "the same token, with the same event",
+        () => next("s1", { rooms: { join: { "!r:test": inRoom(messages("$a")) } } }),
+      ],
+      ["two tokens in turn", (n) => next(`s${n % 2}`, toDevice(n))],
+      ["nothing, with a new token each time", (n) => next(`s${n}`)],
+    ])("rests when answers come at once with %s", async (_what, answer) => {
+      const stage = new Stage([1, 2, 3, 4, 5, 6, 7, 8].map(answer));
+      await stage.run();
+      expect(stage.polled.map(({ restMs }) => restMs).filter((restMs) => restMs > 0)).toEqual([250]);
+      expect(stage.polls.length).toBeLessThan(8);
+    });
+
+    test("does not rest when answers have waited, or bring something", async () => {
+      let stage: Stage;
+      const wait = Array.from({ length: 6 }, () => seconds(1_000, next("s1"), () => stage));
+      const news = [1, 2, 3, 4, 5, 6].map((n) => next(`n${n}`, toDevice(n)));
+      stage = new Stage([...wait, ...news]);
+      await stage.run();
+      expect(stage.polled.map(({ restMs }) => restMs)).toEqual(Array.from({ length: 12 }, () => 0));
+    });
+
+    test("stores to-device messages that come again once, and others that come with them", async () => {
+      const stage = new Stage([
+        next("s1", toDevice(1, 2)),
+        next("s1", toDevice(3)),
+        next("s1", toDevice(3)),
+        next("s1", toDevice(3, 4)),
+      ]);
+      await stage.run();
+      expect(messagesIn(stage)).toEqual([[1, 2], [3], [], [4]]);
+      // What was acknowledged does not come again, so that the same once more is another message.
+      const acknowledged = new Stage([next("s1", toDevice(1)), next("s2", toDevice(1))]);
+      await acknowledged.run();
+      expect(messagesIn(acknowledged)).toEqual([[1], [1]]);
+    });
+
+    test.each([
+      ["s70_1_2", "s60_5_2"],
+      ["70", "60"],
+    ])("asks for all when it went back from %s to %s, without moving on before that is stored", async (from, to) => {
+      const stage = new Stage([next(from), next(to, toDevice(1)), next("s65_5_2", toDevice(1, 2)), next("s66_5_2")]);
+      await stage.run();
+      expect(stage.polls.map(({ since, timeoutMs }) => [since, timeoutMs])).toEqual([
+        ["s0", 0],
+        [from, 30_000],
+        [undefined, 0],
+        ["s65_5_2", 30_000],
+        ["s66_5_2", 30_000],
+      ]);
+      expect(stage.parts.map(({ source, end }) => [source.poll, end?.since])).toEqual([
+        ["catch-up", { from: "s0", to: from }],
+        ["live", { from, to: from }],
+        ["first", { from, to: "s65_5_2" }],
+        ["live", { from: "s65_5_2", to: "s66_5_2" }],
+      ]);
+      expect(stage.admitted).toEqual(["catch-up", "first"]);
+      expect(messagesIn(stage)).toEqual([[], [1], [2], []]);
+    });
+
+    test("asks for all again when that failed, and once in an hour at most", async () => {
+      const stage = new Stage([next("s7"), next("s6"), () => refuse(500), next("s7"), next("s5"), next("s6")]);
+      await stage.run();
+      stage.stop = new AbortController();
+      await stage.run();
+      expect(stage.polls.map(({ since }) => since)).toEqual(["s0", "s7", undefined, undefined, "s7", "s5", "s6"]);
+    });
+
+    test.each([
+      ["s7_1", "s8_0"],
+      ["s7_1", "s6_1_1"],
+      ["s7", "6"],
+      ["m56~2.58~3", "m55~2.58~3"],
+      ["opaque", "another"],
+      ["s7", "s7"],
+    ])("takes %s and then %s for going on", async (from, to) => {
+      const stage = new Stage([next(from), next(to)]);
+      await stage.run();
+      expect(stage.polls.map(({ since }) => since)).toEqual(["s0", from, to]);
+    });
   });
 
   test("remembers what it had last of each room, and what was stored before its last request", async () => {

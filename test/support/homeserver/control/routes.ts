@@ -31,6 +31,7 @@ export function addControlRoutes(router: Router, parts: ControlParts): void {
   router.open("POST", "/_control/settings", ({ body }) => {
     const { settings } = world;
     settings.initialDelayMs = numberOr(body.initialDelayMs, settings.initialDelayMs);
+    settings.restoredBy = numberOr(body.restoredBy, settings.restoredBy);
     if (typeof body.responseCache === "boolean") settings.responseCache = body.responseCache;
     if (typeof body.msc4222 === "boolean") settings.msc4222 = body.msc4222;
     if (typeof body.stateAfterFails === "boolean") settings.stateAfterFails = body.stateAfterFails;

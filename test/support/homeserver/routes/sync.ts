@@ -69,7 +69,7 @@ function parseRequest(world: World, { device, query }: AuthedCall): SyncRequest 
     fullState,
     useStateAfter,
     stateKey: stateAfter ?? "state",
-    since: since === null ? undefined : world.profile.tokens.parseBatch(since),
+    since: since === null ? undefined : world.profile.tokens.parseBatch(shifted(since, world.settings.restoredBy)),
     filter: filterOf(world, device.user, filterText),
     cacheKey: JSON.stringify(question),
   };
@@ -121,8 +121,13 @@ function nextBatchOf(world: World, { effects }: AuthedCall, token: StreamToken):
   const given = effects.find(({ nextBatch }) => nextBatch !== undefined)?.nextBatch;
   const backBy = effects.find(({ nextBatchBackBy }) => nextBatchBackBy !== undefined)?.nextBatchBackBy ?? 0;
   const stream = Math.max(0, token.room.stream - backBy);
-  return given ?? world.profile.tokens.batch({ ...token, room: { depth: undefined, stream } });
+  const text = world.profile.tokens.batch({ ...token, room: { depth: undefined, stream } });
+  return given ?? shifted(text, -world.settings.restoredBy);
 }
+
+/** A token whose position in the stream of rooms is another; it stands first in the tokens of all homeservers. */
+const shifted = (token: string, by: number): string =>
+  by === 0 ? token : token.replace(/\d+/, (position) => String(Math.max(0, Number(position) + by)));
 
 function integerOf(query: URLSearchParams, name: string): number {
   const text = query.get(name) ?? "0";
