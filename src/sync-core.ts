@@ -13,6 +13,7 @@ import { Stream } from "./stream/stream.ts";
 import { Connections } from "./sync/connections.ts";
 import { Devices } from "./sync/devices.ts";
 import { History } from "./sync/history.ts";
+import { MemberWishes } from "./sync/member-wishes.ts";
 import { PosCodec } from "./sync/pos.ts";
 import { SyncService } from "./sync/sync-service.ts";
 
@@ -81,6 +82,12 @@ export function createSyncCore({ config, db, secrets, log, metrics }: SyncCoreDe
       onError: (error) => log.warn({ err: error }, "history could not be asked for; an answer goes without"),
     }),
     stream,
+    wishes: new MemberWishes({
+      db,
+      clock: systemClock,
+      areKnown: (room) => memory.columns.membersKnownAt(room) !== undefined,
+      onError: (error) => log.warn({ err: error }, "the pollers could not be told to read members; it is tried again"),
+    }),
     clock: systemClock,
     log,
     metrics,

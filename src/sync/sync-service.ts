@@ -1,6 +1,6 @@
 import { assembleSync, type SyncOutcome } from "../engine/assemble.ts";
 import { historyWants } from "../engine/history-wants.ts";
-import { memberReads } from "../engine/members.ts";
+import { awaitsMembers, memberReads } from "../engine/members.ts";
 import { planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
 import type { SyncResponse } from "../engine/response.ts";
@@ -22,10 +22,12 @@ import { DatabaseUnavailableError } from "../store/database-errors.ts";
 import type { Memory } from "../store/memory.ts";
 import { RoomReader, type RoomReaderDeps } from "../store/room-reader.ts";
 import type { Stream } from "../stream/stream.ts";
+import { awaitMembers, ON_THE_WAY_US } from "./await-members.ts";
 import type { Connections, OpenConnection } from "./connections.ts";
 import type { Devices, KnownDevice } from "./devices.ts";
 import type { History } from "./history.ts";
 import { longPoll } from "./long-poll.ts";
+import type { MemberWishes } from "./member-wishes.ts";
 import type { PosCodec } from "./pos.ts";
 
 /**
@@ -42,6 +44,7 @@ interface SyncServiceDeps {
   readonly rooms: RoomReaderDeps;
   readonly history: Pick<History, "bring">;
   readonly stream: Stream;
+  readonly wishes: MemberWishes;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Pick<
@@ -77,6 +80,8 @@ interface Computed {
   readonly movedAt: StreamPosition | undefined;
   /** What could be added to it. */
   readonly wants: readonly HistoryWant[];
+  /** Members that it needs are being asked for. */
+  readonly awaitsMembers: boolean;
 }
 
 /** Answers sync requests: one computation for first and later requests, from what is stored. */
@@ -130,7 +135,13 @@ export class SyncService {
       signal: call.signal,
       onWaiting: (change) => this.#deps.metrics.waitingRequests.add(change),
       compute: async () => {
-        const computed = await this.#compute(call, known, open, { from, timeoutMs });
+        const computed = await awaitMembers(stream, {
+          userNid: known.userNid,
+          // A first request names no time that it would wait for.
+          timeoutMs: from === undefined && timeoutMs === 0 ? undefined : timeoutMs,
+          signal: call.signal,
+          compute: () => this.#compute(call, known, open, { from, timeoutMs }),
+        });
         to = computed.to;
         return computed.outcome;
       },
@@ -169,12 +180,13 @@ export class SyncService {
     known: KnownDevice,
     { state }: OpenConnection,
     { from, timeoutMs }: { readonly from: StreamPosition | undefined; readonly timeoutMs: number },
-  ): Promise<{ outcome: SyncOutcome; to: StreamPosition }> {
+  ): Promise<Computed> {
     const { history } = this.#deps;
     const startedMs = performance.now();
     let waitedMs = 0;
     for (let mayWait = true; ; ) {
-      const { outcome, to, movedAt, wants } = await this.#computeOnce(call, known, state, from);
+      const computed = await this.#computeOnce(call, known, state, from);
+      const { outcome, movedAt, wants } = computed;
       if (movedAt !== undefined) {
         await this.#catchUpWith(movedAt, call.signal);
         continue;
@@ -193,7 +205,7 @@ export class SyncService {
         this.#deps.metrics.setAside.inc({ what: "room" });
         this.#deps.log.error({ room, err: error }, "a room could not be rendered and was left out of an answer");
       }
-      return { outcome, to };
+      return computed;
     }
   }
 
@@ -203,7 +215,7 @@ export class SyncService {
     connection: OpenConnection["state"],
     from: StreamPosition | undefined,
   ): Promise<Computed> {
-    const { memory, rooms, stream } = this.#deps;
+    const { memory, rooms, stream, clock, wishes } = this.#deps;
     const reader = await memory.readers.get(userNid, userId);
     // From here to the end of the plan nothing may wait: memory stands at `to`.
     const to = stream.position;
@@ -215,8 +227,15 @@ export class SyncService {
     const read = await reading.rooms(plan.reads);
     const data = await reading.withHeroes(read, heroReads(plan, read));
     const members = await reading.members(memberReads(plan, data));
-    const movedAt = await reading.movedAt(ahead);
-    return { outcome: assembleSync(plan, data, members), to, movedAt, wants: historyWants(plan, data) };
+    const [movedAt] = await Promise.all([reading.movedAt(ahead), wishes.raise(userNid, plan.wishes)]);
+    const recent = (microseconds(clock) - ON_THE_WAY_US) as StreamPosition;
+    return {
+      outcome: assembleSync(plan, data, members),
+      to,
+      movedAt,
+      wants: historyWants(plan, data),
+      awaitsMembers: awaitsMembers(plan, data, members, recent),
+    };
   }
 
   #unknownPos(reason: "malformed" | "no_connection" | "superseded"): ClientError {
