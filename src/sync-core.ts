@@ -14,6 +14,7 @@ import { Stream } from "./stream/stream.ts";
 import { Connections } from "./sync/connections.ts";
 import { Devices } from "./sync/devices.ts";
 import { History } from "./sync/history.ts";
+import { MemberWishes } from "./sync/member-wishes.ts";
 import { PosCodec } from "./sync/pos.ts";
 import { SyncService } from "./sync/sync-service.ts";
 
@@ -86,6 +87,12 @@ export function createSyncCore({ config, db, secrets, clock, log, metrics }: Syn
     }),
     stream,
     recent,
+    wishes: new MemberWishes({
+      db,
+      clock,
+      areKnown: (room) => memory.columns.membersKnownAt(room) !== undefined,
+      onError: (error) => log.warn({ err: error }, "the pollers could not be told to read members; it is tried again"),
+    }),
     clock,
     log,
     metrics,

@@ -1,5 +1,6 @@
 import type { RoomNid, UserId } from "../model/ids.ts";
 import type { RoomData } from "../model/room-reads.ts";
+import type { StreamPosition } from "../model/stream-position.ts";
 import { MEMBER } from "./event-types.ts";
 import type { SyncPlan } from "./plan.ts";
 import { neededHeroes } from "./rooms/heroes.ts";
@@ -20,6 +21,48 @@ export function memberReads(
     if (users.length > 0) reads.set(room.room, users);
   }
   return reads;
+}
+
+/**
+ * Whether a client is owed a member event that is being asked for: of an event that was stored after `since` and whose sender or
+ * target nobody has told of yet, or of a room of which it wants all members for the first time. What was stored before was asked
+ * for long ago, and is not waited for again.
+ */
+export function awaitsMembers(
+  plan: SyncPlan,
+  data: ReadonlyMap<RoomNid, RoomData>,
+  members: ReadonlyMap<RoomNid, ReadonlyMap<UserId, unknown>>,
+  since: StreamPosition,
+): boolean {
+  return plan.rooms.some((room) => {
+    if (room.wish === "first") return true;
+    const roomData = data.get(room.room);
+    if (roomData === undefined || room.as !== "joined" || !room.config.requiredState.lazyMembers) return false;
+    return (
+      roomData.timeline.some(({ position }) => position > since) && lacksMember(plan, room, roomData, members, since)
+    );
+  });
+}
+
+function lacksMember(
+  plan: SyncPlan,
+  room: RoomPlan,
+  data: RoomData,
+  members: Parameters<typeof awaitsMembers>[2],
+  since: StreamPosition,
+): boolean {
+  try {
+    const cut = cutOf(plan, room, data);
+    if (cut === undefined) return false;
+    const recent = { ...cut, events: cut.events.filter(({ position }) => position > since) };
+    const known = new Set(
+      [...data.state, ...data.changed].filter(({ type }) => type === MEMBER).map(({ stateKey }) => stateKey),
+    );
+    const read = members.get(room.room);
+    return [...neededMembers(room, data, recent)].some((userId) => !known.has(userId) && read?.has(userId) !== true);
+  } catch {
+    return false;
+  }
 }
 
 /** A room that fails here fails in assembling too, where it is named; it must not fail the others. */

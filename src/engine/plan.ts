@@ -10,7 +10,7 @@ import { answerLists } from "./lists/list-answers.ts";
 import type { RoomConfig, SyncRequest } from "./request.ts";
 import type { ListAnswer } from "./response.ts";
 import { ConfigComparison } from "./rooms/room-config.ts";
-import { type Answering, hasChanged, planRoom, type RoomPlan, type RoomsToPlan } from "./rooms/room-plan.ts";
+import { type Answering, hasChanged, planRoom, type RoomPlan, type RoomsToPlan, tellable } from "./rooms/room-plan.ts";
 import { isIgnoredInvite } from "./rooms/stripped-facts.ts";
 import type { ReaderView } from "./view.ts";
 
@@ -38,7 +38,9 @@ export interface SyncPlan extends Answering {
   readonly missed: ReadonlyMap<RoomNid, Told>;
   /** Rooms that are subscribed to. */
   readonly subscribed: ReadonlyMap<RoomId, RoomConfig>;
-  /** What the connection has to remember of them. Undefined: as before. */
+  /** Rooms of which all members are wanted that are not all known. */
+  readonly wishes: readonly RoomNid[];
+  /** What the connection has to remember of subscriptions. Undefined: as before. */
   readonly subscriptions: ReadonlyMap<RoomId, RoomConfig> | undefined;
 }
 
@@ -67,6 +69,7 @@ export function planSync(input: PlanInput): SyncPlan {
     reads: rooms.flatMap((room) => room.reads ?? []),
     missed,
     subscribed: subscriptions,
+    wishes: rooms.filter(({ wish }) => wish !== undefined).map(({ room }) => room),
     subscriptions: subscriptionsDelta(connection.subscriptions, subscriptions, request),
   };
 }
@@ -101,7 +104,7 @@ function decideRooms(input: RoomsToPlan): RoomsDecided {
       continue;
     }
     const told = connection.rooms.get(view.rooms.room(index));
-    if (!isChanged && told !== undefined && input.comparison.isAllTold(told, config)) continue;
+    if (!isChanged && told !== undefined && input.comparison.isAllTold(told, tellable(input, index, config))) continue;
     const plan = planRoom(input, index, config);
     if (plan !== undefined) rooms.push(plan);
   }

@@ -13,6 +13,8 @@ export interface RoomFacts {
   changedAt(room: RoomNid): StreamPosition;
   /** A whole baseline with `m.room.create` is stored, and the room is not quarantined. */
   isComplete(room: RoomNid): boolean;
+  /** When all members were known, since when changes of them were told; undefined: they are not all known. */
+  membersKnownAt(room: RoomNid): StreamPosition | undefined;
   isEncrypted(room: RoomNid): boolean;
   /** `type` of `m.room.create`. */
   roomType(room: RoomNid): string | undefined;

@@ -25,6 +25,16 @@ export interface RoomReads {
   messagesBefore(call: ReadCall, roomId: RoomId, page: { from: string; limit: number }): Promise<MessagesPage>;
   /** `GET /rooms/{roomId}/state`: hands out raw events as they arrive, so that members need not be kept. */
   currentState(call: ReadCall, roomId: RoomId, onEvent: (raw: Buffer) => void): Promise<void>;
+  /**
+   * `GET /rooms/{roomId}/members`, those who left among them: hands out raw member events some at a time, and reads on when
+   * they were taken in. The first ones are handed out after the answer has begun.
+   */
+  members(
+    call: ReadCall,
+    roomId: RoomId,
+    count: number,
+    take: (raws: readonly Buffer[]) => Promise<void>,
+  ): Promise<void>;
 }
 
 /**
@@ -35,6 +45,7 @@ const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
 const PAGE: readonly PathPattern[] = [["chunk", "*"], ["end"]];
 const LIST: readonly PathPattern[] = [["*"]];
+const CHUNK: readonly PathPattern[] = [["chunk", "*"]];
 
 export function roomReads(agent: Agent, base: BaseUrl, timeoutMs: number): RoomReads {
   const get = (call: ReadCall, path: string) => getAsUser(agent, base, { ...call, path, timeoutMs });
@@ -56,6 +67,19 @@ export function roomReads(agent: Agent, base: BaseUrl, timeoutMs: number): RoomR
       const path = `/rooms/${encodeURIComponent(roomId)}/state`;
       await split(call, await get(call, path), "/state", LIST, (_pattern, raw) => onEvent(raw));
     },
+    async members(call, roomId, count, take) {
+      const path = `/rooms/${encodeURIComponent(roomId)}/members`;
+      let raws: Buffer[] = [];
+      const hand = async (least: number) => {
+        if (raws.length < least) return;
+        const full = raws;
+        raws = [];
+        await take(full);
+      };
+      const onEvent = (_pattern: number, raw: Buffer) => void raws.push(raw);
+      await split(call, await get(call, path), "/members", CHUNK, onEvent, () => hand(count));
+      await hand(1);
+    },
   };
 }
 
@@ -65,6 +89,7 @@ async function split(
   what: string,
   patterns: readonly PathPattern[],
   onValue: (pattern: number, raw: Buffer) => void,
+  afterPiece: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   const splitter = new JsonSplitter({ patterns, onValue: (pattern, _path, raw) => onValue(pattern, raw) });
   let bytes = 0;
@@ -73,6 +98,7 @@ async function split(
       bytes += piece.length;
       if (bytes > MAX_ANSWER_BYTES) throw new UpstreamError(`GET ${what}: too large`, { kind: "malformed" });
       splitter.write(piece);
+      await afterPiece();
     }
     splitter.end();
   } catch (error) {

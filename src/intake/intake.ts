@@ -8,11 +8,12 @@ import type { UpstreamFault } from "../model/upstream.ts";
 import type { Database } from "../store/database.ts";
 import type { ClaimedDevice } from "../store/devices.ts";
 import { Callers } from "./fetch/callers.ts";
-import { createFetchQueue, recallContests } from "./fetch/create-fetch-queue.ts";
-import { createReconciler } from "./fetch/create-reconciler.ts";
+import { askAll, createFetchQueue, recallContests } from "./fetch/create-fetch-queue.ts";
+import { createMembersReader } from "./fetch/create-members-reader.ts";
+import { createReconciler, createStateComparer } from "./fetch/create-reconciler.ts";
 import { buildFirstWindow, type FirstWindowDeps } from "./first-window/first-window.ts";
 import { createHistoryQueue } from "./history/create-history-queue.ts";
-import type { Contest } from "./ingest/contest.ts";
+import type { OpenQuestion } from "./ingest/contest.ts";
 import { Writer } from "./ingest/writer.ts";
 import { pollFilter } from "./poller/filter.ts";
 import type { PollerDeps, SyncUpstream } from "./poller/poller.ts";
@@ -62,14 +63,19 @@ export interface Intake {
  */
 export function createIntake(deps: IntakeDeps, options: IntakeOptions): Intake {
   const callers = new Callers();
-  const writer = createWriter(deps, (contests) => queue.add(contests));
+  const writer = createWriter(deps, (open) => askAll(queue, state, open));
   const queue = createFetchQueue({ ...deps, ...options, ...readsOf(deps) }, callers, writer);
-  const reconciler = createReconciler({ ...deps, ...deps.upstream, callers, store: writer, ask: queue, ...options });
+  const comparing = { ...deps, ...deps.upstream, callers, store: writer, ask: queue, ...options };
+  const state = createStateComparer(comparing);
+  const reconciler = createReconciler(comparing, state);
+  const members = createMembersReader(comparing);
   const onFirstPolled = (device: ClaimedDevice) => {
     reconciler.caughtUp(device);
-    recallContests(deps.db, queue, device).catch((err: Error) => {
-      deps.log.warn({ user: device.userId, err }, "what was left open of a user's streams could not be read");
-    });
+    recallContests(deps.db, device).then(
+      (open) => askAll(queue, state, open),
+      (err: Error) =>
+        deps.log.warn({ user: device.userId, err }, "what was left open of a user's streams could not be read"),
+    );
   };
   const history = createHistoryQueue({ ...deps, callers, store: writer });
   const pool = createPool(deps, options, { writer, callers, onFirstPolled });
@@ -77,9 +83,11 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): Intake {
     run: async (signal) => {
       await using _wants = await history.listen();
       try {
+        await members.start();
         await pool.run(signal);
       } finally {
         await history.stop();
+        await members.stop();
         await reconciler.stop();
         await queue.stop();
       }
@@ -154,7 +162,7 @@ function firstWindowDeps(
 
 function createWriter(
   { db, onPosition, log, metrics }: IntakeDeps,
-  onContests: (contests: readonly Contest[]) => void,
+  onContests: (open: readonly OpenQuestion[]) => void,
 ): Writer {
   return new Writer({
     db,

@@ -193,9 +193,15 @@ function fetchMetrics(registry: Registry) {
     drift: counter(registry, {
       name: "slidecar_drift_total",
       help:
-        "Rooms that a user was in for the homeserver alone, or for Slidecar alone, when the two were compared. They are " +
-        "mended; above zero, something was lost before.",
-      labels: { kind: ["joined_upstream", "joined_here"] },
+        "What differed when it was compared: rooms that a user was in for the homeserver alone or for Slidecar alone, and " +
+        "state of a room that one of them alone had, or another event of it. It is mended; above zero, something was lost " +
+        "before, or the homeserver changed what no stream tells.",
+      labels: { kind: ["joined_upstream", "joined_here", "state_upstream", "state_here", "state_other"] },
+    }),
+    memberLists: counter(registry, {
+      name: "slidecar_member_lists_total",
+      help: "Readings of all members of a room, because a client wanted them.",
+      labels: { outcome: ["read", "failed"] },
     }),
     fetchesWaiting: gauge(registry, {
       name: "slidecar_fetches_waiting",

@@ -58,7 +58,8 @@ export interface MembershipRow {
 
 /** The event that is current for a state key. */
 export interface StateValue {
-  readonly nid: EventNid;
+  /** undefined: the homeserver said that there is none any more. */
+  readonly nid: EventNid | undefined;
   /** When it became current; undefined: that is not stored yet. */
   readonly position: StreamPosition | undefined;
 }
@@ -137,7 +138,8 @@ export interface NewChunk {
 export interface StateChange {
   readonly type: string;
   readonly stateKey: string;
-  readonly nid: EventNid;
+  /** undefined: the key has no value any more. */
+  readonly nid: EventNid | undefined;
   readonly previous: EventNid | undefined;
   readonly batch: number;
   /** Whether it belongs to the room's baseline, which is no change of anything told before. */
@@ -196,7 +198,7 @@ export interface RoomWrites {
   /** Stored events that take another form. */
   readonly rewritten: Map<EventNid, Pick<EventText, "body" | "unsigned">>;
   /** Stored events that are current state and were redacted: readers are told of them again. */
-  readonly redactedState: Omit<StateChange, "previous" | "isBaseline">[];
+  readonly redactedState: (Pick<StateChange, "type" | "stateKey" | "batch"> & { readonly nid: EventNid })[];
   /** undefined id: the device's stream brought the event, which its user has just sent, without one. */
   readonly transactionIds: {
     readonly nid: EventNid;

@@ -24,7 +24,7 @@ export interface RoomReads {
   readonly members: readonly UserId[];
   /** State changes in `(changedAfter, to]`; undefined: not wanted. */
   readonly changedAfter: StreamPosition | undefined;
-  /** The reader's own member event; after a departure, the one of the departure. */
+  /** The reader's own member event; after a departure, the one of the departure, made up where there is none. */
   readonly ownMember: boolean;
   /** The room's heroes. */
   readonly heroes: boolean;
@@ -38,6 +38,12 @@ export interface ReadEvent extends TimelineEvent {
   readonly tokenAfter: string | undefined;
 }
 
+/** A state key that has no value any more. */
+export interface RemovedState {
+  readonly type: string;
+  readonly stateKey: string;
+}
+
 export interface RoomData {
   /** By order key, oldest first; the newest `timelineEvents` within the bounds. */
   readonly timeline: readonly ReadEvent[];
@@ -47,6 +53,8 @@ export interface RoomData {
   readonly members: ReadonlyMap<UserId, StateEvent>;
   /** The last value of each state key that changed in `(changedAfter, to]`. */
   readonly changed: readonly StateEvent[];
+  /** State keys that lost their value in `(changedAfter, to]` and have none as of `to`. */
+  readonly removed?: readonly RemovedState[];
   readonly ownMember: StateEvent | undefined;
   /** At most 5 user ids, never the reader, as the homeserver gave them; undefined: not read. */
   readonly heroes: readonly UserId[] | undefined;

@@ -19,4 +19,8 @@ export interface RoomRow {
   readonly firstOrderKey: number | undefined;
   readonly lastOrderKey: number | undefined;
   readonly lastChunk: ChunkNid | undefined;
+  /** The batch with which all members were known; undefined: they are not all known. */
+  readonly membersBatch: number | undefined;
+  /** Names the reading of all members that is under way. */
+  readonly membersReading: number | undefined;
 }

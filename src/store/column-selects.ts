@@ -16,6 +16,8 @@ export interface ColumnRows {
   readonly invitedCounts: Int32Array;
   readonly activity: Float64Array;
   readonly bump: Float64Array;
+  /** Position at which all members were known; 0: they are not all known. */
+  readonly members: Float64Array;
   /** Position of the newest fact; 0: there is none. */
   readonly changed: Float64Array;
 }
@@ -31,6 +33,7 @@ interface PackedRow {
   readonly last_batches: Buffer;
   readonly activity: Buffer;
   readonly bump: Buffer;
+  readonly members: Buffer;
   readonly flags: Buffer;
   readonly counts: Buffer;
   readonly room_ids: readonly string[];
@@ -45,6 +48,7 @@ const PACKED_COLUMNS = `
   ${packedValues("coalesce(r.last_batch, 0)")} AS last_batches,
   ${packedValues("coalesce(r.activity_batch, - r.activity_us)")} AS activity,
   ${packedValues("coalesce(r.bump_batch, - r.bump_us)")} AS bump,
+  ${packedValues("coalesce(r.members_batch, 0)")} AS members,
   ${packedInts(
     `CASE WHEN r.is_complete AND r.quarantined IS NULL THEN ${IS_SHOWN} ELSE 0 END
        | CASE WHEN r.is_encrypted THEN ${IS_ENCRYPTED} ELSE 0 END`,
@@ -89,8 +93,10 @@ async function unpack(db: Queryable, packed: PackedRow): Promise<ColumnRows> {
   const lastBatches = valuesOf(packed.last_batches);
   const activity = valuesOf(packed.activity);
   const bump = valuesOf(packed.bump);
+  const members = valuesOf(packed.members);
   const batches = new Set<number>();
-  for (const column of [lastBatches, activity, bump]) for (const batch of column) if (batch > 0) batches.add(batch);
+  for (const column of [lastBatches, activity, bump, members])
+    for (const batch of column) if (batch > 0) batches.add(batch);
   const positions = await selectPositions(db, batches);
   const inTime = (value: number) => (value > 0 ? (positions.get(value) ?? 0) : -value);
   const flags = intsOf(packed.flags);
@@ -107,6 +113,7 @@ async function unpack(db: Queryable, packed: PackedRow): Promise<ColumnRows> {
     invitedCounts: Int32Array.from(counts, (value) => lowOf(value) - 1),
     activity: activity.map(inTime),
     bump: bump.map(inTime),
+    members: members.map(inTime),
     changed: lastBatches.map(inTime),
   };
 }

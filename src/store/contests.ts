@@ -1,5 +1,5 @@
 import type { UserNid } from "../model/ids.ts";
-import type { Queryable, Tx } from "./database.ts";
+import type { Queryable } from "./database.ts";
 
 /** A question to the homeserver that is not answered yet. */
 export interface ContestRow {
@@ -15,8 +15,8 @@ const UPSERT = `
   SELECT c.key, c.user_nid, c.body FROM unnest($1::text[], $2::int[], $3::text[]) AS c (key, user_nid, body)
   ON CONFLICT (key, user_nid) DO UPDATE SET body = EXCLUDED.body`;
 
-/** Keeps questions, in the transaction that raises them; of several with one key and user the last. */
-export async function upsertContests(tx: Tx, rows: readonly ContestRow[]): Promise<void> {
+/** Keeps questions, as a rule in the transaction that raises them; of several with one key and user the last. */
+export async function upsertContests(tx: Queryable, rows: readonly ContestRow[]): Promise<void> {
   if (rows.length === 0) return;
   const last = [...new Map(rows.map((row) => [`${row.userNid} ${row.key}`, row])).values()];
   const values = [last.map(({ key }) => key), last.map(({ userNid }) => userNid), last.map(({ body }) => body)];

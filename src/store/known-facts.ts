@@ -109,7 +109,7 @@ interface StateRow {
   readonly room: number;
   readonly type: string;
   readonly state_key: string;
-  readonly nid: number;
+  readonly nid: number | null;
   readonly position: number;
 }
 
@@ -123,7 +123,7 @@ export async function selectStateValues(
   const rows = await tx.query<StateRow>({ name: "state-values", text: SELECT_STATE_VALUES, values });
   return grouped(rows, ({ type, state_key, nid, position }) => [
     stateKeyOf(type, state_key),
-    { nid: nid as EventNid, position: position as StreamPosition },
+    { nid: (nid ?? undefined) as EventNid | undefined, position: position as StreamPosition },
   ]);
 }
 

@@ -16,6 +16,7 @@ export class RoomColumns {
   #activity = new Float64Array(INITIAL_ROOMS);
   #bump = new Float64Array(INITIAL_ROOMS);
   #changed = new Float64Array(INITIAL_ROOMS);
+  #members = new Float64Array(INITIAL_ROOMS);
   #receivedUs = new Float64Array(INITIAL_ROOMS);
   #flags = new Uint8Array(INITIAL_ROOMS);
   #joined = new Int32Array(INITIAL_ROOMS);
@@ -94,6 +95,11 @@ export class RoomColumns {
     return ((this.#flags[room] ?? 0) & IS_SHOWN) !== 0;
   }
 
+  membersKnownAt(room: RoomNid): StreamPosition | undefined {
+    const position = this.#members[room] ?? 0;
+    return position === 0 ? undefined : (position as StreamPosition);
+  }
+
   isEncrypted(room: RoomNid): boolean {
     return ((this.#flags[room] ?? 0) & IS_ENCRYPTED) !== 0;
   }
@@ -128,6 +134,7 @@ export class RoomColumns {
     this.#activity[room] = rows.activity[index] ?? 0;
     this.#bump[room] = rows.bump[index] ?? 0;
     this.#changed[room] = rows.changed[index] ?? 0;
+    this.#members[room] = rows.members[index] ?? 0;
     this.#flags[room] = (rows.isShown[index] ? IS_SHOWN : 0) | (rows.isEncrypted[index] ? IS_ENCRYPTED : 0);
     this.#joined[room] = rows.joinedCounts[index] ?? -1;
     this.#invited[room] = rows.invitedCounts[index] ?? -1;
@@ -145,6 +152,7 @@ export class RoomColumns {
     this.#activity = grown(this.#activity, new Float64Array(length));
     this.#bump = grown(this.#bump, new Float64Array(length));
     this.#changed = grown(this.#changed, new Float64Array(length));
+    this.#members = grown(this.#members, new Float64Array(length));
     this.#receivedUs = grown(this.#receivedUs, new Float64Array(length));
     this.#flags = grown(this.#flags, new Uint8Array(length));
     this.#joined = grown(this.#joined, new Int32Array(length));

@@ -1,5 +1,5 @@
 import type { DeviceNid, EventNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
-import type { ReadEvent, RoomData, RoomReads } from "../model/room-reads.ts";
+import type { ReadEvent, RemovedState, RoomData, RoomReads } from "../model/room-reads.ts";
 import type { StateEvent } from "../model/stored-event.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
@@ -7,6 +7,7 @@ import { chunksOf, toReadEvent, toStateEvent } from "./event-rows.ts";
 import type { HotRoom } from "./hot-room.ts";
 import type { HotRooms } from "./hot-rooms.ts";
 import {
+  type DeltaRow,
   selectAllMembers,
   selectDeltas,
   selectHeroes,
@@ -75,7 +76,7 @@ export class RoomReader {
       ...(timelines.get(read.room) ?? NO_TIMELINE),
       state: this.#watched(read.room, stateOf(read)),
       members: new Map(only(members.get(read.room), read.members).map((event) => [event.stateKey as UserId, event])),
-      changed: lastOfEachKey(changed.get(read.room) ?? []),
+      ...lastOfEachKey(changed.get(read.room) ?? []),
       ownMember: ownMembers.get(read.room),
       heroes: heroes.get(read.room),
       ...sent,
@@ -184,8 +185,8 @@ async function readChanged(
   hot: ReadonlyMap<RoomNid, HotRoom>,
   reads: readonly RoomReads[],
   to: StreamPosition,
-): Promise<ReadonlyMap<RoomNid, readonly StateEvent[]>> {
-  const found = new Map<RoomNid, readonly StateEvent[]>();
+): Promise<ReadonlyMap<RoomNid, readonly StateDelta[]>> {
+  const found = new Map<RoomNid, readonly StateDelta[]>();
   const missing: { room: RoomNid; after: StreamPosition }[] = [];
   for (const { room, changedAfter } of reads) {
     if (changedAfter === undefined) continue;
@@ -194,12 +195,21 @@ async function readChanged(
     else found.set(room, known);
   }
   const rows = await selectDeltas(db, missing, to);
-  for (const [room, own] of Map.groupBy(rows, (row) => row.room as RoomNid)) found.set(room, own.map(toStateEvent));
+  for (const [room, own] of Map.groupBy(rows, (row) => row.delta_room as RoomNid)) found.set(room, own.map(toDelta));
   return found;
 }
 
-function lastOfEachKey(events: readonly StateEvent[]): readonly StateEvent[] {
-  return [...new Map(events.map((event) => [`${event.type}\0${event.stateKey}`, event])).values()];
+type StateDelta = StateEvent | RemovedState;
+
+const toDelta = (row: DeltaRow): StateDelta =>
+  row.nid === null ? { type: row.delta_type, stateKey: row.delta_key } : toStateEvent(row);
+
+const isRemoved = (delta: StateDelta): delta is RemovedState => !("nid" in delta);
+
+function lastOfEachKey(deltas: readonly StateDelta[]): Pick<RoomData, "changed" | "removed"> {
+  const last = [...new Map(deltas.map((delta) => [`${delta.type}\0${delta.stateKey}`, delta])).values()];
+  const changed = last.filter((delta): delta is StateEvent => !isRemoved(delta));
+  return changed.length === last.length ? { changed } : { changed, removed: last.filter(isRemoved) };
 }
 
 async function readAllMembers(

@@ -115,22 +115,28 @@ export async function selectAllMembers(db: Queryable, rooms: readonly RoomNid[])
 }
 
 const SELECT_DELTAS = `
-  SELECT ${EVENT_COLUMNS}, c.position
+  SELECT ${EVENT_COLUMNS}, c.position, d.room AS delta_room, d.type AS delta_type, d.state_key AS delta_key
     FROM unnest($1::int[], $2::bigint[]) AS w (room, after)
     JOIN changes AS c ON c.room = w.room AND c.position > w.after AND c.position <= $3
     JOIN state_deltas AS d ON d.batch = c.batch
-    JOIN events AS e ON e.nid = d.nid
+    LEFT JOIN events AS e ON e.nid = d.nid
    ORDER BY c.position`;
+
+/** A change of a state key: to an event, or to no value. */
+export type DeltaRow = { readonly delta_room: number; readonly delta_type: string; readonly delta_key: string } & (
+  | EventRow
+  | { readonly nid: null }
+);
 
 /** Values that state keys took in `(after, to]`, in order; one key may occur more than once. */
 export async function selectDeltas(
   db: Queryable,
   wanted: readonly { readonly room: RoomNid; readonly after: StreamPosition }[],
   to: StreamPosition,
-): Promise<readonly EventRow[]> {
+): Promise<readonly DeltaRow[]> {
   if (wanted.length === 0) return [];
   const values = [wanted.map(({ room }) => room), wanted.map(({ after }) => after), to];
-  return await db.query<EventRow>({ name: "select-deltas", text: SELECT_DELTAS, values });
+  return await db.query<DeltaRow>({ name: "select-deltas", text: SELECT_DELTAS, values });
 }
 
 const SELECT_BATCH_STATE = `

@@ -1,7 +1,7 @@
 import { assembleSync, type SyncOutcome } from "../engine/assemble.ts";
 import { historyWants } from "../engine/history-wants.ts";
 import { type HoldWindow, keepBack } from "../engine/keep-back.ts";
-import { memberReads } from "../engine/members.ts";
+import { awaitsMembers, memberReads } from "../engine/members.ts";
 import { planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
 import type { SyncResponse } from "../engine/response.ts";
@@ -25,10 +25,12 @@ import type { Memory } from "../store/memory.ts";
 import { RoomReader, type RoomReaderDeps } from "../store/room-reader.ts";
 import type { RecentPositions } from "../stream/recent-positions.ts";
 import type { Stream } from "../stream/stream.ts";
+import { awaitMembers, ON_THE_WAY_US } from "./await-members.ts";
 import type { Connections, OpenConnection } from "./connections.ts";
 import type { Devices, KnownDevice } from "./devices.ts";
 import type { History } from "./history.ts";
 import { longPoll } from "./long-poll.ts";
+import type { MemberWishes } from "./member-wishes.ts";
 import type { PosCodec } from "./pos.ts";
 
 /**
@@ -52,6 +54,7 @@ interface SyncServiceDeps {
   readonly history: Pick<History, "bring">;
   readonly stream: Stream;
   readonly recent: RecentPositions;
+  readonly wishes: MemberWishes;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Pick<
@@ -90,6 +93,8 @@ interface Computed {
   readonly wants: readonly HistoryWant[];
   /** From where on rooms are kept back; undefined: none is. */
   readonly keptBackSince: StreamPosition | undefined;
+  /** Members that it needs are being asked for. */
+  readonly awaitsMembers: boolean;
 }
 
 /** Answers sync requests: one computation for first and later requests, from what is stored. */
@@ -144,7 +149,13 @@ export class SyncService {
       signal: call.signal,
       onWaiting: (change) => this.#deps.metrics.waitingRequests.add(change),
       compute: async () => {
-        const computed = await this.#compute(call, known, open, { from, timeoutMs });
+        const computed = await awaitMembers(stream, {
+          userNid: known.userNid,
+          // A first request names no time that it would wait for.
+          timeoutMs: from === undefined && timeoutMs === 0 ? undefined : timeoutMs,
+          signal: call.signal,
+          compute: () => this.#compute(call, known, open, { from, timeoutMs }),
+        });
         to = computed.to;
         isHeld ||= computed.keptBackSince !== undefined;
         return { outcome: computed.outcome, newsInMs: this.#untilFree(computed.keptBackSince) };
@@ -221,7 +232,7 @@ export class SyncService {
     connection: OpenConnection["state"],
     from: StreamPosition | undefined,
   ): Promise<Computed> {
-    const { memory, rooms, stream } = this.#deps;
+    const { memory, rooms, stream, clock, wishes } = this.#deps;
     const reader = await memory.readers.get(userNid, userId);
     // From here to the end of the plan nothing may wait: memory stands at `to`.
     const to = stream.position;
@@ -234,9 +245,16 @@ export class SyncService {
     const { plan, since } = keepBack(whole, read, this.#holdWindow());
     const data = await reading.withHeroes(read, heroReads(plan, read));
     const members = await reading.members(memberReads(plan, data));
-    const movedAt = await reading.movedAt(ahead);
-    const wants = historyWants(plan, data);
-    return { outcome: assembleSync(plan, data, members), to, movedAt, wants, keptBackSince: since };
+    const [movedAt] = await Promise.all([reading.movedAt(ahead), wishes.raise(userNid, plan.wishes)]);
+    const recentAfter = (microseconds(clock) - ON_THE_WAY_US) as StreamPosition;
+    return {
+      outcome: assembleSync(plan, data, members),
+      to,
+      movedAt,
+      wants: historyWants(plan, data),
+      keptBackSince: since,
+      awaitsMembers: awaitsMembers(plan, data, members, recentAfter),
+    };
   }
 
   #holdWindow(): HoldWindow {

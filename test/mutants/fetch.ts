@@ -219,4 +219,28 @@ const kept: readonly Mutant[] = [
   },
 ];
 
-export const mutants: readonly Mutant[] = [...contests, ...answers, ...asking, ...kept];
+const whole: readonly Mutant[] = [
+  {
+    name: "that there is no value stands against what was stored since",
+    file: `${INGEST}/room-draft.ts`,
+    find: "const isProven = wasStoredBefore(stored.position, fold.source);",
+    replace: 'const isProven = fold.source.poll === "asked";',
+    test: "test/unit/intake/retracted-state.test.ts",
+  },
+  {
+    name: "who was told all members has them after a gap as well",
+    file: "src/engine/rooms/all-members.ts",
+    find: "membersKnownAt === undefined || membersKnownAt > toldUpTo ?",
+    replace: "membersKnownAt === undefined || membersKnownAt > Math.max(toldUpTo, membersKnownAt) ?",
+    test: "test/unit/engine/all-members.test.ts",
+  },
+  {
+    name: "no answer waits for members that are on their way",
+    file: "src/sync/await-members.ts",
+    find: "const waitMs = Math.min(MEMBERS_WAIT_MS, timeoutMs / 2);",
+    replace: "const waitMs = Math.min(0, timeoutMs / 2);",
+    test: "test/service/members.test.ts",
+  },
+];
+
+export const mutants: readonly Mutant[] = [...contests, ...answers, ...asking, ...kept, ...whole];

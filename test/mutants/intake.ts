@@ -46,8 +46,8 @@ const placing: readonly Mutant[] = [
   {
     name: "a stream goes on before what came late and was there when it began",
     file: `${INGEST}/timeline-draft.ts`,
-    find: "return isEndTold && !isEnd ? undefined : newest;",
-    replace: "return newest;",
+    find: " || !this.#isEndTold(source));",
+    replace: " || source.nowUs >= 0);",
     test: "test/unit/intake/room-timeline.test.ts",
   },
   {
@@ -86,7 +86,7 @@ const hidden: readonly Mutant[] = [
   },
   {
     name: "what a change of visibility replaced is not looked at",
-    file: `${INGEST}/room-draft.ts`,
+    file: `${INGEST}/visibility-before.ts`,
     find: "if (replaced !== undefined) return replaced;",
     replace: "",
     test: HIDDEN,

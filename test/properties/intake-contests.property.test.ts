@@ -173,7 +173,9 @@ class SlowStreams {
     const draft = this.room.draft();
     const { changes } = foldSection(draft, section, source, this.room, undefined);
     this.room.store(draft, changes);
-    for (const contest of draft.contests) this.#open.set(questionKey(contest), contest);
+    for (const contest of draft.contests) {
+      if (contest.kind !== "room-state") this.#open.set(questionKey(contest), contest);
+    }
   }
 
   #source(index: number, poll: Source["poll"], storedBefore: StreamPosition): Source {

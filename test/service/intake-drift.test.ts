@@ -71,6 +71,9 @@ const untilMembership = (wanted: Membership) => until(async () => (await members
 const drift = (kind: string) => run.metric("slidecar_drift_total", { kind });
 const asked = async () => (await homeserver.control.requests("/joined_rooms", bob.userId)).length;
 
+const ALL_STATE = `
+  SELECT e.event_id FROM current_state s JOIN rooms r USING (room) JOIN events e USING (nid) WHERE r.room_id = $1`;
+const CURRENT = `${ALL_STATE} AND s.type = $2`;
 const FORGET = `DELETE FROM memberships AS m USING rooms AS r WHERE r.room = m.room AND r.room_id = $1`;
 
 describe("when a device comes back, its user's rooms are compared with the homeserver's", () => {
@@ -125,6 +128,46 @@ describe("when a device comes back, its user's rooms are compared with the homes
       async () => (await run.metric("slidecar_fetches_total", { kind: "membership", outcome: "decided" })) === 1,
     );
     expect([await membership(), await drift("joined_here")]).toEqual([Membership.join, 1]);
+  });
+
+  test("and the state of some of them, of which what no stream tells is mended", async () => {
+    const topic = { type: "m.room.topic", state_key: "" };
+    await alice.call("PUT", `/rooms/${encodeURIComponent(roomId)}/state/m.room.topic/`, { topic: "Topic" });
+    await untilRow(db, CURRENT, roomId, topic.type);
+    await db.query({ text: "UPDATE rooms SET state_compared_at = NULL" });
+    await idle(async () => {
+      await homeserver.control.resetState(roomId, topic.type, "");
+      // As no stream brought it.
+      await db.query({
+        text: "DELETE FROM current_state AS s USING rooms AS r WHERE r.room = s.room AND r.room_id = $1 AND s.type = $2",
+        values: [roomId, "m.room.join_rules"],
+      });
+    });
+    await until(async () => (await db.query({ text: CURRENT, values: [roomId, topic.type] })).length === 0);
+    await untilRow(db, CURRENT, roomId, "m.room.join_rules");
+    expect([await drift("state_here"), await drift("state_upstream"), await drift("state_other")]).toEqual([1, 1, 0]);
+    expect(run.log.find(({ msg }) => msg.startsWith("state differs"))).toMatchObject({ room: roomId, count: 2 });
+  });
+
+  test.each<[string, (state: readonly object[]) => unknown]>([
+    ["no member's view", (state) => state.filter((event) => !JSON.stringify(event).includes(bob.userId))],
+    ["nothing", () => []],
+    ["refused", () => undefined],
+    ["no JSON", () => "<html>"],
+  ])("and a state that is %s changes nothing", async (_, bend) => {
+    const body = bend(await bob.state(roomId));
+    const reply = body === undefined ? { status: 403, body: { errcode: "M_FORBIDDEN" } } : { status: 200, body };
+    // Not even the own member event is shown.
+    await homeserver.control.fault({ path: body === undefined ? "*/state*" : "*/state", effect: { reply } });
+    const before = (await db.query({ text: ALL_STATE, values: [roomId] })).length;
+    await idle(async () => {});
+    await until(async () => (await homeserver.control.requests("/state", bob.userId)).length > 0);
+    await until(async () => {
+      // Once as always, and once to see whether Bob is out of the room.
+      return (await asked()) === 2 || run.log.some(({ msg }) => msg.startsWith("the state of a room could not"));
+    });
+    expect((await db.query({ text: ALL_STATE, values: [roomId] })).length).toBe(before);
+    expect(await membership()).toBe(Membership.join);
   });
 
   test("once an hour at most", async () => {

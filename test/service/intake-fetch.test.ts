@@ -140,7 +140,7 @@ describe("a claim that its response cannot prove", () => {
 });
 
 describe("what is open when the process ends", () => {
-  const kept = async () => (await db.query({ text: "SELECT key FROM contests" })).length;
+  const kept = async () => (await db.query({ text: "SELECT key FROM contests WHERE key LIKE '%m.room.name%'" })).length;
 
   test("is asked when its user is polled again", async () => {
     await fault(bob, NAME_PATH, { reply: { status: 500, body: {} } });

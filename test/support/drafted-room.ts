@@ -274,6 +274,8 @@ function emptyRow(): RoomRow {
     firstOrderKey: undefined,
     lastOrderKey: undefined,
     lastChunk: undefined,
+    membersBatch: undefined,
+    membersReading: undefined,
   };
 }
 

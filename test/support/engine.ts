@@ -50,6 +50,8 @@ export class TestRoom {
   changedAt = 0 as StreamPosition;
   isComplete = true;
   isEncrypted = false;
+  /** All members are known. */
+  membersKnownAt: StreamPosition | undefined = 1 as StreamPosition;
   roomType: string | undefined;
   name: string | undefined;
   avatar: string | undefined;
@@ -298,6 +300,7 @@ function factsOf(rooms: readonly TestRoom[]): RoomFacts {
     bumpStamp: (room) => at(room).bumpStamp,
     changedAt: (room) => at(room).changedAt,
     isComplete: (room) => at(room).isComplete,
+    membersKnownAt: (room) => at(room).membersKnownAt,
     isEncrypted: (room) => at(room).isEncrypted,
     roomType: (room) => at(room).roomType,
     name: (room) => at(room).name,

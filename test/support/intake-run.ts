@@ -34,6 +34,8 @@ export interface RunOptions extends Partial<IntakeOptions> {
   readonly limits?: HomeserverOptions["limits"];
   readonly openToken?: (sealed: Buffer) => string;
   readonly owner?: number;
+  /** Beside what is noted in any case. */
+  readonly onPosition?: (position: number) => void;
 }
 
 let owners = 1_000;
@@ -45,7 +47,7 @@ export async function startIntake(
   options: RunOptions = {},
 ): Promise<IntakeRun> {
   owners += 1;
-  const { limits, openToken = String, owner = owners, ...intakeOptions } = options;
+  const { limits, openToken = String, owner = owners, onPosition, ...intakeOptions } = options;
   const log: LogLine[] = [];
   const announced: number[] = [];
   const registry = new Registry();
@@ -55,7 +57,10 @@ export async function startIntake(
     {
       db,
       upstream,
-      onPosition: (position) => announced.push(position),
+      onPosition: (position) => {
+        announced.push(position);
+        onPosition?.(position);
+      },
       openToken,
       owner,
       clock: systemClock,

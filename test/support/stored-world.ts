@@ -4,6 +4,8 @@ import type { ResponsePart } from "../../src/intake/ingest/part.ts";
 import { Writer } from "../../src/intake/ingest/writer.ts";
 import { LastSeen } from "../../src/intake/poller/last-seen.ts";
 import { ResponseIntake } from "../../src/intake/poller/response-intake.ts";
+import { type ParsedSection, parseSection } from "../../src/intake/response/parsed-section.ts";
+import { emptySection } from "../../src/intake/response/room-section.ts";
 import type { DeviceId, DeviceNid, EventId, RoomId, UserId, UserNid } from "../../src/model/ids.ts";
 import type { Database } from "../../src/store/database.ts";
 import { seeDevice } from "../../src/store/devices.ts";
@@ -150,6 +152,36 @@ export class StoredWorld {
     const taken = await intake.end();
     for (const [roomId, eventId] of taken.lastSeen) lastSeen.note(roomId, eventId);
     this.#since.set(deviceNid, nextBatch);
+  }
+
+  /** The homeserver, asked as the user, says of single values of a room: current events, and keys without any. */
+  async answer(
+    { deviceNid, userNid, userId }: StreamUser,
+    roomId: RoomId,
+    { state = [], absent = [] }: { readonly state?: readonly WireEvent[]; readonly absent?: ParsedSection["absent"] },
+    storedBefore = this.#writer.position,
+  ): Promise<void> {
+    const raws = state.map((event) => Buffer.from(JSON.stringify(event)));
+    const section = parseSection({ ...emptySection("join", roomId), state: raws }, () => {});
+    await this.#writer.live({
+      claim: { deviceNid, epoch: 0 },
+      source: {
+        userNid,
+        userId,
+        deviceNid,
+        ignoresSomebody: true,
+        poll: "asked",
+        storedBefore,
+        toldUpTo: undefined,
+        lastSeen: new Map(),
+        nowUs: Date.now() * 1000,
+      },
+      sections: [{ ...section, absent: absent ?? [] }],
+      token: undefined,
+      end: undefined,
+      receivedUs: Date.now() * 1000,
+      asked: [],
+    });
   }
 
   async #live(part: ResponsePart, isLong: boolean): Promise<void> {

@@ -3,6 +3,7 @@ import type { SyncRequest } from "../../src/engine/request.ts";
 import type { RoomAnswer } from "../../src/engine/response.ts";
 import type { DeviceId, DeviceNid, RoomId, UserId, UserNid } from "../../src/model/ids.ts";
 import { Membership } from "../../src/model/membership.ts";
+import { STREAM_CHANNEL } from "../../src/store/publish.ts";
 import { openTestDatabase, type TestDatabase } from "./database.ts";
 import { config, list, request } from "./engine.ts";
 import type { JsonObject } from "./homeserver/json.ts";
@@ -38,7 +39,9 @@ export class TrapWorld implements AsyncDisposable {
       if (!tokens.has(token)) throw new Error("a reader's token");
       return token;
     };
-    const intake = await startIntake(db, homeserver.url, { limits: { idleMs: 500 }, openToken });
+    // As the pollers' process does.
+    const onPosition = (position: number) => void db.notify(STREAM_CHANNEL, String(position)).catch(() => undefined);
+    const intake = await startIntake(db, homeserver.url, { limits: { idleMs: 500 }, openToken, onPosition });
     return new TrapWorld({ homeserver, db, intake, tokens }, await SyncWorld.start(db));
   }
 

@@ -10,7 +10,7 @@ import type { Told } from "./state.ts";
 /** What the client has been told of a room once it has the answer; the same object when nothing is new. */
 export function toldAfterAnswer(room: RoomPlan, answer: RoomAnswer, missed: readonly StateEvent[]): Told {
   const { told } = room;
-  const config = told === undefined ? room.config : configAfter(room, told.config, answer, missed);
+  const config = room.held === undefined ? room.tellable : configAfter(room, room.held, answer, missed);
   if (told?.upTo === "live" && told.as === room.as && told.config === config) return told;
   return { upTo: "live", as: room.as, config };
 }
@@ -21,13 +21,14 @@ export const toldWithoutAnswer = ({ told }: RoomPlan, from: StreamPosition): Tol
 
 function configAfter(room: RoomPlan, told: RoomConfig, answer: RoomAnswer, missed: readonly StateEvent[]): RoomConfig {
   if (room.as !== "joined") return told;
-  if (room.isInitial) return room.config;
+  if (room.isInitial) return room.tellable;
   const timelineLimit = timelineLimitAfter(room, told, answer);
   const unknown = missed.filter((event) => matches(told.requiredState, event.type, event.stateKey));
   const hasNewEvents = (answer.timeline?.events.length ?? 0) > 0;
-  const requiredState = toldRequiredState(told.requiredState, room.config.requiredState, unknown, hasNewEvents);
+  const requiredState = toldRequiredState(told.requiredState, room.tellable.requiredState, unknown, hasNewEvents);
   if (timelineLimit === told.timelineLimit && requiredState === told.requiredState) return told;
-  if (timelineLimit === room.config.timelineLimit && requiredState === room.config.requiredState) return room.config;
+  const { tellable } = room;
+  if (timelineLimit === tellable.timelineLimit && requiredState === tellable.requiredState) return tellable;
   return { timelineLimit, requiredState };
 }
 

@@ -17,7 +17,8 @@ export function neededHeroes(plan: RoomPlan, data: RoomData, hasGap: boolean): r
 
 function areNews(plan: RoomPlan, data: RoomData, hasGap: boolean): boolean {
   if (plan.as !== "joined" || plan.memory.name !== undefined) return false;
-  return plan.isInitial || hasGap || data.changed.some(({ type }) => type === MEMBER || type === NAME);
+  const isConcerned = ({ type }: { readonly type: string }) => type === MEMBER || type === NAME;
+  return plan.isInitial || hasGap || data.changed.some(isConcerned) || data.removed?.some(isConcerned) === true;
 }
 
 /** Rooms whose heroes turn out to be needed and were not read with the rest. */

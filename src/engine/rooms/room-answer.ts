@@ -74,8 +74,8 @@ const knownMembers = (data: RoomData, members: MemberEvents): MemberEvents => {
   return new Map([...data.members, ...members, ...read.map((event) => [event.stateKey as UserId, event] as const)]);
 };
 
-const isChanged = (data: RoomData, type: string): boolean =>
-  data.changed.some((event) => event.type === type && event.stateKey === "");
+const isChanged = ({ changed, removed = [] }: RoomData, type: string): boolean =>
+  [...changed, ...removed].some((event) => event.type === type && event.stateKey === "");
 
 /** Columns of the room: on the first answer, then when the event they come from changed. */
 const isNews = (room: RoomPlan, data: RoomData, type: string): boolean => room.isInitial || isChanged(data, type);
@@ -101,7 +101,8 @@ function countsOf(
   data: RoomData,
   cut: TimelineCut | undefined,
 ): Pick<RoomAnswer, "joinedCount" | "invitedCount"> {
-  const haveChanged = room.isInitial || showsGap(cut) || data.changed.some(({ type }) => type === MEMBER);
+  const { changed, removed = [] } = data;
+  const haveChanged = room.isInitial || showsGap(cut) || [...changed, ...removed].some(({ type }) => type === MEMBER);
   const { joinedCount, invitedCount } = room.memory;
   return haveChanged ? { joinedCount, invitedCount } : { joinedCount: undefined, invitedCount: undefined };
 }

@@ -6,6 +6,7 @@ import type { ConnectionState, SentAs, Told } from "../connection/state.ts";
 import { sentAs, toldUpTo } from "../connection/told.ts";
 import type { RoomConfig } from "../request.ts";
 import type { ReaderView } from "../view.ts";
+import { heldConfig, readable, wantsKnownMembers } from "./all-members.ts";
 import type { ConfigComparison, ConfigGrowth } from "./room-config.ts";
 
 /** What memory held of the room when the answer was planned; it may go on while the store is read. */
@@ -45,6 +46,12 @@ export interface RoomPlan {
   readonly told: Told | undefined;
   /** How this request wants the room. */
   readonly config: RoomConfig;
+  /** What of it is told with this answer; less only where not all members are known that it selects. */
+  readonly tellable: RoomConfig;
+  /** What the client has of what it was told; undefined: nothing. */
+  readonly held: RoomConfig | undefined;
+  /** All members are wanted and not all are known. `"first"`: the client was told none of them on that account. */
+  readonly wish: "first" | "again" | undefined;
   readonly isTimelineExpanded: boolean;
   /**
    * The reader's own part changed, as a rule unread counts. A homeserver tells them together with what they count: without
@@ -65,6 +72,10 @@ export interface RoomsToPlan {
   readonly from: StreamPosition;
   readonly comparison: ConfigComparison;
 }
+
+/** What of a config can be told of a room. */
+export const tellable = ({ view, comparison }: RoomsToPlan, index: number, config: RoomConfig): RoomConfig =>
+  view.facts.membersKnownAt(view.rooms.room(index)) === undefined ? comparison.withKnownMembers(config) : config;
 
 /** Whether a fact of the room, or of the reader in the room, is newer than `after`. */
 export const hasChanged = (view: ReaderView, index: number, after: StreamPosition): boolean =>
@@ -120,14 +131,17 @@ function planDeparture(input: RoomsToPlan, index: number, config: RoomConfig, to
 function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: Told): RoomPlan | undefined {
   const { facts, rooms } = input.view;
   const after = toldUpTo(told, input.from);
-  const grown = input.comparison.growth(told, config);
+  const held = heldConfig(told.config, after, facts.membersKnownAt(rooms.room(index)));
+  const grown = input.comparison.growth({ ...told, config: held }, tellable(input, index, config));
   const hasRoomNews = facts.changedAt(rooms.room(index)) > after;
   const hasOwnNews = rooms.changedAt(index) > after;
   const hasReads = hasRoomNews || grown !== undefined;
   if (!hasReads && !hasOwnNews && told.upTo === "live") return undefined;
   const reads = hasReads ? deltaReads(input, index, config, grown, hasRoomNews ? after : undefined) : undefined;
   const isTimelineExpanded = grown?.isTimelineExpanded === true;
-  return roomPlan(input, index, { told, config, after, isInitial: false, isTimelineExpanded, hasOwnNews, reads });
+  const isFirst = grown !== undefined && wantsKnownMembers(grown.selectors);
+  const decided = { told, config, after, isInitial: false, isTimelineExpanded, hasOwnNews, reads };
+  return roomPlan(input, index, { ...decided, held, isFirst });
 }
 
 function deltaReads(
@@ -141,7 +155,7 @@ function deltaReads(
   return {
     ...nothingOf(input, index),
     timelineEvents: readsTimeline ? timelineReads(config) : 0,
-    state: grown?.selectors ?? [],
+    state: readable(grown?.selectors ?? []),
     changedAfter,
   };
 }
@@ -163,10 +177,17 @@ const nothingOf = (input: RoomsToPlan, index: number): RoomReads => ({
 type Decided = Pick<
   RoomPlan,
   "told" | "config" | "after" | "isInitial" | "isTimelineExpanded" | "hasOwnNews" | "reads"
->;
+> & {
+  readonly held?: RoomConfig;
+  /** Members are asked for that the client was told none of. */
+  readonly isFirst?: boolean;
+};
 
-function roomPlan(input: RoomsToPlan, index: number, decided: Decided): RoomPlan {
+function roomPlan(input: RoomsToPlan, index: number, { held, isFirst, ...decided }: Decided): RoomPlan {
   const { rooms, facts } = input.view;
+  const told = tellable(input, index, decided.config);
+  const isOwed = told !== decided.config && sentAs(rooms.membership(index)) === "joined";
+  const wish = decided.isInitial || isFirst === true ? "first" : "again";
   const room = rooms.room(index);
   const membership = rooms.membership(index);
   const sentMembers = input.connection.lazyMembers.get(room) ?? NO_MEMBERS;
@@ -177,6 +198,9 @@ function roomPlan(input: RoomsToPlan, index: number, decided: Decided): RoomPlan
     as: sentAs(membership),
     sentMembers,
     memory: memoryOf(input.view, index),
+    tellable: told,
+    held: held ?? decided.told?.config,
+    wish: isOwed ? wish : undefined,
     ...decided,
   };
 }

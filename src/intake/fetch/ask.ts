@@ -8,7 +8,7 @@ import type { Contest } from "../ingest/contest.ts";
 import type { ResponsePart } from "../ingest/part.ts";
 import type { PartStore } from "../poller/response-intake.ts";
 import type { Caller } from "./callers.ts";
-import { type Answer, type Answered, decide, MEMBER, type Outcome } from "./decide.ts";
+import { type Answer, type Answered, decide, isGone, MEMBER, type Outcome } from "./decide.ts";
 
 export interface AskDeps {
   readonly reads: ValueReads;
@@ -79,8 +79,10 @@ export async function ask(
 type RoomContest = Exclude<Contest, { readonly kind: "account-data" }>;
 
 /** Values and events are worth nothing without it, and it is the answer about a membership. */
-const needsOwn = (contest: Contest, { kind }: Answer): contest is RoomContest =>
-  contest.kind === "membership" || (contest.kind === "state" && kind === "found") || kind === "page";
+const needsOwn = (contest: Contest, answer: Answer): contest is RoomContest =>
+  contest.kind === "membership" ||
+  (contest.kind === "state" && (answer.kind === "found" || isGone(contest, answer))) ||
+  answer.kind === "page";
 
 async function askOne({ reads, rooms, timelineLimit }: AskDeps, call: ReadCall, contest: Contest): Promise<Answered> {
   const { userId, roomId } = contest;

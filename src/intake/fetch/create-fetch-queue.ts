@@ -7,11 +7,12 @@ import type { Metrics } from "../../metrics/metrics.ts";
 import { selectHead } from "../../store/changes.ts";
 import { deleteContests, selectContests } from "../../store/contests.ts";
 import type { Database } from "../../store/database.ts";
-import { type Asker, type Contest, questionKey } from "../ingest/contest.ts";
+import { type Asker, type Contest, isContest, type OpenQuestion, questionKey } from "../ingest/contest.ts";
 import { contestOf, isKept } from "../ingest/contest-rows.ts";
 import type { PartStore } from "../poller/response-intake.ts";
 import type { Callers } from "./callers.ts";
 import { type FetchEvents, FetchQueue } from "./fetch-queue.ts";
+import type { StateComparer } from "./state-comparer.ts";
 
 interface QueueDeps {
   readonly db: Database;
@@ -41,10 +42,16 @@ export function createFetchQueue(deps: QueueDeps, callers: Callers, store: Pick<
   });
 }
 
-/** Asks again what was open when a user was last polled. */
-export async function recallContests(db: Database, queue: FetchQueue, asker: Asker): Promise<void> {
+/** Asks what a transaction left open: single values, and rooms whose state is to be compared. */
+export function askAll(queue: FetchQueue, state: StateComparer, open: readonly OpenQuestion[]): void {
+  queue.add(open.filter(isContest));
+  state.add(open.filter((question) => question.kind === "room-state"));
+}
+
+/** What was open when a user was last polled. */
+export async function recallContests(db: Database, asker: Asker): Promise<readonly OpenQuestion[]> {
   const bodies = await selectContests(db, asker.userNid);
-  queue.add(bodies.flatMap((body) => contestOf(body, asker) ?? []));
+  return bodies.flatMap((body) => contestOf(body, asker) ?? []);
 }
 
 function fetchEvents({ db, log, metrics }: QueueDeps): FetchEvents {

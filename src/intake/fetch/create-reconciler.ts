@@ -3,6 +3,7 @@ import type { Logger } from "../../logging/logger.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
 import { selectHead } from "../../store/changes.ts";
 import { Reconciler, type ReconcilerDeps } from "./reconciler.ts";
+import { StateComparer } from "./state-comparer.ts";
 
 type Given = "db" | "rooms" | "values" | "callers" | "store" | "ask" | "timelineLimit";
 
@@ -12,10 +13,30 @@ interface Deps extends Pick<ReconcilerDeps, Given> {
   readonly metrics: Metrics;
 }
 
+/** What compares the state of rooms, as it runs: what it finds is counted and logged. */
+export function createStateComparer({ db, rooms, values, callers, ask, clock, log, metrics }: Deps): StateComparer {
+  return new StateComparer({
+    db,
+    rooms,
+    values,
+    callers,
+    ask,
+    clock,
+    head: () => selectHead(db),
+    onStateDrift: ({ userId: user }, room, drift) => {
+      for (const { kind } of drift) metrics.drift.inc({ kind: `state_${kind}` });
+      const eventType = drift[0]?.type;
+      log.warn({ user, room, count: drift.length, eventType }, "state differs from the homeserver's and is asked for");
+    },
+    onCompareFailed: (room, err) => log.warn({ room, err }, "the state of a room could not be compared"),
+  });
+}
+
 /** The reconciler as it runs: what it finds is counted and logged. */
-export function createReconciler({ clock, log, metrics, ...deps }: Deps): Reconciler {
+export function createReconciler({ clock, log, metrics, ...deps }: Deps, state: StateComparer): Reconciler {
   return new Reconciler({
     ...deps,
+    state,
     head: () => selectHead(deps.db),
     nowUs: () => microseconds(clock),
     onDrift: ({ userId: user, deviceId: device }, { gone, missing }) => {

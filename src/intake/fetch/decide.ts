@@ -88,26 +88,38 @@ function decideRoom(
     return contest.kind === "membership" ? undefined : counting;
   });
   const values = brought.filter((each) => typeof each === "object");
-  const state = values.flatMap((each) => ("events" in each ? [] : [each]));
+  const state = values.flatMap((each) => ("eventId" in each ? [each] : []));
+  const absent = values.flatMap((each) => ("gone" in each ? [each.gone] : []));
   const page = values.find((each) => "events" in each);
-  if (typeof own === "object" && isJoined) return [sectionOf({ kind: "join", roomId, state: [...state, own], page })];
+  if (typeof own === "object" && isJoined) {
+    const section = sectionOf({ kind: "join", roomId, state: [...state, own], page });
+    return [absent.length === 0 ? section : { ...section, absent }];
+  }
   if (typeof own === "object" && isOut) return [sectionOf({ kind: "leave", roomId, state: [own], page })];
   // Who is invited or banned cannot read the room. An answer that is none says nothing.
   return own === "invalid" ? [] : "outsider";
 }
 
-/** A value or a page of a room, or why there is none. */
+/** That a state key has no value. */
+interface Gone {
+  readonly gone: StateContest;
+}
+
+/** What an answer says of a room. */
+type Word = ParsedEvent | MessagesPage | Gone;
+
+/** A value, that there is none, or a page of a room; or why the answer says nothing. */
 function broughtBy(
   contest: Exclude<RoomQuestion["contest"], { readonly kind: "membership" }>,
   answer: Answer,
-): ParsedEvent | MessagesPage | Exclude<Outcome, "decided"> {
-  if (contest.kind === "state") return eventOf(answer, contest);
+): Word | Exclude<Outcome, "decided"> {
+  if (contest.kind === "state") return isGone(contest, answer) ? { gone: contest } : eventOf(answer, contest);
   if (answer.kind === "page") return answer.page;
   return answer.kind === "found" ? "invalid" : answer.kind;
 }
 
 /** Whatever is said of a membership, that the user may not know included, decides it. */
-function outcomeOf({ kind }: Contest, brought: ParsedEvent | MessagesPage | Exclude<Outcome, "decided">): Outcome {
+function outcomeOf({ kind }: Contest, brought: Word | Exclude<Outcome, "decided">): Outcome {
   if (typeof brought === "object") return "decided";
   return kind === "membership" && brought !== "invalid" ? "decided" : brought;
 }
@@ -125,6 +137,16 @@ function addOutsider(
   const section = sectionOf({ kind, roomId, state: kind === "leave" ? own : [], stripped });
   if (after !== undefined) leftOut.push({ section, after });
   else if (standsForOutsider(contest.stored, kind)) sections.push(section);
+}
+
+/** The homeserver has no value where one is stored. From who is in the room it is its word; others are told so of rooms they do not see. */
+export const isGone = (contest: StateContest, answer: Answer): boolean =>
+  answer.kind === "absent" && !contest.isMissing;
+
+/** The user's own member event, if it says that they are in the room. */
+export function joinedEvent(answer: ValueAnswer, roomId: RoomId, userId: UserId): ParsedEvent | undefined {
+  const own = eventOf(answer, { roomId, type: MEMBER, stateKey: userId });
+  return typeof own === "object" && membershipOf(own.content) === Membership.join ? own : undefined;
 }
 
 /** Whether the stream of a user who cannot read the room tells the truth, and not what is stored. */

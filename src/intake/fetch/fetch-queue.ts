@@ -1,9 +1,9 @@
 import type { Clock } from "../../lib/clock.ts";
 import { errorOf } from "../../lib/error-of.ts";
-import type { UserNid } from "../../model/ids.ts";
+import type { RoomId, UserNid } from "../../model/ids.ts";
 import { UpstreamError } from "../../model/upstream-error.ts";
 import { DatabaseUnavailableError } from "../../store/database-errors.ts";
-import { type Contest, questionKey } from "../ingest/contest.ts";
+import { type Contest, memberKey, questionKey } from "../ingest/contest.ts";
 import { type AskDeps, ask } from "./ask.ts";
 import type { Caller } from "./callers.ts";
 import type { Outcome } from "./decide.ts";
@@ -85,6 +85,11 @@ export class FetchQueue {
   /** Nothing waits and nothing is being asked. */
   get isIdle(): boolean {
     return this.#waiting === 0;
+  }
+
+  /** Whether a member event is asked for because nobody brought it. */
+  isWaitingFor(roomId: RoomId, userId: string): boolean {
+    return this.#lanes.get(roomId)?.questions.has(memberKey(roomId, userId)) === true;
   }
 
   add(contests: readonly Contest[]): void {

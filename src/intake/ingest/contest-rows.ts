@@ -1,13 +1,19 @@
 import { isJsonObject, parseJson } from "../../lib/json-value.ts";
 import type { ContestRow } from "../../store/contests.ts";
-import { type Asker, type Contest, questionKey } from "./contest.ts";
+import { type Asker, type OpenQuestion, questionKey } from "./contest.ts";
 
 /** Missing members are not kept: whoever sends again is missed again. */
-export const isKept = (contest: Contest): boolean => contest.kind !== "state" || !contest.isMissing;
+export const isKept = (contest: OpenQuestion): boolean => contest.kind !== "state" || !contest.isMissing;
 
-const KINDS: ReadonlySet<string> = new Set<Contest["kind"]>(["state", "membership", "timeline", "account-data"]);
+const KINDS: ReadonlySet<string> = new Set<OpenQuestion["kind"]>([
+  "state",
+  "membership",
+  "timeline",
+  "account-data",
+  "room-state",
+]);
 
-export function rowOf(contest: Contest): ContestRow {
+export function rowOf(contest: OpenQuestion): ContestRow {
   const { userNid, userId: _, ...question } = contest;
   const claimed = question.kind === "membership" ? question.claimed : undefined;
   // Own member events of a departure only say where it stands.
@@ -16,7 +22,7 @@ export function rowOf(contest: Contest): ContestRow {
 }
 
 /** `body` as {@link rowOf} wrote it; undefined: as another version did, perhaps. */
-export function contestOf(body: string, { userNid, userId }: Asker): Contest | undefined {
+export function contestOf(body: string, { userNid, userId }: Asker): OpenQuestion | undefined {
   const question = parseJson(Buffer.from(body));
   if (!isJsonObject(question)) return undefined;
   const { kind, claimed } = question;
@@ -25,5 +31,5 @@ export function contestOf(body: string, { userNid, userId }: Asker): Contest | u
   const whole = isJsonObject(claimed)
     ? { ...claimed, stripped: stripped.map((raw) => Buffer.from(String(raw))) }
     : undefined;
-  return { ...question, userNid, userId, claimed: whole } as unknown as Contest;
+  return { ...question, userNid, userId, claimed: whole } as unknown as OpenQuestion;
 }

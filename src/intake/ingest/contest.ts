@@ -7,6 +7,15 @@ import type { ParsedSection } from "../response/parsed-section.ts";
 /** Something that the streams do not settle, so that the homeserver has to be asked, as a user who may know. */
 export type Contest = Asker & (StateContest | MembershipContest | TimelineContest | AccountDataContest);
 
+/** A response could not tell all of a room's state: it is to be compared with the homeserver's, as a user who is in the room. */
+export type Suspicion = Asker & { readonly kind: "room-state"; readonly roomId: RoomId };
+
+/** Whatever a transaction leaves to be asked. */
+export type OpenQuestion = Contest | Suspicion;
+
+/** What is asked value by value. */
+export const isContest = (question: OpenQuestion): question is Contest => question.kind !== "room-state";
+
 /** As whom to ask. */
 export interface Asker {
   readonly userNid: UserNid;
@@ -53,8 +62,11 @@ export interface AccountDataContest {
   readonly type: string;
 }
 
+/** {@link questionKey} of a member event. */
+export const memberKey = (roomId: RoomId, userId: string): string => JSON.stringify([roomId, "m.room.member", userId]);
+
 /** What is asked once, however many streams contest it. */
-export function questionKey(contest: Contest): string {
+export function questionKey(contest: OpenQuestion): string {
   const { userNid, roomId = "" } = contest;
   switch (contest.kind) {
     case "state":
@@ -63,6 +75,8 @@ export function questionKey(contest: Contest): string {
       return JSON.stringify([userNid, roomId]);
     case "timeline":
       return JSON.stringify([userNid, roomId, "timeline"]);
+    case "room-state":
+      return JSON.stringify([roomId]);
     case "account-data":
       return JSON.stringify([userNid, roomId, contest.type, "data"]);
   }

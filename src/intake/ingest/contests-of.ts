@@ -1,16 +1,23 @@
 import { stateKeyOf } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
-import type { Contest } from "./contest.ts";
+import type { OpenQuestion, Suspicion } from "./contest.ts";
 import type { SectionFold } from "./section-fold.ts";
 
 const MEMBER = "m.room.member";
 
+interface Known {
+  /** Whether a value is known for a `stateKeyOf`. */
+  readonly isStored: (key: string) => boolean;
+  /** The user was in the room before the section, so that it goes on from there. Who comes in is told all state. */
+  readonly wasJoined: boolean;
+}
+
 /**
  * What a section that was folded leaves to be asked: where its timeline stands, state keys of which it says what it cannot know,
- * and member events that its timeline needs and that nobody brought. `isStored`: whether a value is known for a `stateKeyOf`.
+ * member events that its timeline needs and that nobody brought, and all of the state where the section cannot have told it.
  */
-export function contestsOf(fold: SectionFold, row: RoomRow, isStored: (key: string) => boolean): readonly Contest[] {
+export function contestsOf(fold: SectionFold, row: RoomRow, { isStored, wasJoined }: Known): readonly OpenQuestion[] {
   const { section, source } = fold;
   const { userNid, userId } = source;
   const timeline = { kind: "timeline", userNid, userId, roomId: row.roomId } as const;
@@ -19,12 +26,21 @@ export function contestsOf(fold: SectionFold, row: RoomRow, isStored: (key: stri
   if (section.kind !== "join" || !row.isComplete) return timelines;
   const asked = { kind: "state", userNid, userId, roomId: row.roomId } as const;
   const missing = source.poll === "asked" ? [] : missingMembers(section.timeline, isStored);
+  const suspicion: Suspicion = { kind: "room-state", userNid, userId, roomId: row.roomId };
   return [
     ...timelines,
+    ...(wasJoined && leavesStateOpen(fold) ? [suspicion] : []),
     ...[...fold.contested.values()].map((key) => ({ ...asked, ...key, isMissing: false })),
     ...missing.map((stateKey) => ({ ...asked, type: MEMBER, stateKey, isMissing: true })),
   ];
 }
+
+/**
+ * After a hole `state` says what was set before the timeline. What lost state resolution meanwhile, and what was taken away, it
+ * does not.
+ */
+const leavesStateOpen = ({ section, source, isBaseline }: SectionFold): boolean =>
+  section.limited && !section.isStateAfter && !isBaseline && (source.poll === "live" || source.poll === "catch-up");
 
 /** Senders, and those of whom member events tell. */
 function missingMembers(timeline: readonly ParsedEvent[], isStored: (key: string) => boolean): readonly string[] {

@@ -1,5 +1,5 @@
 import type { UserId } from "../../model/ids.ts";
-import { isDeparted, membershipOf } from "../../model/membership.ts";
+import { isDeparted, Membership, membershipOf } from "../../model/membership.ts";
 import type { MembershipRow } from "../../model/room-facts.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import { isPlaceOf, type UnnumberedMembership } from "./own-membership.ts";
@@ -40,14 +40,38 @@ export function departuresOfOthers(
       strippedUs: undefined,
     });
   }
+  for (const before of lostMembers(draft, section)) {
+    if (before.userId !== source.userId) departed.set(before.userId, lostMembership(before, draft.row.lastOrderKey));
+  }
   return departed;
 }
+
+/** Users who are in the room and have no member event any more. */
+const lostMembers = (draft: RoomDraft, { absent = [] }: ParsedSection): readonly MembershipRow[] =>
+  absent.flatMap(({ type, stateKey }) => {
+    const before = type === "m.room.member" ? draft.memberships.get(stateKey as UserId) : undefined;
+    const isOut = before === undefined || isDeparted(before.membership);
+    // One that was stored meanwhile is asked for again.
+    return isOut || draft.currentState(type, stateKey) !== undefined ? [] : [before];
+  });
 
 /** Known as state only, the departure came after all that the stream had before. */
 function seenBefore({ row, events }: RoomDraft, { lastSeen }: Source): number | undefined {
   const last = lastSeen.get(row.roomId);
   return last && events.orderKeyOf(last);
 }
+
+/** State resolution took the member event away: a departure that nobody sent. */
+const lostMembership = ({ userNid, userId }: MembershipRow, endBefore: number | undefined): UnnumberedMembership => ({
+  userNid,
+  membership: Membership.leave,
+  sender: userId,
+  nid: undefined,
+  isTransition: true,
+  sinceOrderKey: endBefore,
+  stripped: undefined,
+  strippedUs: undefined,
+});
 
 /** The homeserver was asked after the membership was stored. */
 const isAnswer = (source: Source, { since }: MembershipRow): boolean =>

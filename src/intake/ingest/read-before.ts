@@ -150,6 +150,7 @@ function addSection(named: Named, section: ResponsePart["sections"][number], sou
     named.events.add(eventId);
     if (stateKey !== undefined) addState(type, stateKey);
   }
+  for (const { type, stateKey } of section.absent ?? []) addState(type, stateKey);
   for (const { sender } of timeline) named.state.set(`${roomId}\0m.room.member\0${sender}`, memberKey(roomId, sender));
   for (const { type } of accountData) named.accountData.push({ userNid: source.userNid, roomId, type });
   for (const receipt of ephemeral.receipts) named.receipts.push({ roomId, ...receipt });

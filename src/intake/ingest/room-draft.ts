@@ -15,18 +15,19 @@ import { Visibility, visibilityOf } from "../../model/visibility.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import { columnsOf } from "./columns.ts";
-import type { Contest } from "./contest.ts";
+import type { OpenQuestion } from "./contest.ts";
 import { contestsOf } from "./contests-of.ts";
 import { emptyWrites } from "./empty-writes.ts";
 import type { EventBook } from "./event-book.ts";
+import { membersAfter } from "./members-after.ts";
 import { liveMark, timeMark } from "./order-mark.ts";
 import { openHistory } from "./place-history.ts";
 import { RedactionDraft } from "./redaction-draft.ts";
-import { replacedVisibility } from "./replaced-visibility.ts";
 import { SectionFold } from "./section-fold.ts";
 import type { Numbers, Source } from "./source.ts";
-import { isCreation, isVisibilityEvent, type Standing, standingOf } from "./state-claim.ts";
+import { isCreation, isLasting, isVisibilityEvent, type Standing, standingOf, wasStoredBefore } from "./state-claim.ts";
 import { TimelineDraft } from "./timeline-draft.ts";
+import { visibilityBefore } from "./visibility-before.ts";
 
 /** What one section did to the room, for those who hold it in memory; `flags` 0: nothing. */
 export interface SectionResult {
@@ -51,7 +52,7 @@ export class RoomDraft {
   /** Whose own response changed a membership last, in this draft: what else that response says of it follows. */
   readonly movedBy = new Map<UserId, Source>();
   /** What the homeserver has to be asked. */
-  readonly contests: Contest[] = [];
+  readonly contests: OpenQuestion[] = [];
   readonly #before: RoomBefore;
   readonly #numbers: Numbers;
   readonly #state: Map<string, StateValue>;
@@ -80,17 +81,19 @@ export class RoomDraft {
 
   apply(section: ParsedSection, source: Source): SectionResult {
     const fold = new SectionFold(this.#numbers.batch(), section, source, this.row);
-    const visibility = this.#visibilityBefore(fold);
+    const visibility = visibilityBefore(fold, this.row, (event) => this.#isCurrent(event));
     if (!section.isStateAfter) this.#claimAll(fold);
     this.#readTimeline(fold, visibility);
     if (section.isStateAfter) this.#claimAll(fold);
+    this.#retract(fold);
     if (section.kind === "join") this.#summarise(fold);
+    this.row = { ...this.row, ...membersAfter(fold, this.row, this.writes.chunks) };
     this.#judge(fold);
     this.#redact(fold);
     this.#order(fold);
     this.row = { ...this.row, ...this.#timeline.ends };
     for (const change of fold.stateChanges()) this.writes.state.push(change);
-    this.contests.push(...contestsOf(fold, this.row, (key) => this.#state.has(key)));
+    this.#contest(fold);
     return { batch: fold.batch, flags: fold.flags(this.row), hasSent: fold.hasSent };
   }
 
@@ -107,8 +110,14 @@ export class RoomDraft {
     this.#timeline.keepToken(section);
     this.#redact(fold);
     this.row = { ...this.row, ...this.#timeline.ends };
-    this.contests.push(...contestsOf(fold, this.row, (key) => this.#state.has(key)));
+    this.#contest(fold);
     return { batch: fold.batch, flags: fold.flags(this.row), hasSent: false };
+  }
+
+  #contest(fold: SectionFold): void {
+    const wasJoined = this.memberships.get(fold.source.userId)?.membership === Membership.join;
+    const isStored = (key: string) => this.#state.get(key)?.nid !== undefined;
+    this.contests.push(...contestsOf(fold, this.row, { wasJoined, isStored }));
   }
 
   /** What follows the last known event is news, which the streams bring. */
@@ -147,18 +156,27 @@ export class RoomDraft {
     fold.note(key, event.type, event.stateKey, standing, current);
     if (stored?.nid !== nid && standing !== "unproven") {
       this.#state.set(key, { nid, position: isSame ? current.position : undefined });
-      const earlier = fold.state.get(key);
-      fold.state.set(key, {
-        type: event.type,
-        stateKey: event.stateKey,
-        nid,
-        previous: earlier === undefined ? stored?.nid : earlier.previous,
-        batch: fold.batch,
-        isBaseline: fold.isBaseline,
-      });
+      fold.change(key, { type: event.type, stateKey: event.stateKey, nid, previous: stored?.nid });
       this.row = { ...this.row, ...columnsOf(event.type, event.stateKey, event.content) };
     }
     fold.seen.add(nid);
+  }
+
+  /** That there is no value is a claim, too: it stands against what was stored before the homeserver was asked. */
+  #retract(fold: SectionFold): void {
+    for (const { type, stateKey } of fold.section.absent ?? []) {
+      const key = stateKeyOf(type, stateKey);
+      const stored = this.#state.get(key);
+      if (stored?.nid === undefined || isLasting(type, stateKey)) continue;
+      const isProven = wasStoredBefore(stored.position, fold.source);
+      fold.note(key, type, stateKey, isProven ? "proven" : "unproven", stored);
+      if (!isProven) continue;
+      this.#state.set(key, { nid: undefined, position: undefined });
+      fold.change(key, { type, stateKey, nid: undefined, previous: stored.nid });
+      this.row = { ...this.row, ...columnsOf(type, stateKey, {}) };
+      // Who holds the room in memory reads it again.
+      fold.hasHistory = true;
+    }
   }
 
   #standingOf(event: ParsedEvent, current: StateValue, fold: SectionFold): Standing {
@@ -167,7 +185,7 @@ export class RoomDraft {
       event,
       current,
       isNew: this.events.isNew(event.eventId),
-      isCurrentSeen: fold.seen.has(current.nid),
+      isCurrentSeen: current.nid !== undefined && fold.seen.has(current.nid),
       kind: fold.section.kind,
       source: fold.source,
       visibility: this.row.historyVisibility,
@@ -198,23 +216,6 @@ export class RoomDraft {
     if (transactionId === undefined && !isJustSent) return;
     this.writes.transactionIds.push({ nid, deviceNid, transactionId });
     fold.hasSent ||= isJustSent && !this.events.isNew(event.eventId);
-  }
-
-  /** In force before the first event of the timeline. With `state_after` the value before a change is not always told. */
-  #visibilityBefore({ section, source, isBaseline }: SectionFold): Visibility {
-    const replaced = replacedVisibility(section.timeline);
-    if (replaced !== undefined) return replaced;
-    const stated = section.state.findLast(isVisibilityEvent);
-    const statedValue = stated && visibilityOf(stated.content.history_visibility);
-    const known = isBaseline ? Visibility.shared : this.row.historyVisibility;
-    if (!section.isStateAfter) return statedValue ?? known;
-    const isChangedInside = section.timeline.some(isVisibilityEvent);
-    // Its state is what was asked for.
-    if (source.poll === "asked") return isChangedInside || isBaseline ? Visibility.unknown : known;
-    if (isBaseline && !isChangedInside) return statedValue ?? known;
-    if (isBaseline) return isCreation(section.timeline[0]) ? known : Visibility.unknown;
-    const isToldWhen = stated === undefined || this.#isCurrent(stated) || (isChangedInside && !section.limited);
-    return isToldWhen ? known : Visibility.unknown;
   }
 
   #isCurrent({ type, stateKey = "", eventId }: ParsedEvent): boolean {

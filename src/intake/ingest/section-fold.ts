@@ -19,6 +19,7 @@ const COLUMNS = [
   "tombstoneSuccessor",
   "joinedCount",
   "invitedCount",
+  "membersBatch",
 ] as const satisfies readonly (keyof RoomRow)[];
 
 /** One section on its way into its room's draft: what it has changed so far. */
@@ -72,6 +73,18 @@ export class SectionFold {
     }
     this.contested.set(key, { type, stateKey });
     if (standing === "restricts" && current !== undefined) this.unproven.set(key, current);
+  }
+
+  /** The key takes another value, or none. */
+  change(key: string, { type, stateKey, nid, previous }: Omit<StateChange, "batch" | "isBaseline">): void {
+    const { batch } = this;
+    const earlier = this.state.get(key);
+    const before = earlier === undefined ? previous : earlier.previous;
+    const isLearnt = this.section.members !== undefined && before === undefined;
+    const isBaseline = this.isBaseline || isLearnt;
+    // No log tells those who hold the room in memory of what was learnt.
+    this.hasHistory ||= isLearnt;
+    this.state.set(key, { type, stateKey, nid, previous: before, batch, isBaseline });
   }
 
   /** The room goes on before everybody's eyes: it comes first in lists. */

@@ -2,7 +2,7 @@ import type { UserId } from "../../model/ids.ts";
 import { isDeparted, membershipOf } from "../../model/membership.ts";
 import type { StateValue } from "../../model/room-facts.ts";
 import { type Visibility, visibilityOf } from "../../model/visibility.ts";
-import type { ParsedEvent } from "../response/parse-event.ts";
+import { ENCRYPTION, type ParsedEvent } from "../response/parse-event.ts";
 import type { SectionKind } from "../response/room-section.ts";
 import type { Source } from "./source.ts";
 
@@ -69,6 +69,10 @@ export const isVisibilityEvent = (event: ParsedEvent): boolean =>
 
 export const isCreation = (event: ParsedEvent | undefined): boolean =>
   event?.type === "m.room.create" && event.stateKey === "";
+
+/** What a room never loses: what made it, and that it is encrypted. A client that missed either would be wrong for good. */
+export const isLasting = (type: string, stateKey: string): boolean =>
+  stateKey === "" && (type === "m.room.create" || type === ENCRYPTION);
 
 const isStricter = (event: ParsedEvent, than: Visibility): boolean =>
   isVisibilityEvent(event) && visibilityOf(event.content.history_visibility) > than;

@@ -17,7 +17,7 @@ import {
 import { updateRooms } from "../../store/room-rows.ts";
 import type { Ending } from "../../store/transaction.ts";
 import { upsertAccountData, upsertReceipts, upsertTyping } from "../../store/user-facts.ts";
-import type { Contest } from "./contest.ts";
+import type { OpenQuestion } from "./contest.ts";
 import { isKept, rowOf } from "./contest-rows.ts";
 import { foldParts } from "./fold-parts.ts";
 import type { ResponsePart } from "./part.ts";
@@ -39,7 +39,7 @@ export interface StoredParts {
   /** The highest position given out; undefined: nothing was news. */
   readonly position: StreamPosition | undefined;
   /** What the homeserver has to be asked now that this is stored. */
-  readonly contests: readonly Contest[];
+  readonly contests: readonly OpenQuestion[];
   /** When this is stored, so is everything at or below it. */
   readonly head: StreamPosition;
 }

@@ -12,6 +12,10 @@ export interface ParsedSection {
   readonly state: readonly ParsedEvent[];
   /** `state` holds changes up to the end of the timeline, not before it. */
   readonly isStateAfter: boolean;
+  /** State keys for which the homeserver has no value, as it says when it is asked. */
+  readonly absent?: readonly { readonly type: string; readonly stateKey: string }[];
+  /** A part of the list of all members, whose reading has this name; they are learnt, not changed. The last part makes it whole. */
+  readonly members?: { readonly reading: number; readonly isLast: boolean };
   readonly limited: boolean;
   /** Stands right before the first event of the timeline. */
   readonly prevBatch: string | undefined;

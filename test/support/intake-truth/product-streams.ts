@@ -1,7 +1,7 @@
 // The product's side of some devices' streams, one thing at a time: polls, what is stored of them, and what is asked then.
 import { type AskDeps, ask } from "../../../src/intake/fetch/ask.ts";
 import type { Outcome } from "../../../src/intake/fetch/decide.ts";
-import { type Contest, questionKey } from "../../../src/intake/ingest/contest.ts";
+import { type Contest, isContest, questionKey } from "../../../src/intake/ingest/contest.ts";
 import { contestOf } from "../../../src/intake/ingest/contest-rows.ts";
 import { ignoresSomebody } from "../../../src/intake/ingest/ignoring.ts";
 import type { ResponsePart } from "../../../src/intake/ingest/part.ts";
@@ -130,7 +130,7 @@ export class ProductStreams {
     for (const [roomId, eventId] of pending.taken.lastSeen) stream.lastSeen.note(roomId, eventId);
     if (stream.isCatchUp) {
       const bodies = await selectContests(this.#db, stream.claim.userNid);
-      this.#open.push(...bodies.flatMap((body) => contestOf(body, stream.claim) ?? []));
+      this.#open.push(...bodies.flatMap((body) => contestOf(body, stream.claim) ?? []).filter(isContest));
     }
     stream.isCatchUp = false;
   }
@@ -237,7 +237,8 @@ export class ProductStreams {
       db: this.#db,
       onPosition: () => {},
       // What an ended process still stores is not here.
-      onStored: (_lane, { contests }) => void (writer === this.#writer && this.#open.push(...contests)),
+      onStored: (_lane, { contests }) =>
+        void (writer === this.#writer && this.#open.push(...contests.filter(isContest))),
       onLock: () => {},
       onRoomSetAside: (roomId, error) => this.aside.push(`${roomId}: ${error.message}`),
     });

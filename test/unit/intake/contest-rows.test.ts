@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { type Contest, questionKey } from "../../../src/intake/ingest/contest.ts";
+import { type Contest, type OpenQuestion, questionKey } from "../../../src/intake/ingest/contest.ts";
 import { contestOf, isKept, rowOf } from "../../../src/intake/ingest/contest-rows.ts";
 import type { RoomId, UserId, UserNid } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
@@ -18,7 +18,8 @@ const INVITE: Contest = {
 const DIRECT: Contest = { ...alice, kind: "account-data", roomId: undefined, type: "m.direct" };
 
 describe("an open question", () => {
-  test.each<[string, Contest]>([
+  test.each<[string, OpenQuestion]>([
+    ["a room's state", { ...alice, kind: "room-state", roomId }],
     ["a state key", NAME],
     ["an invite", INVITE],
     ["a membership of which another's stream tells", { ...INVITE, claimed: undefined } as Contest],

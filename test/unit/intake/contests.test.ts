@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import type { Contest } from "../../../src/intake/ingest/contest.ts";
+import type { OpenQuestion } from "../../../src/intake/ingest/contest.ts";
 import { foldSection } from "../../../src/intake/ingest/fold-section.ts";
 import type { Source } from "../../../src/intake/ingest/source.ts";
 import { parseSection } from "../../../src/intake/response/parsed-section.ts";
@@ -43,14 +43,19 @@ const raws = (events: readonly V2Event[]) => events.map((event) => Buffer.from(J
 function contestsOf(
   room: DraftedRoom,
   timeline: readonly V2Event[],
-  more: Partial<Source> & { readonly kind?: SectionKind; readonly after?: readonly V2Event[] } = {},
-): readonly Contest[] {
-  const { kind = "join", after, ...source } = more;
+  more: Partial<Source> & {
+    readonly kind?: SectionKind;
+    readonly after?: readonly V2Event[];
+    readonly limited?: boolean;
+  } = {},
+): readonly OpenQuestion[] {
+  const { kind = "join", after, limited = false, ...source } = more;
   const section = parseSection(
     {
       ...emptySection(kind, ROOM as RoomId),
       timeline: raws(timeline),
       stateAfter: after && raws(after),
+      limited,
       stripped: kind === "invite" ? [Buffer.from("{}")] : [],
     },
     () => {},
@@ -72,7 +77,7 @@ function contestsOf(
   return draft.contests;
 }
 
-const keys = (contests: readonly Contest[]) =>
+const keys = (contests: readonly OpenQuestion[]) =>
   contests.map((contest) => (contest.kind === "state" ? `${contest.type}/${contest.stateKey}` : contest.kind));
 
 describe("a state key is contested", () => {
@@ -143,7 +148,7 @@ describe("a member is missing", () => {
 });
 
 describe("own membership is contested", () => {
-  const ofBob = (contests: readonly Contest[]) => contests.filter(({ kind }) => kind === "membership");
+  const ofBob = (contests: readonly OpenQuestion[]) => contests.filter(({ kind }) => kind === "membership");
 
   test("by an invite that came while another's stream told of the departure", () => {
     const room = stored([member("$kicked", BOB, "leave", { sender: ALICE })]);
@@ -204,5 +209,79 @@ describe("what was asked", () => {
     room.fold("join", inRoom([name("$n", "n")]));
     contestsOf(room, [], { ...asked, after: [create()] });
     expect(room.row.isComplete).toBe(false);
+  });
+});
+
+describe("the whole state of a room is suspected", () => {
+  const isSuspected = (...given: Parameters<typeof contestsOf>) =>
+    keys(contestsOf(...given)).includes("room-state" as never);
+
+  test("after a hole of a stream that has state before its timeline, by who was in the room", () => {
+    expect(isSuspected(stored(), [message("$m")], { limited: true })).toBe(true);
+    expect(isSuspected(stored(), [message("$m")], { limited: true, poll: "catch-up" })).toBe(true);
+  });
+
+  test.each<[string, Parameters<typeof contestsOf>[2]]>([
+    ["where nothing is missing", {}],
+    ["with state_after", { limited: true, after: [] }],
+    ["in a first sync, which tells all state", { limited: true, poll: "first" }],
+    ["of who comes in, who is told all state", { limited: true, userNid: 4 as UserNid, userId: DANA as UserId }],
+  ])("not %s", (_, more) => {
+    expect(isSuspected(stored(), [message("$m")], more)).toBe(false);
+  });
+});
+
+describe("all members of a room are known", () => {
+  const list = (room: DraftedRoom, isLast: boolean, reading = 7) => {
+    const section = parseSection(emptySection("join", ROOM as RoomId), () => {});
+    const source: Source = {
+      ...bobs,
+      deviceNid: 2,
+      ignoresSomebody: true,
+      poll: "asked",
+      storedBefore: room.position,
+      toldUpTo: undefined,
+      lastSeen: new Map(),
+      nowUs: 1,
+    };
+    const draft = room.draft();
+    const { changes } = foldSection(draft, { ...section, members: { reading, isLast } }, source, room, undefined);
+    room.store(draft, changes);
+  };
+  const areKnown = (room: DraftedRoom) => room.row.membersBatch !== undefined;
+  /** Of which no timeline told the beginning. */
+  const lazy = () => {
+    const room = stored();
+    room.row = { ...room.row, membersBatch: undefined, membersReading: 7 };
+    return room;
+  };
+  const gap = (room: DraftedRoom) => contestsOf(room, [message(`$after${room.position}`)], { limited: true });
+
+  test("where the room is told from its creation on", () => {
+    const room = new DraftedRoom();
+    room.fold("join", { timeline: { events: [create(), member("$alice", ALICE, "join")], limited: false } });
+    expect(areKnown(room)).toBe(true);
+    gap(room);
+    expect(areKnown(room)).toBe(false);
+  });
+
+  test("with the last part of the list, until there is a hole", () => {
+    const room = lazy();
+    list(room, false);
+    expect(areKnown(room)).toBe(false);
+    list(room, true);
+    expect([areKnown(room), room.row.membersReading]).toEqual([true, undefined]);
+    gap(room);
+    expect(areKnown(room)).toBe(false);
+  });
+
+  test("not where a hole came, or another reading began, while the list was read", () => {
+    const room = lazy();
+    gap(room);
+    list(room, true);
+    expect(areKnown(room)).toBe(false);
+    const other = lazy();
+    list(other, true, 6);
+    expect(areKnown(other)).toBe(false);
   });
 });

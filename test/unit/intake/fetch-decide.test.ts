@@ -60,7 +60,8 @@ describe("values of a room's state", () => {
   });
 
   test.each<[string, ValueAnswer, ValueAnswer, string]>([
-    ["there is none", ABSENT, JOINED, "absent"],
+    ["there is none, and the reader is no member", ABSENT, REFUSED, "refused"],
+    ["there is none, and the reader has left", ABSENT, found(member("$leave", BOB, "leave")), "refused"],
     ["the reader may not know", REFUSED, REFUSED, "refused"],
     ["the reader is no member", found(name("$name", "Name")), REFUSED, "refused"],
     ["the reader's own is unknown", found(name("$name", "Name")), ABSENT, "refused"],
@@ -80,6 +81,16 @@ describe("values of a room's state", () => {
     const { sections, outcomes } = decide(bob.userId, [{ contest: ofName, answer }], own(ownAnswer));
     expect(outcomes.get(ofName)).toBe(outcome);
     expect(sections.flatMap((section) => section.state.filter(({ type }) => type !== "m.room.member"))).toEqual([]);
+  });
+
+  test("are gone where there is none, as who is in the room is told", () => {
+    const gone = decide(bob.userId, [{ contest: ofName, answer: ABSENT }], own(JOINED));
+    expect(gone.outcomes.get(ofName)).toBe("decided");
+    expect(gone.sections.map(({ kind, absent }) => [kind, absent])).toEqual([["join", [ofName]]]);
+    const ofMember: Contest = { ...ofName, type: "m.room.member", stateKey: ALICE, isMissing: true } as Contest;
+    const missing = decide(bob.userId, [{ contest: ofMember, answer: ABSENT }], own(JOINED));
+    expect(missing.outcomes.get(ofMember)).toBe("absent");
+    expect(missing.sections.map(({ absent }) => absent)).toEqual([undefined]);
   });
 
   test("say that a room is encrypted", () => {
