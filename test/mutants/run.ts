@@ -56,13 +56,14 @@ const WITNESS = "test/service/intake-writer.test.ts";
 /** A property draws other cases each time, and a rare one may be missing. More: a mutant that nothing catches takes longer. */
 const MAX_RUNS = 3;
 
-/** One failure is an answer: neither other tests nor smaller cases are looked for. */
+/** One failure is an answer: neither other tests nor smaller cases are looked for, nor what a broken program leaves open waited for. */
 const JEST = [
   "--experimental-vm-modules",
   "--no-warnings",
   "node_modules/jest/bin/jest.js",
   "--runInBand",
   "--json",
+  "--forceExit",
   ...["--testEnvironment", "./test/mutants/first-failure-environment.mjs"],
   ...["--setupFilesAfterEnv", "./test/mutants/first-failure-setup.ts"],
 ];
