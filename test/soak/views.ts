@@ -37,9 +37,9 @@ export const views: Soak = {
 };
 
 const linesOf = (command: string, version: string, { deeds, refused, rooms, looks, differences }: LifeReport) => [
-  `\`${command}\`: a random life on Synapse ${version} of four users with two devices each, who write, invite, leave, kick, ban,`,
-  "change rooms and, two of them, ignore each other. What each device was told, and what it is told when it starts anew, is compared",
-  "with `/sync`, `/joined_rooms`, `/state` and `/messages` of the homeserver.",
+  `\`${command}\`: a random life on Synapse ${version} of four`,
+  "users with two devices each, who write, invite, leave, kick, ban, change rooms and, two of them, ignore others. What each device",
+  "was told, and what it is told when it starts anew, is compared with `/sync`, `/joined_rooms`, `/state` and `/messages`.",
   "",
   `${deeds} deeds in ${rooms} rooms, and ${refused} that the homeserver refused; compared ${looks} times, ${differences.length} differences.`,
 ];
