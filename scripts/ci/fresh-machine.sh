@@ -28,6 +28,10 @@ npm_at_hand=$(readlink -f "$(command -v npm)")
 make_path "$work/path10" "$work/npm10/node_modules/npm/bin/npm-cli.js"
 make_path "$work/path-at-hand" "$npm_at_hand"
 
+# What one download brought the others need not fetch again; npm checks each package against the lock file's hash.
+cache="$work/npm-cache"
+mkdir "$cache"
+
 as_user() {
   local who=$1 path=$2 folder=$3
   shift 3
@@ -52,8 +56,8 @@ try() {
   printf -- '--- %s\n' "$name"
   git clone --quiet "$repository" "$folder"
   mkdir "$folder/.home"
-  if [ "$who" = "$user" ]; then chown -R "$user:$user" "$folder"; fi
-  as_user "$who" "$path" "$folder" npm ci --no-audit --no-fund >"$folder/.home/ci.log" 2>&1 || {
+  if [ "$who" = "$user" ]; then chown -R "$user:$user" "$folder" "$cache"; fi
+  as_user "$who" "$path" "$folder" npm ci --no-audit --no-fund --cache "$cache" >"$folder/.home/ci.log" 2>&1 || {
     tail -40 "$folder/.home/ci.log"
     return 1
   }

@@ -1,5 +1,6 @@
-// Puts each mutant into a copy of the repository, one at a time, and runs the test that has to notice it. Prints a line per
-// mutant and "N passed, N failed", where passed means caught; exit code 1 when one survived or could not be tried.
+// `npm run test:mutants -- [TEXT …]`: puts each mutant, or those whose name, file or test has one of the texts in it, into a copy
+// of the repository, one at a time, and runs the test that has to notice it. Prints a line per mutant and "N passed, N failed",
+// where passed means caught; exit code 1 when one survived or could not be tried.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -7,6 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { startKeeper } from "../support/cluster.ts";
 import { mutants as engine } from "./engine.ts";
 import { mutants as fetch } from "./fetch.ts";
 import { mutants as history } from "./history.ts";
@@ -19,18 +21,22 @@ import { mutants as positions } from "./positions.ts";
 import { mutants as readModel } from "./read-model.ts";
 import { mutants as redactions } from "./redactions.ts";
 
+const texts = process.argv.slice(2);
+const isChosen = ({ name, file, test }: Mutant) =>
+  texts.length === 0 || texts.some((text) => [name, file, test].some((each) => each.includes(text)));
+/** The longest first, so that none is left over in the end. */
 const mutants: readonly Mutant[] = [
-  ...jsonSplitter,
+  ...kills,
+  ...readModel,
   ...positions,
-  ...engine,
+  ...history,
   ...intake,
   ...intakeTruth,
-  ...fetch,
-  ...history,
-  ...readModel,
   ...redactions,
-  ...kills,
-];
+  ...fetch,
+  ...jsonSplitter,
+  ...engine,
+].filter(isChosen);
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const COPIED = ["src", "test", "jest.config.mjs", "package.json", "tsconfig.json"];
@@ -38,11 +44,36 @@ const COPIED = ["src", "test", "jest.config.mjs", "package.json", "tsconfig.json
 /** A mutant may loop without end. Larger: such a one holds up the run. Smaller: a slow machine "catches" mutants. */
 const TEST_TIMEOUT_MS = 180_000;
 
-/** Mutants that are tried at a time, each in a copy of its own. More: their tests wait for each other and run into their time limits. */
-const LANES = 2;
+/**
+ * Mutants that are tried at a time, each in a copy of its own. Fewer: processors wait while a test does. More: tests wait for each
+ * other and run into their time limits.
+ */
+const LANES = 3;
+
+/** Run last without any mutant: were the cluster that all share broken by one, everything after it would count as caught. */
+const WITNESS = "test/service/intake-writer.test.ts";
 
 /** A property draws other cases each time, and a rare one may be missing. More: a mutant that nothing catches takes longer. */
 const MAX_RUNS = 3;
+
+/** One failure is an answer: neither other tests nor smaller cases are looked for, nor what a broken program leaves open waited for. */
+const JEST = [
+  "--experimental-vm-modules",
+  "--no-warnings",
+  "node_modules/jest/bin/jest.js",
+  "--runInBand",
+  "--json",
+  "--forceExit",
+  ...["--testEnvironment", "./test/mutants/first-failure-environment.mjs"],
+  ...["--setupFilesAfterEnv", "./test/mutants/first-failure-setup.ts"],
+];
+
+/** Where one mutant at a time lives. */
+interface Lane {
+  readonly folder: string;
+  /** A cluster for all lanes; each run of a test makes its databases in it, with the migrations of its own copy. */
+  readonly databaseUrl: string;
+}
 
 type Verdict = "passes" | "fails" | "does not load";
 
@@ -53,10 +84,10 @@ interface JestReport {
 }
 
 /** Runs jest itself, without a process between: a killed one would leave jest behind. */
-async function runTest(folder: string, test: string): Promise<Verdict> {
-  const jest = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", "--runInBand", "--json"];
-  const run = spawn(process.execPath, [...jest, "--runTestsByPath", test], {
+async function runTest({ folder, databaseUrl }: Lane, test: string): Promise<Verdict> {
+  const run = spawn(process.execPath, [...JEST, "--runTestsByPath", test], {
     cwd: folder,
+    env: { ...process.env, TEST_DATABASE_URL: databaseUrl },
     stdio: ["ignore", "pipe", "ignore"],
     timeout: TEST_TIMEOUT_MS,
     killSignal: "SIGKILL",
@@ -72,15 +103,15 @@ async function runTest(folder: string, test: string): Promise<Verdict> {
 }
 
 /** What is wrong with the mutant or the test; `undefined` when the test notices the mutant. */
-async function faultOf({ file, find, replace, test }: Mutant, folder: string): Promise<string | undefined> {
-  const path = join(folder, file);
+async function faultOf({ file, find, replace, test }: Mutant, lane: Lane): Promise<string | undefined> {
+  const path = join(lane.folder, file);
   const source = readFileSync(path, "utf8");
   const pieces = source.split(find);
   if (pieces.length !== 2) return `its text occurs ${pieces.length - 1} times in ${file}, not once`;
   writeFileSync(path, pieces.join(replace));
   try {
-    let verdict = await runTest(folder, test);
-    for (let run = 1; run < MAX_RUNS && verdict === "passes"; run++) verdict = await runTest(folder, test);
+    let verdict = await runTest(lane, test);
+    for (let run = 1; run < MAX_RUNS && verdict === "passes"; run++) verdict = await runTest(lane, test);
     if (verdict === "passes") return `survived ${test}`;
     if (verdict === "does not load") return `is no program that ${test} can load`;
     return undefined;
@@ -96,37 +127,49 @@ function copyTo(folder: string): string {
   return folder;
 }
 
-/** Does all of the work, a piece at a time in each folder. */
-async function inFolders<T>(
-  folders: readonly string[],
+/** Does all of the work, a piece at a time in each lane. */
+async function inLanes<T>(
+  lanes: readonly Lane[],
   all: readonly T[],
-  work: (item: T, folder: string) => Promise<void>,
+  work: (item: T, lane: Lane) => Promise<void>,
 ): Promise<void> {
   const left = [...all];
-  const lane = async (folder: string) => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item, folder);
+  const run = async (lane: Lane) => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item, lane);
   };
-  await Promise.all(folders.map(lane));
+  await Promise.all(lanes.map(run));
 }
 
-async function tryAll(folders: readonly string[]): Promise<number> {
+async function tryAll(lanes: readonly Lane[]): Promise<number> {
   const sound = new Map<string, Verdict>();
   const tests = [...new Set(mutants.map(({ test }) => test))];
-  await inFolders(folders, tests, async (test, folder) => void sound.set(test, await runTest(folder, test)));
+  await inLanes(lanes, tests, async (test, lane) => void sound.set(test, await runTest(lane, test)));
   let failed = 0;
-  await inFolders(folders, mutants, async (mutant, folder) => {
+  await inLanes(lanes, mutants, async (mutant, lane) => {
+    const startedMs = performance.now();
     const before = sound.get(mutant.test);
-    const fault = before === "passes" ? await faultOf(mutant, folder) : `${mutant.test} ${before} without any mutant`;
+    const fault = before === "passes" ? await faultOf(mutant, lane) : `${mutant.test} ${before} without any mutant`;
     if (fault !== undefined) failed++;
-    console.log(fault === undefined ? `caught: ${mutant.name}` : `NOT CAUGHT: ${mutant.name}: ${fault}`);
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+    const said = fault === undefined ? `caught: ${mutant.name}` : `NOT CAUGHT: ${mutant.name}: ${fault}`;
+    console.log(`${said} (${seconds} s)`);
   });
+  const [lane] = lanes;
+  if (lane === undefined || (await runTest(lane, WITNESS)) !== "passes") {
+    failed++;
+    console.log(`NOT CAUGHT: after all mutants ${WITNESS} does not pass without one`);
+  }
   return failed;
 }
 
 const work = mkdtempSync(join(tmpdir(), "slidecar-mutants-"));
 try {
-  const folders = Array.from({ length: LANES }, (_, lane) => copyTo(join(work, String(lane))));
-  const failed = await tryAll(folders);
+  await using stack = new AsyncDisposableStack();
+  const keeper = await startKeeper();
+  stack.defer(() => keeper.end());
+  const databaseUrl = keeper.template.adminUrl;
+  const lanes = Array.from({ length: LANES }, (_, lane) => ({ folder: copyTo(join(work, String(lane))), databaseUrl }));
+  const failed = await tryAll(lanes);
   console.log(`${mutants.length - failed} passed, ${failed} failed`);
   if (failed > 0) process.exitCode = 1;
 } finally {

@@ -102,7 +102,10 @@ describe("a client that wants all members of a room", () => {
     await slow.remove();
     expect(membersIn(await later)).toEqual(ids(kim, alice, ...quiet));
     const last = await later;
-    expect((await world.ask(alice, { ...all(), pos: last.pos, timeoutMs: 1 })).response.rooms).toEqual([]);
+    // What an answer read a moment ahead of its position may be told once more.
+    const again = await world.ask(alice, { ...all(), pos: last.pos, timeoutMs: 1 });
+    expect(ids(kim, alice, ...quiet)).toEqual(expect.arrayContaining([...(membersIn(again) ?? [])]));
+    expect((await world.ask(alice, { ...all(), pos: again.pos, timeoutMs: 1 })).response.rooms).toEqual([]);
   });
 
   test("and one that wants those that its timeline needs are not told the same", async () => {

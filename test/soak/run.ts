@@ -1,5 +1,5 @@
-// `npm run test:soak -- [NAME …] [--seed N] [--rounds N] [--targets A,B]`: the long runs, all or those named. A run as it is
-// meant, without options, goes into docs/soak.md. Exit code 1: something went wrong.
+// `npm run test:soak -- [NAME …] [--seed N] [--rounds N] [--minutes N] [--targets A,B]`: the long runs, all or those named. A
+// run as it is meant, without options, goes into docs/soak.md. Exit code 1: something went wrong.
 import { execFileSync } from "node:child_process";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,13 +8,19 @@ import { parseArgs } from "node:util";
 import { kills } from "./kills.ts";
 import { writeSection } from "./report.ts";
 import type { Soak } from "./soak.ts";
+import { views } from "./views.ts";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const SOAKS: readonly Soak[] = [kills];
+const SOAKS: readonly Soak[] = [kills, views];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seed: { type: "string" }, rounds: { type: "string" }, targets: { type: "string" } },
+  options: {
+    seed: { type: "string" },
+    rounds: { type: "string" },
+    minutes: { type: "string" },
+    targets: { type: "string" },
+  },
 });
 const numberOf = (text: string | undefined) => {
   if (text !== undefined && !/^\d+$/.test(text)) throw new Error(`not a number: ${text}`);
@@ -27,6 +33,7 @@ const options = {
   stop: stop.signal,
   seed: numberOf(values.seed),
   rounds: numberOf(values.rounds),
+  minutes: numberOf(values.minutes),
   targets: values.targets?.split(","),
 };
 const unknown = positionals.find((name) => !SOAKS.some((soak) => soak.name === name));

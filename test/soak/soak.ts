@@ -2,6 +2,7 @@
 export interface SoakOptions {
   readonly seed: number | undefined;
   readonly rounds: number | undefined;
+  readonly minutes: number | undefined;
   readonly targets: readonly string[] | undefined;
   /** Aborts when the run shall end early; what was started is ended in order. */
   readonly stop: AbortSignal;

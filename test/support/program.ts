@@ -62,9 +62,13 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Looks again and again until the condition holds; rejects with `what` when it never does. */
-export async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  const endMs = performance.now() + READY_LIMIT_MS;
+/** Looks again and again until the condition holds; rejects with `what` when it does not within the limit. */
+export async function until(
+  condition: () => Promise<boolean> | boolean,
+  what: string,
+  limitMs = READY_LIMIT_MS,
+): Promise<void> {
+  const endMs = performance.now() + limitMs;
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`not in time: ${what}`);
     await sleep(POLL_MS);

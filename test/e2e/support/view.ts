@@ -3,6 +3,8 @@ import type { JsonObject, Session } from "../../support/room-life/api.ts";
 /** More rooms than a test makes. */
 const ALL_ROOMS = 500;
 const TIMELINE_LIMIT = 30;
+/** The most that Synapse gives at once. */
+const MESSAGES_LIMIT = 1_000;
 
 interface WireEvent {
   readonly event_id: string;
@@ -106,7 +108,11 @@ export async function truthOf(session: Session): Promise<Truth> {
   for (const roomId of joined) {
     const events = await session.inRoom<WireEvent[]>("GET", roomId, "state");
     state.set(roomId, new Map(events.map((event) => [keyOf(event), event.event_id])));
-    const { chunk } = await session.inRoom<{ chunk: WireEvent[] }>("GET", roomId, "messages?dir=b&limit=200");
+    const { chunk } = await session.inRoom<{ chunk: WireEvent[] }>(
+      "GET",
+      roomId,
+      `messages?dir=b&limit=${MESSAGES_LIMIT}`,
+    );
     timelines.set(roomId, chunk.map(({ event_id }) => event_id).reverse());
   }
   return { joined: new Set(joined), invited: new Set(Object.keys(rooms.invite ?? {})), state, timelines };
@@ -150,8 +156,10 @@ function roomDifferences(roomId: string, view: View, truth: Truth, comparesTimel
       found.push(`${roomId}: state ${key.replace("\0", " ")} is ${seen}, not ${eventId}`);
     }
   }
-  const [timeline, messages] = [room?.timeline ?? [], truth.timelines.get(roomId) ?? []];
-  const end = messages.slice(messages.length - timeline.length);
+  const messages = truth.timelines.get(roomId) ?? [];
+  const timeline = (room?.timeline ?? []).slice(-MESSAGES_LIMIT);
+  // As many as the view has; all when it has more.
+  const end = timeline.length === 0 ? [] : messages.slice(-timeline.length);
   if (comparesTimelines && timeline.join() !== end.join()) {
     found.push(`${roomId}: the timeline is ${timeline.join(" ")}, not ${end.join(" ")}`);
   }

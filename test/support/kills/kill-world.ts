@@ -21,6 +21,8 @@ const TIMELINE_LIMIT = 100;
 
 /** Longer: a run that hangs is noticed later. Shorter: a busy machine fails. */
 const SETTLE_LIMIT_MS = 45_000;
+/** What has differed in the same way for so long stays so. Longer: a fault is told later. Shorter: a process that starts fails. */
+const STALL_LIMIT_MS = 20_000;
 const LOOK_MS = 25;
 /** What has not struck after so much traffic never does. */
 const MAX_BURSTS = 30;
@@ -216,10 +218,13 @@ export class KillWorld implements AsyncDisposable {
 async function settle(accounts: readonly WatchedAccount[]): Promise<void> {
   const truths = await Promise.all(accounts.map(async (account) => ({ account, truth: await account.truth() })));
   const limitMs = performance.now() + SETTLE_LIMIT_MS;
+  let [before, changedMs] = ["", performance.now()];
   for (;;) {
-    const differences = await Promise.all(truths.map(({ account, truth }) => account.differences(truth)));
-    if (differences.every(({ length }) => length === 0)) return;
-    if (performance.now() > limitMs) throw new Error(differences.flat().join("\n"));
+    const found = (await Promise.all(truths.map(({ account, truth }) => account.differences(truth)))).flat();
+    if (found.length === 0) return;
+    const text = found.join("\n");
+    if (text !== before) [before, changedMs] = [text, performance.now()];
+    if (performance.now() > Math.min(limitMs, changedMs + STALL_LIMIT_MS)) throw new Error(text);
     await pause(LOOK_MS);
   }
 }
