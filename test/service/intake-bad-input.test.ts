@@ -318,6 +318,8 @@ test("where a homeserver goes back to an earlier token, what it repeats is store
   });
   await world.reach("s5", [stream]);
   expect(await line(tag, "good")).toBe(`${START} 2 3 4 5`);
+  // All is asked for once more, since what was done meanwhile may be undone.
+  expect(world.wrong.splice(0)).toEqual([`${tag} asks from , and s2 is stored`]);
 });
 
 describe("a poll is repeated from where it was", () => {

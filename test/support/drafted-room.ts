@@ -1,4 +1,6 @@
 // One room as the store would hold it, in plain maps: sections are folded as the write path does, without a database.
+
+import type { OpenQuestion } from "../../src/intake/ingest/contest.ts";
 import { foldHistory } from "../../src/intake/ingest/fold-history.ts";
 import { foldSection } from "../../src/intake/ingest/fold-section.ts";
 import { RoomDraft } from "../../src/intake/ingest/room-draft.ts";
@@ -70,6 +72,8 @@ export class DraftedRoom implements Numbers {
   bump = 0;
   /** Of the newest fact. */
   position = 0 as StreamPosition;
+  /** What the last fold left to be asked. */
+  lastContests: readonly OpenQuestion[] = [];
   #number = 0;
 
   batch(): number {
@@ -98,6 +102,7 @@ export class DraftedRoom implements Numbers {
       return foldSection(draft, parsed, this.#source(more), this, undefined).changes;
     });
     this.store(draft, changes);
+    this.lastContests = draft.contests;
     return { changes, writes: draft.writes, flags: changes.find(isOfRoom)?.flags ?? 0 };
   }
 

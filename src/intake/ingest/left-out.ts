@@ -13,13 +13,17 @@ export async function contestsOfLeftOut(tx: Tx, { source, end }: ResponsePart): 
   if (end?.whole === undefined) return [];
   const { userNid, userId, storedBefore } = source;
   const ignored = ignoredIn(end.rest.accountData);
-  const leftOut = await selectLeftOut(tx, userNid, { named: end.whole, storedBefore });
+  const { named, askedAfter } = end.whole;
+  const leftOut = await selectLeftOut(tx, userNid, { named, storedBefore: askedAfter });
   return leftOut
     .filter((each) => !isKeptBack(each, ignored))
     .map((each) => {
       const { roomId, membership: stored } = each;
-      const claimed = { kind: "leave", stripped: [], own: [], leftOutAfter: storedBefore } as const;
-      return { kind: "membership", userNid, userId, roomId, stored, claimed: isKnock(stored) ? undefined : claimed };
+      // Who may not read a room that they are in is in no room; an invite may be read by nobody, be it there or not.
+      const after = stored === Membership.invite ? storedBefore : askedAfter;
+      const saysNothing = isKnock(stored) || each.since > after;
+      const claimed = { kind: "leave", stripped: [], own: [], leftOutAfter: after } as const;
+      return { kind: "membership", userNid, userId, roomId, stored, claimed: saysNothing ? undefined : claimed };
     });
 }
 

@@ -1,4 +1,5 @@
 import type { RoomId } from "../../model/ids.ts";
+import type { StreamPosition } from "../../model/stream-position.ts";
 import type { Visibility } from "../../model/visibility.ts";
 import type { DeviceClaim } from "../../store/device-stream.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
@@ -10,11 +11,15 @@ import type { Source } from "./source.ts";
 export interface ResponseEnd {
   readonly rest: ResponseRest;
   readonly since: { readonly from: string | undefined; readonly to: string };
-  /**
-   * The rooms of a response that has all of its user: one without a `since`, with nothing filtered. undefined: it need not have
-   * them all.
-   */
-  readonly whole: ReadonlySet<RoomId> | undefined;
+  /** undefined: the response need not have all rooms of its user. */
+  readonly whole: WholeResponse | undefined;
+}
+
+/** A response that has all rooms of its user: one without a `since`, with nothing filtered. */
+export interface WholeResponse {
+  readonly named: ReadonlySet<RoomId>;
+  /** Everything at or below it was stored before this request was sent, be it the first of its kind or not. */
+  readonly askedAfter: StreamPosition;
 }
 
 /** Account data that the homeserver was asked for; undefined room: it belongs to none. */

@@ -3,8 +3,10 @@ import type { Landmark } from "../../model/room-facts.ts";
 import { Visibility, visibilityOf } from "../../model/visibility.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
+import type { EventBook } from "./event-book.ts";
 import { type Placement, placeBatch, type Tail } from "./place.ts";
 import { replacedVisibility } from "./replaced-visibility.ts";
+import type { Source } from "./source.ts";
 import { isCreation, isVisibilityEvent } from "./state-claim.ts";
 
 /** Older events of a room that can be stored, with what was in force at each of them. */
@@ -71,4 +73,15 @@ function fillsHoles(landmarks: readonly (Landmark | undefined)[]): boolean {
     const isBeyondHole = older === undefined || older.orderKey === previous?.orderKey;
     return isBeyondHole && (previous === undefined || (previous.chunk !== chunk && !continues));
   });
+}
+
+/** A page of older events up to the last known one: what follows that is news, which the streams bring. */
+export function upToKnown(
+  page: ParsedSection,
+  { lastSeen }: Source,
+  events: Pick<EventBook, "orderKeyOf">,
+): ParsedSection {
+  if (lastSeen.has(page.roomId)) return page;
+  const last = page.timeline.findLastIndex(({ eventId }) => events.orderKeyOf(eventId) !== undefined);
+  return { ...page, timeline: page.timeline.slice(0, last + 1) };
 }

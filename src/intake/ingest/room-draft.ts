@@ -21,12 +21,21 @@ import { emptyWrites } from "./empty-writes.ts";
 import type { EventBook } from "./event-book.ts";
 import { membersAfter } from "./members-after.ts";
 import { liveMark, timeMark } from "./order-mark.ts";
-import { openHistory } from "./place-history.ts";
+import { openHistory, upToKnown } from "./place-history.ts";
 import { RedactionDraft } from "./redaction-draft.ts";
 import { SectionFold } from "./section-fold.ts";
 import type { Numbers, Source } from "./source.ts";
-import { isCreation, isLasting, isVisibilityEvent, type Standing, standingOf, wasStoredBefore } from "./state-claim.ts";
+import {
+  isCreation,
+  isDepartureOf,
+  isLasting,
+  isVisibilityEvent,
+  type Standing,
+  standingOf,
+  wasStoredBefore,
+} from "./state-claim.ts";
 import { TimelineDraft } from "./timeline-draft.ts";
+import { untoldMembers } from "./untold-members.ts";
 import { visibilityBefore } from "./visibility-before.ts";
 
 /** What one section did to the room, for those who hold it in memory; `flags` 0: nothing. */
@@ -99,7 +108,7 @@ export class RoomDraft {
 
   /** Puts in older events, as far as all members may see them. `after`: in force after the last of them. */
   applyHistory(page: ParsedSection, source: Source, after: Visibility): SectionResult {
-    const { section, visibilities } = openHistory(this.#upToKnown(page, source), after);
+    const { section, visibilities } = openHistory(upToKnown(page, source, this.#timeline.events), after);
     const fold = new SectionFold(this.#numbers.batch(), section, source, this.row);
     const places = this.#timeline.placeHistory(fold);
     if (places === undefined) return { batch: fold.batch, flags: 0, hasSent: false };
@@ -118,13 +127,6 @@ export class RoomDraft {
     const wasJoined = this.memberships.get(fold.source.userId)?.membership === Membership.join;
     const isStored = (key: string) => this.#state.get(key)?.nid !== undefined;
     this.contests.push(...contestsOf(fold, this.row, { wasJoined, isStored }));
-  }
-
-  /** What follows the last known event is news, which the streams bring. */
-  #upToKnown(page: ParsedSection, { lastSeen }: Source): ParsedSection {
-    if (lastSeen.has(this.row.roomId)) return page;
-    const last = page.timeline.findLastIndex(({ eventId }) => this.events.orderKeyOf(eventId) !== undefined);
-    return { ...page, timeline: page.timeline.slice(0, last + 1) };
   }
 
   #noteTransaction({ transactionId }: ParsedEvent, nid: EventNid, { deviceNid }: Source): void {
@@ -196,12 +198,16 @@ export class RoomDraft {
     const { section, source } = fold;
     const wasJoined = this.memberships.get(source.userId)?.membership === Membership.join;
     const places = this.#timeline.place(fold, { wasJoined, visibility: visibilityBefore });
+    const untold = untoldMembers(section);
     let visibility = visibilityBefore;
     section.timeline.forEach((event, index) => {
       const nid = this.#timeline.store(event, places[index], visibility, fold);
       if (isVisibilityEvent(event)) visibility = visibilityOf(event.content.history_visibility);
-      if (section.isStateAfter) fold.seen.add(nid);
-      else this.#claim(event, nid, fold);
+      const isUntold = untold.has(event);
+      const claims = !section.isStateAfter || (isUntold && isDepartureOf(event, event.stateKey));
+      if (claims) this.#claim(event, nid, fold);
+      else fold.seen.add(nid);
+      if (isUntold && (claims || !this.#isCurrent(event))) fold.ask(event);
       this.#keepSender(event, nid, fold);
     });
     this.#timeline.keepToken(section);

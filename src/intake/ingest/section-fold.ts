@@ -1,6 +1,6 @@
 import { ChangeFlag } from "../../model/change.ts";
 import type { ChunkNid, EventNid } from "../../model/ids.ts";
-import type { StateChange, StateValue } from "../../model/room-facts.ts";
+import { type StateChange, type StateValue, stateKeyOf } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
@@ -85,6 +85,11 @@ export class SectionFold {
     // No log tells those who hold the room in memory of what was learnt.
     this.hasHistory ||= isLearnt;
     this.state.set(key, { type, stateKey, nid, previous: before, batch, isBaseline });
+  }
+
+  /** Keeps that it is to be asked whether a state event stands. */
+  ask({ type, stateKey = "" }: ParsedEvent): void {
+    this.contested.set(stateKeyOf(type, stateKey), { type, stateKey });
   }
 
   /** The room goes on before everybody's eyes: it comes first in lists. */

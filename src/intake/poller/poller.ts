@@ -211,7 +211,9 @@ export class Poller {
   #context() {
     const { userNid, userId, deviceNid } = this.#device;
     const { clock } = this.#deps;
-    this.#storedBefore ??= this.#storedNow();
+    const { head, firstAsked } = this.#device;
+    const askedAfter = Math.max(head, this.#deps.store.position) as StreamPosition;
+    this.#storedBefore ??= this.#since === undefined ? (firstAsked ?? askedAfter) : askedAfter;
     const storedBefore = this.#storedBefore;
     const since = this.#askedSince;
     const poll = since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
@@ -228,18 +230,13 @@ export class Poller {
       },
       ignoresSomebody: this.#ignoresSomebody,
       since: this.#since,
+      askedAfter,
       past: {
         toDeviceNews: (messages: readonly Buffer[]) => this.#past.toDeviceNews(since, messages),
         hasLost: (nextBatch: string) => this.#past.hasLost(since, nextBatch, clock.nowMs()),
       },
       nowUs: () => microseconds(clock),
     } as const;
-  }
-
-  #storedNow(): StreamPosition {
-    const { head, firstAsked } = this.#device;
-    if (this.#since === undefined && firstAsked !== undefined) return firstAsked;
-    return Math.max(head, this.#deps.store.position) as StreamPosition;
   }
 
   #ask(signal: AbortSignal): Promise<AsyncIterable<Buffer>> {

@@ -2,7 +2,7 @@ import type { EventId, RoomId } from "../../model/ids.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { DeviceClaim } from "../../store/device-stream.ts";
 import { ignoringIn } from "../ingest/ignoring.ts";
-import type { ResponsePart } from "../ingest/part.ts";
+import type { ResponsePart, WholeResponse } from "../ingest/part.ts";
 import type { Source } from "../ingest/source.ts";
 import type { BadEvent } from "../response/parse-event.ts";
 import { type ParsedSection, parseSection } from "../response/parsed-section.ts";
@@ -65,6 +65,8 @@ export interface ResponseContext {
     toDeviceNews(messages: readonly Buffer[]): readonly Buffer[];
     hasLost(nextBatch: string): boolean;
   };
+  /** Of a question that was asked before: what was stored before this request. */
+  readonly askedAfter?: StreamPosition;
   readonly nowUs: () => number;
 }
 
@@ -128,7 +130,7 @@ export class ResponseIntake {
     const isEmpty = !this.#hasStoredParts && this.#sections.length === 0 && isRestEmpty(rest);
     const hasLost = past?.hasLost(nextBatch) ?? false;
     const to = hasLost && since !== undefined ? since : nextBatch;
-    const end = { rest, since: { from: since, to }, whole: this.#named };
+    const end = { rest, since: { from: since, to }, whole: this.#whole() };
     await this.#store.live({ ...this.#part(ignoresSomebody), token: nextBatch, end, receivedUs });
     const lastSeen = this.#lastSeen.events;
     return { nextBatch, hasLost, toDevice, ignoresSomebody, bytes: this.#bytes, isEmpty, lastSeen };
@@ -146,6 +148,11 @@ export class ResponseIntake {
     this.#lastSeen.note(section.roomId, section.timeline.at(-1)?.eventId);
     this.#pendingBytes += section.bytes;
     this.#pendingEvents += 1 + section.timeline.length + section.state.length;
+  }
+
+  #whole(): WholeResponse | undefined {
+    const { source, askedAfter = source.storedBefore } = this.#context;
+    return this.#named && { named: this.#named, askedAfter };
   }
 
   /** Whom the user ignores, as far as it can be told: account data may still come. */

@@ -155,8 +155,8 @@ describe("a poller", () => {
     stage.position = 9 as StreamPosition;
     stage.stop = new AbortController();
     await stage.run();
-    expect(stage.parts.map(({ source, end }) => [source.storedBefore, end?.whole?.size])).toEqual([
-      [3, 0],
+    expect(stage.parts.map(({ source, end }) => [source.storedBefore, end?.whole?.askedAfter])).toEqual([
+      [3, 9],
       [9, undefined],
     ]);
   });
