@@ -13,8 +13,8 @@ import { LastSeen } from "./last-seen.ts";
  * A part of a long response is stored when it holds this much. Larger: more memory, and a longer transaction. Smaller: more
  * commits for the same rooms.
  */
-const PART_EVENTS = 1_000;
-const PART_BYTES = 1024 * 1024;
+const PART_EVENTS = 500;
+const PART_BYTES = 512 * 1024;
 
 export interface PartStore {
   /** Everything at or below it is stored. */
@@ -161,15 +161,13 @@ export class ResponseIntake {
     return ignoringIn(accountData) ?? this.#context.ignoresSomebody ?? (isAccountDataWhole ? false : undefined);
   }
 
-  /** One part is being stored while the next is read. */
+  /** One part is in memory at a time, and what lives beside a long response gets its turn between two. */
   async #flush(): Promise<void> {
     if (this.#sections.length === 0) return;
     const part = this.#part(this.#ignoresSomebody() ?? true);
     this.#hasStoredParts = true;
-    await this.#inFlight;
     this.#inFlight = this.#store.bulk(part);
-    // The rejection is seen by the next flush or by the end; until then it must not count as unhandled.
-    this.#inFlight.catch(() => undefined);
+    await this.#inFlight;
   }
 
   #part(ignoresSomebody: boolean): ResponsePart {
