@@ -7,7 +7,7 @@ import type { ConnectionDelta, Told } from "./connection/state.ts";
 import { toldAfterAnswer, toldWithoutAnswer } from "./connection/told-after.ts";
 import type { SyncPlan } from "./plan.ts";
 import type { RoomAnswer, SyncResponse } from "./response.ts";
-import { type AssembledRoom, assembleRoom, bareAnswer } from "./rooms/room-answer.ts";
+import { type AssembledRoom, assembleRoom, bareAnswer, worthOf } from "./rooms/room-answer.ts";
 import type { RoomPlan } from "./rooms/room-plan.ts";
 
 /** A room that could not be assembled: it is left out of the answer and stays owed. */
@@ -46,8 +46,7 @@ export function assembleSync(plan: SyncPlan, data: SyncData["data"], members: Sy
 
 function assemble(plan: SyncPlan, room: RoomPlan, { data, members }: SyncData): AssembledRoom {
   if (room.reads === undefined) {
-    const isEmpty = room.as === "joined" && !room.hasOwnNews;
-    return { answer: bareAnswer(room), state: NO_STATE, isEmpty };
+    return { answer: bareAnswer(room), state: NO_STATE, ...worthOf(room, true) };
   }
   const roomData = data.get(room.room);
   invariant(roomData !== undefined, "every planned room was read");
@@ -65,6 +64,7 @@ class OutcomeDraft {
   readonly #plan: SyncPlan;
   readonly #answers: RoomAnswer[] = [];
   readonly #failed: FailedRoom[] = [];
+  #hasNews = false;
   readonly #rooms: Map<RoomNid, Told>;
   readonly #sentMembers = new Map<RoomNid, ReadonlySet<UserId>>();
   readonly #staleMembers = new Map<RoomNid, ReadonlySet<UserId>>();
@@ -74,12 +74,13 @@ class OutcomeDraft {
     this.#rooms = new Map(plan.missed);
   }
 
-  add(room: RoomPlan, { answer, state, isEmpty }: AssembledRoom): void {
+  add(room: RoomPlan, { answer, state, isEmpty, isQuiet }: AssembledRoom): void {
     const told = toldAfterAnswer(room, answer, state.missed);
     if (told !== room.told) this.#rooms.set(room.room, told);
     if (state.sentMembers.size > 0) this.#addSent(room, state.sentMembers);
     if (state.staleMembers.size > 0) this.#staleMembers.set(room.room, state.staleMembers);
     if (!isEmpty) this.#answers.push(answer);
+    this.#hasNews ||= !isEmpty && !isQuiet;
   }
 
   fail(room: RoomPlan, error: unknown): void {
@@ -97,7 +98,7 @@ class OutcomeDraft {
         staleMembers: this.#staleMembers,
         subscriptions: this.#plan.subscriptions,
       },
-      hasNews: this.#answers.length > 0,
+      hasNews: this.#hasNews,
       failedRooms: this.#failed,
     };
   }

@@ -17,6 +17,8 @@ export interface AssembledRoom {
   readonly state: SelectedState;
   /** Says nothing that the client does not know: it is not sent. */
   readonly isEmpty: boolean;
+  /** It is told with an answer that is given anyway, and is no reason for one. */
+  readonly isQuiet: boolean;
 }
 
 export function assembleRoom(
@@ -40,7 +42,7 @@ export function assembleRoom(
     timeline: cut === undefined ? undefined : timelineAnswer(answering, room, data, cut),
     isTimelineExpanded: room.isTimelineExpanded,
   };
-  return { answer, state, isEmpty: isEmpty(room, answer) };
+  return { answer, state, ...worthOf(room, isBare(answer)) };
 }
 
 /** Clients would take a departure without the reader's member event for a join. */
@@ -134,10 +136,17 @@ function numLive(answering: Answering, room: RoomPlan, events: readonly ReadEven
   return events.length - 1 - events.findLastIndex((event, at) => !isLive(event, at));
 }
 
-const isEmpty = (room: RoomPlan, answer: RoomAnswer): boolean =>
-  !room.isInitial &&
-  room.as === "joined" &&
-  !room.hasOwnNews &&
+/**
+ * Whether a room's answer says anything, and whether it is a reason to answer. `isBare`: there is nothing in it but the reader's
+ * own part. Counts that rose alone wait for another reason: they rise with a message, which has been told.
+ */
+export function worthOf(room: RoomPlan, isBare: boolean): Pick<AssembledRoom, "isEmpty" | "isQuiet"> {
+  if (!isBare || room.isInitial || room.as !== "joined") return { isEmpty: false, isQuiet: false };
+  const { notificationCount, highlightCount } = room.memory;
+  return { isEmpty: !room.hasOwnNews, isQuiet: room.hasOwnNews && notificationCount + highlightCount > 0 };
+}
+
+const isBare = (answer: RoomAnswer): boolean =>
   (answer.timeline?.events.length ?? 0) === 0 &&
   answer.requiredState.length === 0 &&
   answer.name === undefined &&
