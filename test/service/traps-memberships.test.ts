@@ -218,7 +218,7 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
       const carol = await world.homeserver.register(`carol${profile}`, `CAROL${profile}`);
       await world.homeserver.control.addRooms(carol.userId, 100);
       const first = { path: "*/sync", user: carol.userId, since: false };
-      const broken = await world.homeserver.control.fault({ ...first, times: 1, effect: { resetAfterBytes: 900_000 } });
+      const broken = await world.homeserver.control.fault({ ...first, times: 1, effect: { cutAfterBytes: 900_000 } });
       const polling = world.poll(carol);
       await until(async () => (await broken.hits()) === 1);
       const again = await world.homeserver.control.fault({ ...first, effect: { hang: true } });

@@ -7,6 +7,7 @@ import { UpstreamError } from "../../model/upstream-error.ts";
 import type { Contest } from "../ingest/contest.ts";
 import type { ResponsePart } from "../ingest/part.ts";
 import type { PartStore } from "../poller/response-intake.ts";
+import { askedSource } from "./asked-source.ts";
 import type { Caller } from "./callers.ts";
 import { type Answer, type Answered, decide, isGone, MEMBER, type Outcome } from "./decide.ts";
 
@@ -33,7 +34,7 @@ export async function ask(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<Contest, Outcome>> {
   const { reads, store, head, nowUs } = deps;
-  const { userNid, userId, deviceNid } = device;
+  const { userId } = device;
   const storedBefore = await head();
   const call: ReadCall = { token, forwarded, signal };
   const answered = await Promise.all(contests.map((contest) => askOne(deps, call, contest)));
@@ -51,18 +52,7 @@ export async function ask(
     const nowMicroseconds = nowUs();
     await store.live({
       claim: device,
-      source: {
-        userNid,
-        userId,
-        deviceNid,
-        // What the homeserver shows, it shows to this user.
-        ignoresSomebody: true,
-        poll: "asked",
-        storedBefore: knew,
-        toldUpTo: undefined,
-        lastSeen: new Map(),
-        nowUs: nowMicroseconds,
-      },
+      source: askedSource(device, knew, nowMicroseconds),
       token: undefined,
       end: undefined,
       receivedUs: nowMicroseconds,

@@ -21,6 +21,7 @@ import type { PartStore } from "../poller/response-intake.ts";
 import { isBad, type ParsedEvent, parseEvent } from "../response/parse-event.ts";
 import { parseSection } from "../response/parsed-section.ts";
 import { emptySection } from "../response/room-section.ts";
+import { askedSource } from "./asked-source.ts";
 import type { Callers } from "./callers.ts";
 import { joinedEvent, MEMBER } from "./decide.ts";
 import type { FetchQueue } from "./fetch-queue.ts";
@@ -198,22 +199,10 @@ export class MembersReader {
     device: ClaimedDevice,
     { storedBefore, events, isLast }: { storedBefore: StreamPosition; events: readonly ParsedEvent[]; isLast: boolean },
   ): Promise<void> {
-    const { userNid, userId, deviceNid } = device;
     const empty = parseSection(emptySection("join", roomId), () => undefined);
     const part: ResponsePart = {
       claim: device,
-      source: {
-        userNid,
-        userId,
-        deviceNid,
-        // It has no timeline to attest for.
-        ignoresSomebody: true,
-        poll: "asked",
-        storedBefore,
-        toldUpTo: undefined,
-        lastSeen: new Map(),
-        nowUs: this.#deps.nowUs(),
-      },
+      source: askedSource(device, storedBefore, this.#deps.nowUs()),
       sections: [{ ...empty, state: events, members: { reading, isLast } }],
       token: undefined,
       end: undefined,

@@ -56,8 +56,9 @@ export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: 
   if (first < 0) {
     runs.append(0, landmarks.length, tail !== undefined && !batch.limited);
   } else {
-    runs.before(first);
-    // The room may order events as the batch does not. What is unknown follows all known ones that the batch has before it.
+    // The room may order events as the batch does not. What is unknown follows all known ones that the batch has before it, and
+    // what comes before any of them stands before them all.
+    runs.before(first, foremost(landmarks));
     let furthest = landmarks[first];
     for (let index = first; index < landmarks.length; ) {
       const end = endOfRun(landmarks, index);
@@ -70,6 +71,13 @@ export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: 
   const joined = joinedChunks(landmarks, places, batch.attestedFor);
   return { places, newChunkContinues, joined: filled === undefined ? joined : [...joined, filled] };
 }
+
+/** The landmark that stands before all others. */
+const foremost = (landmarks: Landmarks): Landmark | undefined =>
+  landmarks.reduce(
+    (least, each) => (each !== undefined && each.orderKey < (least?.orderKey ?? Infinity) ? each : least),
+    undefined,
+  );
 
 /** Index of the landmark after the one at `index`, or the length. */
 function endOfRun(landmarks: Landmarks, index: number): number {
@@ -106,9 +114,8 @@ class Runs {
     this.#end = tail?.orderKey ?? 0;
   }
 
-  /** The unknown events before the landmark at `count`, which is the first, stand right before it. */
-  before(count: number): void {
-    const landmark = this.#landmarks[count];
+  /** The first `count` events stand right before the landmark. */
+  before(count: number, landmark: Landmark | undefined): void {
     if (landmark === undefined || count === 0) return;
     const { previous, orderKey: high } = landmark;
     const low = previous?.orderKey ?? high - (count + 1) * ORDER_KEY_STEP;

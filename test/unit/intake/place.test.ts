@@ -113,12 +113,16 @@ describe("a batch with known events", () => {
   test("in another order than the room's leaves the known ones where they are", () => {
     expect(shown(place({ stored: at(100, 500, 600), batch: [500, null, 100] }))).toBe("- 550@100 -");
     const twice = place({ stored: at(100, 500), batch: [null, 500, 100, null, null] });
-    expect(shown(twice)).toBe(`300@100 - - ${past(1, 500)}@100 ${past(2, 500)}@100`);
+    expect(shown(twice)).toBe(`${past(-1, 100)}@100 - - ${past(1, 500)}@100 ${past(2, 500)}@100`);
   });
 
   test("tells which events are at the end", () => {
     const { places } = place({ stored: at(100, 500), batch: [null, 100, null, 500, null] });
     expect(places.map((each) => each?.isAtEnd)).toEqual([false, undefined, false, undefined, true]);
+  });
+
+  test("that has another order puts what is before all its known events before them", () => {
+    expect(shown(place({ stored: at(100, 500, 900), batch: [null, 900, 500] }))).toBe("300@100 - -");
   });
 
   test("that has another order puts later ones after earlier ones", () => {
