@@ -7,7 +7,7 @@ import type { ParsedSection } from "../response/parsed-section.ts";
 import type { ClaimedMembership } from "./contest.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Source } from "./source.ts";
-import { isDepartureOf, isMemberOf, wasStoredBefore } from "./state-claim.ts";
+import { isDepartureOf, isMemberOf, wasJoinedBefore, wasStoredBefore } from "./state-claim.ts";
 
 /** A change that has no batch yet. */
 export type UnnumberedMembership = Omit<MembershipChange, "batch">;
@@ -129,12 +129,6 @@ function learntPlace(word: OwnWord): number | undefined {
   const arrival = own[away + 1];
   const from = arrival === undefined ? seenFrom(word) : draft.events.orderKeyOf(arrival.eventId);
   return from !== undefined && from < before.sinceOrderKey ? from : undefined;
-}
-
-/** A change of name or picture, as against an arrival. */
-function wasJoinedBefore({ unsigned }: ParsedEvent): boolean {
-  const shared = unsigned && parseJson(unsigned);
-  return isJsonObject(shared) && membershipOf(shared.prev_content) === Membership.join;
 }
 
 /** The event is a departure that is stored without its place. */

@@ -206,7 +206,8 @@ export class RoomDraft {
       const isUntold = untold.has(event);
       const claims = !section.isStateAfter || (isUntold && isDepartureOf(event, event.stateKey));
       if (claims) this.#claim(event, nid, fold);
-      else fold.seen.add(nid);
+      // State of a room that its user left is of then, whatever its timeline has.
+      else if (section.kind === "join") fold.seen.add(nid);
       if (isUntold && (claims || !this.#isCurrent(event))) fold.ask(event);
       this.#keepSender(event, nid, fold);
     });

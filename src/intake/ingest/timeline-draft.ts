@@ -12,7 +12,7 @@ import { type Place, type Placement, placeBatch, type Tail } from "./place.ts";
 import { placeHistory } from "./place-history.ts";
 import type { SectionFold } from "./section-fold.ts";
 import type { Numbers, Source } from "./source.ts";
-import { isCreation, isMemberOf, isVisibilityEvent } from "./state-claim.ts";
+import { isCreation, isMemberOf, isVisibilityEvent, wasJoinedBefore } from "./state-claim.ts";
 
 type Ends = Pick<RoomRow, "firstOrderKey" | "lastOrderKey" | "lastChunk">;
 type ChunkFacts = Pick<Landmark, "attestedFor" | "continues">;
@@ -48,7 +48,7 @@ export class TimelineDraft {
    */
   place(fold: SectionFold, before: BeforeTimeline): Placement["places"] {
     const { section, source } = fold;
-    const whole = wholeFrom(section, source, before);
+    const whole = wholeFrom(section, source, before, (event) => this.events.isNew(event.eventId));
     const start = this.#placeableFrom(section, whole);
     const attestedFor = start < whole ? source.userNid : attestedBy(source);
     const events = section.timeline.slice(start).map(({ eventId }) => this.events.landmark(eventId));
@@ -236,8 +236,12 @@ function wholeFrom(
   { kind, timeline }: ParsedSection,
   { userId }: Source,
   { wasJoined, visibility }: BeforeTimeline,
+  isNew: (event: ParsedEvent) => boolean,
 ): number {
-  let isIn = wasJoined;
+  const own = timeline.find((event) => isMemberOf(event, userId));
+  // What is stored may be younger than the timeline: another device's stream, or an earlier response, has told of the arrival.
+  const isKnownJoin = own !== undefined && !isNew(own) && membershipOf(own.content) === Membership.join;
+  let isIn = isKnownJoin ? wasJoinedBefore(own) : wasJoined;
   // Who is out, and is not known to have been in, may have been out all along.
   let from = kind === "leave" && !wasJoined ? timeline.length : 0;
   for (const [index, event] of timeline.entries()) {

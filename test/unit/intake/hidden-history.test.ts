@@ -2,8 +2,9 @@
 import { describe, expect, test } from "@jest/globals";
 import type { UserId, UserNid } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
+import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import { Visibility } from "../../../src/model/visibility.ts";
-import { DraftedRoom } from "../../support/drafted-room.ts";
+import { DraftedRoom, seen } from "../../support/drafted-room.ts";
 import { ALICE, BOB, create, inRoom, member, message, messages, visibility } from "../../support/v2-events.ts";
 
 const bobs = { userNid: 2 as UserNid, userId: BOB as UserId };
@@ -55,6 +56,18 @@ describe("the stream of a user who was away", () => {
     // What Bob was not to see stands before his arrival, though it comes after it.
     room.fold("join", inRoom([message("$a"), visibility("$v2", "joined"), message("$secret")]));
     expect(room.line().indexOf("secret")).toBeLessThan(room.line().indexOf("bob"));
+  });
+
+  test("is not taken for whole before an arrival that was told of before", () => {
+    const room = new DraftedRoom();
+    const begin = [create(), member("$alice", ALICE, "join"), visibility("$v", "joined")];
+    room.fold("join", inRoom([...begin, message("$a")]));
+    const arrival = inRoom([visibility("$v", "joined"), member("$bob", BOB, "join")], { limited: true });
+    room.fold("join", arrival, { ...bobs, storedBefore: 0 as StreamPosition });
+    room.fold("join", inRoom([message("$hidden")]), seen("$a"));
+    expect(room.line()).toBe("create alice v a ~ hidden");
+    room.fold("join", arrival, { ...bobs, poll: "asked" });
+    expect(room.line()).toBe("create alice v a ~ hidden | bob");
   });
 
   test("is whole from the start of the room on for who made it", () => {

@@ -238,6 +238,14 @@ describe("a room", () => {
   });
 });
 
+test("state of a room that its user left is of then, though the timeline beside it has newer", () => {
+  const room = named();
+  room.fold("join", inRoom([name("$new", "new")]));
+  const then = { ...inRoom([name("$new", "new")]), state_after: { events: [name("$old", "old")] } };
+  room.fold("leave", then, bobs);
+  expect(room.row.name).toBe("new");
+});
+
 test("a room may have more state than a call takes arguments", () => {
   const room = new DraftedRoom();
   const members = Array.from({ length: 150_000 }, (_, n) => member(`$m${n}`, `@u${n}:test`, "join"));
