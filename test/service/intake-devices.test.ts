@@ -157,7 +157,6 @@ describe("where a stream goes on", () => {
     const intake = stage.intake(device);
     const { since } = device;
     await intake.write(Buffer.from(text.slice(0, Math.floor(text.length * 0.9))));
-    await intake.settle();
     const count = async () =>
       (
         await stage.rows(

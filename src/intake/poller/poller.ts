@@ -170,31 +170,27 @@ export class Poller {
     const asked = { since: this.#askedSince, hasWaited: !this.#isCatchUp };
     const context = this.#context();
     const intake = new ResponseIntake(context, store, events);
-    try {
-      const body = await this.#ask(signal);
-      this.#first.begins.abort();
-      let told: Arrived = { bytes: 0, rooms: 0 };
-      const tell = asked.since === undefined;
-      for await (const chunk of body) {
-        await intake.write(chunk);
-        if (tell) told = this.#tellProgress(intake.arrived, told);
-      }
-      const taken = await intake.end();
-      this.#first.ends.abort();
-      const { bytes, isEmpty, hasLost } = taken;
-      this.#storedBefore = undefined;
-      if (!hasLost) this.#since = taken.nextBatch;
-      this.#ignoresSomebody = taken.ignoresSomebody;
-      this.#asksAnew = hasLost;
-      this.#isCatchUp = hasLost;
-      this.#toldUpTo = hasLost ? undefined : context.source.storedBefore;
-      for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
-      const tookMs = clock.nowMs() - startedMs;
-      this.#restMs = this.#past.note({ ...taken, ...asked, tookMs });
-      events.onPolled({ seconds: tookMs / 1000, bytes, isEmpty, hasLost, restMs: this.#restMs });
-    } finally {
-      await intake.settle();
+    const body = await this.#ask(signal);
+    this.#first.begins.abort();
+    let told: Arrived = { bytes: 0, rooms: 0 };
+    const tell = asked.since === undefined;
+    for await (const chunk of body) {
+      await intake.write(chunk);
+      if (tell) told = this.#tellProgress(intake.arrived, told);
     }
+    const taken = await intake.end();
+    this.#first.ends.abort();
+    const { bytes, isEmpty, hasLost } = taken;
+    this.#storedBefore = undefined;
+    if (!hasLost) this.#since = taken.nextBatch;
+    this.#ignoresSomebody = taken.ignoresSomebody;
+    this.#asksAnew = hasLost;
+    this.#isCatchUp = hasLost;
+    this.#toldUpTo = hasLost ? undefined : context.source.storedBefore;
+    for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
+    const tookMs = clock.nowMs() - startedMs;
+    this.#restMs = this.#past.note({ ...taken, ...asked, tookMs });
+    events.onPolled({ seconds: tookMs / 1000, bytes, isEmpty, hasLost, restMs: this.#restMs });
   }
 
   #tellProgress(all: Arrived, told: Arrived): Arrived {

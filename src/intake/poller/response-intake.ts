@@ -89,7 +89,6 @@ export class ResponseIntake {
   readonly #lastSeen = new LastSeen();
   /** Of a first sync. */
   readonly #named: Set<RoomId> | undefined;
-  #inFlight: Promise<void> = Promise.resolve();
 
   constructor(context: ResponseContext, store: PartStore, events: IntakeEvents) {
     this.#context = context;
@@ -125,7 +124,6 @@ export class ResponseIntake {
     const { nextBatch } = rest;
     if (nextBatch === undefined) throw new MalformedResponseError("the response has no next_batch");
     if (this.#hasStoredParts) await this.#flush();
-    await this.#inFlight;
     const ignoresSomebody = this.#ignoresSomebody() ?? false;
     const isEmpty = !this.#hasStoredParts && this.#sections.length === 0 && isRestEmpty(rest);
     const hasLost = past?.hasLost(nextBatch) ?? false;
@@ -134,11 +132,6 @@ export class ResponseIntake {
     await this.#store.live({ ...this.#part(ignoresSomebody), token: nextBatch, end, receivedUs });
     const lastSeen = this.#lastSeen.events;
     return { nextBatch, hasLost, toDevice, ignoresSomebody, bytes: this.#bytes, isEmpty, lastSeen };
-  }
-
-  /** Waits for what is being stored, so that nothing of this response is stored after the next one was asked for. */
-  async settle(): Promise<void> {
-    await this.#inFlight.catch(() => undefined);
   }
 
   #add(section: ParsedSection): void {
@@ -166,8 +159,7 @@ export class ResponseIntake {
     if (this.#sections.length === 0) return;
     const part = this.#part(this.#ignoresSomebody() ?? true);
     this.#hasStoredParts = true;
-    this.#inFlight = this.#store.bulk(part);
-    await this.#inFlight;
+    await this.#store.bulk(part);
   }
 
   #part(ignoresSomebody: boolean): ResponsePart {

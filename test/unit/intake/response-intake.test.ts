@@ -176,23 +176,6 @@ describe("a long response", () => {
     await expect(takeIn(long, store)).rejects.toThrow("no database");
     expect(store.parts.map(({ lane }) => lane)).not.toContain("live");
   });
-
-  test("that is given up is settled when its last part is", async () => {
-    const store = new FakeStore();
-    const { promise, reject } = Promise.withResolvers<void>();
-    store.bulkEnd = promise;
-    const { intake } = start(store);
-    const writing = expect(write(intake, JSON.stringify(long))).rejects.toThrow("no database");
-    let isSettled = false;
-    const settled = intake.settle().then(() => {
-      isSettled = true;
-    });
-    await new Promise((done) => setImmediate(done));
-    expect(isSettled).toBe(false);
-    reject(new Error("no database"));
-    await Promise.all([settled, writing]);
-    expect(isSettled).toBe(true);
-  });
 });
 
 describe("whom a stream attests for", () => {

@@ -225,6 +225,14 @@ describe("a stream that began with a first sync in another order goes on after a
     expect(room.line()).toBe("b c late d");
   });
 
+  test("also where the late event follows a hole", () => {
+    const room = partly("$b");
+    room.fold("join", inRoom(messages("$late"), { limited: true }), bobs);
+    const its = { deviceNid: 2, toldUpTo: room.position, ...seen("$b") };
+    room.fold("join", inRoom(messages("$d")), its);
+    expect(room.line()).toBe("b | late d");
+  });
+
   test("when the late event came while the homeserver was asked, and was there", () => {
     const { room, its } = withLate(["$late", "$b", "$c"]);
     room.fold("join", inRoom(messages("$d")), { ...its, toldUpTo: (its.toldUpTo - 1) as StreamPosition });
