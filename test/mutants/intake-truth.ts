@@ -24,7 +24,7 @@ export const mutants: readonly Mutant[] = [
     file: `${INGEST}/timeline-draft.ts`,
     find: 'return section.kind === "leave" || ',
     replace: "return ",
-    test: TRUTH,
+    test: TIMELINE,
   },
   {
     name: "what follows a known event stands before later ones of the same response",
@@ -45,6 +45,6 @@ export const mutants: readonly Mutant[] = [
     file: `${INGEST}/state-claim.ts`,
     find: "position !== undefined && position <= storedBefore;",
     replace: "position !== undefined && storedBefore >= 0;",
-    test: TRUTH,
+    test: "test/unit/intake/state-claims.test.ts",
   },
 ];
