@@ -2,7 +2,6 @@ import type { Agent } from "undici";
 import { membersOf } from "../lib/json-members.ts";
 import { isJsonObject, parseJson } from "../lib/json-value.ts";
 import { isRoomId, type RoomId, type UserId } from "../model/ids.ts";
-import type { UpstreamFault } from "../model/upstream.ts";
 import { UpstreamError } from "../model/upstream-error.ts";
 import type { BaseUrl } from "./base-url.ts";
 import { toUpstreamError } from "./fault.ts";
@@ -132,12 +131,11 @@ async function readValue(agent: Agent, base: BaseUrl, call: ValueCall): Promise<
 /** An error that will come again whenever it is asked is an answer. Any other is thrown. */
 export function finalAnswer(error: unknown): ValueAnswer {
   const fault = error instanceof UpstreamError ? error.fault : undefined;
-  if (fault?.kind !== "status" || !isFinal(fault)) throw error;
+  if (fault?.kind !== "status" || !isFinalStatus(fault.status)) throw error;
   const { status, errcode } = fault;
   return status === 404 && errcode === "M_NOT_FOUND" ? ABSENT : { kind: "refused", status, errcode };
 }
 
-type StatusFault = Extract<UpstreamFault, { kind: "status" }>;
-
-const isFinal = ({ status }: StatusFault): boolean =>
+/** Of a request that can never be answered. What is not, is said by a homeserver or proxy that is busy or away. */
+export const isFinalStatus = (status: number): boolean =>
   status >= 400 && status < 500 && status !== 401 && status !== 408 && status !== 429;

@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
+import { errorOf } from "../lib/error-of.ts";
 import type { RoomNid, UserNid } from "../model/ids.ts";
 import type { Database } from "../store/database.ts";
 import { MEMBER_WISHES_CHANNEL, wishMembers } from "../store/member-wishes.ts";
@@ -47,7 +48,7 @@ export class MemberWishes implements Disposable {
       await wishMembers(this.#deps.db, userNid, fresh);
       await this.#deps.db.notify(MEMBER_WISHES_CHANNEL, "");
     } catch (error) {
-      this.#deps.onError(error as Error);
+      this.#deps.onError(errorOf(error));
     }
   }
 

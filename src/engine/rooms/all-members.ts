@@ -10,13 +10,14 @@ import { selectsAllMembers } from "../required-state.ts";
  */
 const KNOWN_MEMBERS: StateSelector = { type: MEMBER, stateKey: "" };
 
-/** The same object for the same config, so that configs can be compared by identity. */
+/** The same object for the same config, so that configs can be compared by identity; many rooms share few. */
 const reduced = new WeakMap<RoomConfig, RoomConfig>();
 
 /** What a config comes to while not all members are known; the config itself where it does not select them all. */
 export function withKnownMembers(config: RoomConfig): RoomConfig {
-  if (!selectsAllMembers(config.requiredState)) return config;
-  const known = reduced.get(config) ?? reduce(config);
+  const before = reduced.get(config);
+  if (before !== undefined) return before;
+  const known = selectsAllMembers(config.requiredState) ? reduce(config) : config;
   reduced.set(config, known);
   return known;
 }

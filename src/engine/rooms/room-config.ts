@@ -3,7 +3,7 @@ import type { StateEvent } from "../../model/stored-event.ts";
 import type { Told } from "../connection/state.ts";
 import type { RequiredState, RoomConfig } from "../request.ts";
 import { difference, selects, selectsAllMembers, union } from "../required-state.ts";
-import { wantsKnownMembers, withKnownMembers } from "./all-members.ts";
+import { wantsKnownMembers } from "./all-members.ts";
 
 /**
  * Selectors that are remembered of what a room was sent with. More: a client that names other members in every request
@@ -67,17 +67,6 @@ export class ConfigComparison {
   /** The last pair that {@link isAllTold} was true for. */
   #told: Told | undefined;
   #wanted: RoomConfig | undefined;
-  /** The last config that {@link withKnownMembers} was asked for, and its answer. */
-  #whole: RoomConfig | undefined;
-  #known: RoomConfig | undefined;
-
-  /** See `withKnownMembers` in all-members.ts. */
-  withKnownMembers(config: RoomConfig): RoomConfig {
-    if (config === this.#whole && this.#known !== undefined) return this.#known;
-    this.#whole = config;
-    this.#known = withKnownMembers(config);
-    return this.#known;
-  }
 
   /** Whether a room that did not change leaves nothing to say. */
   isAllTold(told: Told, wanted: RoomConfig): boolean {

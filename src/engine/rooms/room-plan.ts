@@ -6,7 +6,7 @@ import type { ConnectionState, SentAs, Told } from "../connection/state.ts";
 import { sentAs, toldUpTo } from "../connection/told.ts";
 import type { RoomConfig } from "../request.ts";
 import type { ReaderView } from "../view.ts";
-import { heldConfig, readable, wantsKnownMembers } from "./all-members.ts";
+import { heldConfig, readable, wantsKnownMembers, withKnownMembers } from "./all-members.ts";
 import type { ConfigComparison, ConfigGrowth } from "./room-config.ts";
 
 /** What memory held of the room when the answer was planned; it may go on while the store is read. */
@@ -74,8 +74,8 @@ export interface RoomsToPlan {
 }
 
 /** What of a config can be told of a room. */
-export const tellable = ({ view, comparison }: RoomsToPlan, index: number, config: RoomConfig): RoomConfig =>
-  view.facts.membersKnownAt(view.rooms.room(index)) === undefined ? comparison.withKnownMembers(config) : config;
+export const tellable = ({ view }: RoomsToPlan, index: number, config: RoomConfig): RoomConfig =>
+  view.facts.membersKnownAt(view.rooms.room(index)) === undefined ? withKnownMembers(config) : config;
 
 /** Whether a fact of the room, or of the reader in the room, is newer than `after`. */
 export const hasChanged = (view: ReaderView, index: number, after: StreamPosition): boolean =>

@@ -25,7 +25,7 @@ import { askedSource } from "./asked-source.ts";
 import type { Callers } from "./callers.ts";
 import { joinedEvent, MEMBER } from "./decide.ts";
 import type { FetchQueue } from "./fetch-queue.ts";
-import { afterRefusal } from "./gone-from.ts";
+import { afterRefusal, assertRefusal } from "./gone-from.ts";
 
 /** Members stored in one transaction. More: it holds up the room for longer. Fewer: more commits for the same room. */
 const PART_MEMBERS = 1_000;
@@ -169,8 +169,7 @@ export class MembersReader {
     try {
       await rooms.members(call, roomId, PART_MEMBERS, take);
     } catch (error) {
-      const fault = error instanceof UpstreamError ? error.fault : undefined;
-      if (fault?.kind !== "status" || (fault.status !== 403 && fault.status !== 404)) throw error;
+      assertRefusal(error);
       isRefused = true;
     }
     if (isRefused) ask.add(await afterRefusal(values, call, wish, roomId));

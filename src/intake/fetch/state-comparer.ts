@@ -6,7 +6,6 @@ import { pause } from "../../lib/pause.ts";
 import type { RoomId } from "../../model/ids.ts";
 import { stateKeyOf } from "../../model/room-facts.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
-import { UpstreamError } from "../../model/upstream-error.ts";
 import { deleteContests, upsertContests } from "../../store/contests.ts";
 import type { Database } from "../../store/database.ts";
 import { beginCompare, selectCurrentState } from "../../store/reconcile.ts";
@@ -14,7 +13,7 @@ import { type Asker, type Contest, questionKey, type Suspicion } from "../ingest
 import { rowOf } from "../ingest/contest-rows.ts";
 import type { Caller, Callers } from "./callers.ts";
 import type { FetchQueue } from "./fetch-queue.ts";
-import { afterRefusal } from "./gone-from.ts";
+import { afterRefusal, assertRefusal } from "./gone-from.ts";
 import { StateComparison, type StateDrift } from "./state-comparison.ts";
 
 /**
@@ -163,8 +162,7 @@ export class StateComparer {
     try {
       await rooms.currentState(call, roomId, (raw) => comparison.add(raw));
     } catch (error) {
-      const fault = error instanceof UpstreamError ? error.fault : undefined;
-      if (fault?.kind !== "status" || (fault.status !== 403 && fault.status !== 404)) throw error;
+      assertRefusal(error);
     }
     const drift = comparison.end();
     if (drift === undefined) ask.add(await afterRefusal(values, call, device, roomId));

@@ -1,6 +1,6 @@
 import type { ReadCall } from "../../homeserver/get-as-user.ts";
 import type { RoomReads } from "../../homeserver/room-reads.ts";
-import type { ValueReads } from "../../homeserver/value-reads.ts";
+import { isFinalStatus, type ValueReads } from "../../homeserver/value-reads.ts";
 import { errorOf } from "../../lib/error-of.ts";
 import { parseJson } from "../../lib/json-value.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
@@ -41,9 +41,6 @@ const AGAIN_AFTER_SECONDS: Readonly<Record<HistoryOutcome, number>> = {
   failed: 60,
   dropped: 60,
 };
-
-/** Of a homeserver or proxy that is busy: it says nothing of what was asked. */
-const BUSY_STATUS: ReadonlySet<number> = new Set([401, 408, 429]);
 
 export interface HistoryQueueDeps {
   readonly db: Database;
@@ -184,6 +181,5 @@ function outcomeOf(error: Error): HistoryOutcome {
   if (!(error instanceof UpstreamError)) return "failed";
   const { fault } = error;
   if (fault.kind === "malformed") return "invalid";
-  const isRefusal = fault.kind === "status" && fault.status < 500 && !BUSY_STATUS.has(fault.status);
-  return isRefusal ? "refused" : "failed";
+  return fault.kind === "status" && isFinalStatus(fault.status) ? "refused" : "failed";
 }

@@ -67,9 +67,7 @@ export class TimelineDraft {
     }
     // What the stream had before may have got no place.
     const limited = isCut || (anchor === undefined && source.lastSeen.has(this.#roomId));
-    for (const landmark of landmarks) {
-      if (landmark !== undefined && !this.#chunks.has(landmark.chunk)) this.#chunks.set(landmark.chunk, landmark);
-    }
+    this.#learnChunks(landmarks);
     const reachesEnd = section.kind === "join";
     const placement = placeBatch(landmarks, this.#tail(), { limited, reachesEnd, attestedFor });
     const unplaced = section.timeline.slice(0, start).map(() => undefined);
@@ -91,9 +89,7 @@ export class TimelineDraft {
     const events = section.timeline.map(({ eventId }) => this.events.landmark(eventId));
     const anchor = this.#anchor(source);
     const landmarks = anchor === undefined ? events : [...events, anchor];
-    for (const landmark of landmarks) {
-      if (landmark !== undefined && !this.#chunks.has(landmark.chunk)) this.#chunks.set(landmark.chunk, landmark);
-    }
+    this.#learnChunks(landmarks);
     const placement = placeHistory(landmarks, this.#tail(), attestedBy(source));
     if (placement !== undefined) this.#join(placement.joined, fold);
     return placement?.places.slice(0, events.length);
@@ -146,6 +142,12 @@ export class TimelineDraft {
   #factsOf(chunk: ChunkNid): ChunkFacts {
     const { attestedFor, continues } = this.#chunks.get(chunk) ?? UNKNOWN_CHUNK;
     return { attestedFor, continues };
+  }
+
+  #learnChunks(landmarks: readonly (Landmark | undefined)[]): void {
+    for (const landmark of landmarks) {
+      if (landmark !== undefined && !this.#chunks.has(landmark.chunk)) this.#chunks.set(landmark.chunk, landmark);
+    }
   }
 
   #join(chunks: readonly ChunkNid[], fold: SectionFold): void {

@@ -205,10 +205,9 @@ export class Poller {
 
   /** What the response can know is fixed before it is asked for; a repeated question may get the answer to the first one. */
   #context() {
-    const { userNid, userId, deviceNid } = this.#device;
-    const { clock } = this.#deps;
-    const { head, firstAsked } = this.#device;
-    const askedAfter = Math.max(head, this.#deps.store.position) as StreamPosition;
+    const { userNid, userId, deviceNid, head, firstAsked } = this.#device;
+    const { clock, store } = this.#deps;
+    const askedAfter = Math.max(head, store.position) as StreamPosition;
     this.#storedBefore ??= this.#since === undefined ? (firstAsked ?? askedAfter) : askedAfter;
     const storedBefore = this.#storedBefore;
     const since = this.#askedSince;
