@@ -1,9 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { RoomAnswer } from "../../src/engine/response.ts";
+import { Membership } from "../../src/model/membership.ts";
 import { DEVICES_CHANNEL } from "../../src/store/devices.ts";
+import { config, list, request } from "../support/engine.ts";
 import type { Robot } from "../support/homeserver/robot.ts";
 import { PROFILE_NAMES } from "../support/homeserver/start.ts";
 import { until, untilRow } from "../support/intake-run.ts";
+import { eventsOf, roomIn } from "../support/sync-world.ts";
 import { TrapWorld } from "../support/trap-world.ts";
 
 const GAP = 30;
@@ -75,10 +78,17 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
   });
 
   test("a user whose membership is taken away is out of the room when the state is compared as another user", async () => {
+    const everything = request({ all: list([[0, 99]], config(50, "* *")) });
+    const { pos } = await world.ask(bob, everything);
     await world.homeserver.control.resetState(roomId, "m.room.member", bob.userId);
     await alice.call("PUT", `/rooms/${encodeURIComponent(roomId)}/state/m.room.topic/`, { topic: "not for Bob" });
+    const meanwhile = await alice.send(roomId, "not for Bob");
+    await world.told(alice);
     await suspect();
     await until(async () => (await world.membership(bob, roomId)) === "leave");
+    const departed = roomIn(await world.ask(bob, { ...everything, pos }), roomId);
+    expect(departed?.membership).toBe(Membership.leave);
+    expect(eventsOf(departed) ?? []).not.toContain(meanwhile);
     const secret = await alice.send(roomId, "not for Bob");
     await world.told(alice);
     expect(await world.timeline(bob, roomId)).not.toContain(secret);

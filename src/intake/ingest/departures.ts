@@ -41,7 +41,7 @@ export function departuresOfOthers(
     });
   }
   for (const before of lostMembers(draft, section)) {
-    if (before.userId !== source.userId) departed.set(before.userId, lostMembership(before, draft.row.lastOrderKey));
+    if (before.userId !== source.userId) departed.set(before.userId, lostMembership(before, seenBefore(draft, source)));
   }
   return departed;
 }
@@ -62,13 +62,16 @@ function seenBefore({ row, events }: RoomDraft, { lastSeen }: Source): number | 
 }
 
 /** State resolution took the member event away: a departure that nobody sent. */
-const lostMembership = ({ userNid, userId }: MembershipRow, endBefore: number | undefined): UnnumberedMembership => ({
+const lostMembership = (
+  { userNid, userId }: MembershipRow,
+  sinceOrderKey: number | undefined,
+): UnnumberedMembership => ({
   userNid,
   membership: Membership.leave,
   sender: userId,
   nid: undefined,
   isTransition: true,
-  sinceOrderKey: endBefore,
+  sinceOrderKey,
   stripped: undefined,
   strippedUs: undefined,
 });
