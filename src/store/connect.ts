@@ -12,6 +12,17 @@ const STATEMENT_TIMEOUT_MS = 120_000;
 /** First TCP keepalive probe. Larger: firewalls forget idle connections. */
 const KEEP_ALIVE_MS = 10_000;
 
+/**
+ * Our statements are short and find rows by keys that have an index. Compiling one would take ten times as long as running it.
+ * And plans are kept: one that was made while the tables were empty would go on reading them whole when they are large.
+ */
+const PLANNING = {
+  jit: "off",
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+};
+
 /** Settings of every connection that we open, pooled or not. */
 export const connectionSettings = (url: string): ClientConfig => ({
   connectionString: url,
@@ -20,8 +31,9 @@ export const connectionSettings = (url: string): ClientConfig => ({
   keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
   query_timeout: STATEMENT_TIMEOUT_MS,
   fallback_application_name: "slidecar",
-  // Our statements are short: compiling one takes ten times as long as running it.
-  options: "-c jit=off",
+  options: Object.entries(PLANNING)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(" "),
 });
 
 /** Opens a connection that belongs to no pool. Rejects with `DatabaseUnavailableError` or the server's refusal. */
