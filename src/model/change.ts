@@ -5,7 +5,7 @@ import type { StreamPosition } from "./stream-position.ts";
 export const ChangeStream = {
   /** Events, state, members, counts of a room: for every reader of the room. */
   room: 1,
-  /** Own membership, unread counts, stripped state: for one user in one room, or in many (`room` undefined). */
+  /** Own membership, unread counts, stripped state: for one user in one room, or in many (`rooms`). */
   membership: 2,
   /** Account data of a user, global or of one room. */
   accountData: 3,
@@ -48,6 +48,8 @@ export interface Change {
   readonly batch: number;
   readonly stream: ChangeStream;
   readonly room: RoomNid | undefined;
+  /** Instead of `room`: all rooms in which something changed for the user. */
+  readonly rooms: readonly RoomNid[] | undefined;
   readonly userNid: UserNid | undefined;
   readonly deviceNid: DeviceNid | undefined;
   readonly flags: number;

@@ -12,7 +12,7 @@ export async function selectHead(db: Queryable): Promise<StreamPosition> {
 }
 
 const SELECT_CHANGES = `
-  SELECT position, batch, stream, room, user_nid, device_nid, flags, received_us
+  SELECT position, batch, stream, room, rooms, user_nid, device_nid, flags, received_us
     FROM changes WHERE position > $1 ORDER BY position LIMIT $2`;
 
 interface Row {
@@ -20,6 +20,7 @@ interface Row {
   readonly batch: number;
   readonly stream: number;
   readonly room: number | null;
+  readonly rooms: readonly number[] | null;
   readonly user_nid: number | null;
   readonly device_nid: number | null;
   readonly flags: number;
@@ -34,6 +35,7 @@ export async function selectChanges(db: Queryable, after: StreamPosition, limit:
     batch: row.batch,
     stream: row.stream as ChangeStream,
     room: (row.room ?? undefined) as RoomNid | undefined,
+    rooms: (row.rooms ?? undefined) as readonly RoomNid[] | undefined,
     userNid: (row.user_nid ?? undefined) as UserNid | undefined,
     deviceNid: (row.device_nid ?? undefined) as DeviceNid | undefined,
     flags: row.flags,

@@ -37,10 +37,10 @@ export interface OnlineReadersOptions {
   readonly isWaitedFor: (userNid: UserNid) => boolean;
 }
 
-/** What changed of a reader: in rooms, and with batches that say nothing of rooms. */
+/** What changed of a reader: in rooms, and what belongs to none. */
 interface Touched {
   readonly rooms: Set<RoomNid>;
-  readonly batches: Set<number>;
+  hasOther: boolean;
 }
 
 interface Loading {
@@ -130,14 +130,15 @@ export class OnlineReaders {
   /** Readers that changed; what is missing from loads under way is noted. */
   #touched(changes: readonly Change[]): readonly ReaderRoomsWanted[] {
     const wanted = new Map<UserNid, ReaderRoomsWanted & Touched>();
-    for (const { stream, userNid, room, batch } of changes) {
+    for (const change of changes) {
+      const { stream, userNid } = change;
       if (stream !== ChangeStream.membership || userNid === undefined) continue;
       const load = this.#loading.get(userNid);
-      if (load !== undefined) touch(load.missed, room, batch);
+      if (load !== undefined) touch(load.missed, change);
       const reader = this.#readers.peek(userNid);
       if (reader === undefined) continue;
       const known = wanted.get(userNid) ?? { userNid, userId: reader.userId, ...untouched() };
-      touch(known, room, batch);
+      touch(known, change);
       wanted.set(userNid, known);
     }
     return [...wanted.values()];
@@ -146,10 +147,11 @@ export class OnlineReaders {
   /** Readers of whom something changed that belongs to no room; a load under way reads it again. */
   #withOtherFacts(changes: readonly Change[]): readonly UserNid[] {
     const users = new Set<UserNid>();
-    for (const { stream, userNid, room, batch } of changes) {
-      if (userNid === undefined || room !== undefined || !FACT_STREAMS.has(stream)) continue;
+    for (const change of changes) {
+      const { stream, userNid } = change;
+      if (userNid === undefined || isOfRooms(change) || !FACT_STREAMS.has(stream)) continue;
       const load = this.#loading.get(userNid);
-      if (load !== undefined) touch(load.missed, undefined, batch);
+      if (load !== undefined) touch(load.missed, change);
       if (this.#readers.peek(userNid) !== undefined) users.add(userNid);
     }
     return [...users];
@@ -179,7 +181,7 @@ export class OnlineReaders {
       const columns = await this.#readColumns(rooms.rooms());
       if (columns !== undefined) this.#columns.take(columns);
       const missed = this.#takeMissed(userNid);
-      if (missed.rooms.size + missed.batches.size === 0) break;
+      if (missed.rooms.size === 0 && !missed.hasOther) break;
       const rows = await selectSomeReaderRooms(this.#db, [{ userNid, userId, ...missed }]);
       for (const own of rows.values()) rooms.apply(own);
       own = (await selectReaderFacts(this.#db, [userNid])).get(userNid) ?? NO_FACTS;
@@ -213,9 +215,11 @@ export class OnlineReaders {
   }
 }
 
-const untouched = (): Touched => ({ rooms: new Set(), batches: new Set() });
+const untouched = (): Touched => ({ rooms: new Set(), hasOther: false });
 
-function touch(touched: Touched, room: RoomNid | undefined, batch: number): void {
-  if (room === undefined) touched.batches.add(batch);
-  else touched.rooms.add(room);
+const isOfRooms = ({ room, rooms }: Change): boolean => room !== undefined || rooms !== undefined;
+
+function touch(touched: Touched, change: Change): void {
+  for (const room of change.rooms ?? (change.room === undefined ? [] : [change.room])) touched.rooms.add(room);
+  touched.hasOther ||= !isOfRooms(change);
 }

@@ -12,6 +12,8 @@ export interface NewChange {
   readonly batch: number;
   readonly stream: ChangeStream;
   readonly room?: RoomNid | undefined;
+  /** Of {@link ChangeStream.membership}, instead of `room`: all rooms in which something changed for the user. */
+  readonly rooms?: readonly RoomNid[] | undefined;
   readonly userNid?: UserNid | undefined;
   readonly deviceNid?: DeviceNid | undefined;
   /** `ChangeFlag` bits. */
@@ -35,7 +37,7 @@ const PUBLISH = `
   WITH started AS MATERIALIZED (SELECT clock_timestamp() AS at),
        drawn AS MATERIALIZED (
          SELECT at, publish_changes($1::bigint[], $2::smallint[], $3::integer[], $4::integer[], $5::integer[],
-                                    $6::smallint[], $7::bigint) AS first
+                                    $6::smallint[], $7::bigint, $8::text[]) AS first
            FROM started)
   SELECT first, extract(epoch FROM clock_timestamp() - at)::float8 AS seconds FROM drawn`;
 
@@ -62,6 +64,7 @@ export async function publishChanges(
       changes.map(({ deviceNid }) => deviceNid),
       changes.map(({ flags }) => flags),
       receivedUs,
+      changes.map(({ rooms }) => rooms && `{${rooms.join(",")}}`),
     ],
   });
   return rows.flatMap(({ first, seconds }) => {

@@ -124,27 +124,43 @@ export class ReaderRooms {
     keep(this.#stripped, room, stripped);
   }
 
-  /** Makes place for rooms that are new, in order: rare, so that the columns are simply copied. */
+  /** Makes place for rooms that are new, ascending. Copies the columns, in runs: a first sync mostly adds rooms at the end. */
   #insert(added: Int32Array): void {
-    const rooms = new Int32Array(this.#rooms.length + added.length);
-    rooms.set(this.#rooms);
-    rooms.set(added, this.#rooms.length);
-    rooms.sort();
     const old = this.#rooms;
-    const places = Int32Array.from(old, (room) => indexIn(rooms, room));
-    const moved = <Column extends Uint8Array | Float64Array>(from: Column, to: Column): Column => {
-      places.forEach((place, index) => {
-        to[place] = from[index] ?? 0;
-      });
+    const rooms = new Int32Array(old.length + added.length);
+    // Where in `old` each run ends that stands between two added rooms.
+    const ends = Int32Array.from(added, (room) => firstAbove(old, room));
+    const moved = <Column extends Int32Array | Uint8Array | Float64Array>(from: Column, to: Column): Column => {
+      let start = 0;
+      for (let count = 0; count <= ends.length; count++) {
+        const end = ends[count] ?? from.length;
+        to.set(from.subarray(start, end), start + count);
+        start = end;
+      }
       return to;
     };
-    this.#rooms = rooms;
+    this.#rooms = moved(old, rooms);
+    added.forEach((room, index) => {
+      rooms[(ends[index] ?? 0) + index] = room;
+    });
     this.#memberships = moved(this.#memberships, new Uint8Array(rooms.length));
     this.#isDoneWith = moved(this.#isDoneWith, new Uint8Array(rooms.length));
     this.#changed = moved(this.#changed, new Float64Array(rooms.length));
     this.#since = moved(this.#since, new Float64Array(rooms.length));
     this.#orderKeys = moved(this.#orderKeys, new Float64Array(rooms.length));
   }
+}
+
+/** How many of ascending numbers are below one that is not among them. */
+function firstAbove(rooms: Int32Array, room: number): number {
+  let low = 0;
+  let high = rooms.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((rooms[middle] ?? 0) < room) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function keep<Value>(map: Map<number, Value>, key: number, value: Value | undefined): void {

@@ -81,12 +81,11 @@ export async function selectReaderRooms(db: Queryable, userNid: UserNid, userId:
   return unpack(row, (batch) => positions.get(batch) ?? 0);
 }
 
-/** Rooms of one reader to be read again: by their number, or those that changed with a batch. */
+/** Rooms of one reader to be read again. */
 export interface ReaderRoomsWanted {
   readonly userNid: UserNid;
   readonly userId: UserId;
   readonly rooms: ReadonlySet<RoomNid>;
-  readonly batches: ReadonlySet<number>;
 }
 
 // Few rooms, and somebody waits for the news: positions come with them. Of many rooms it is cheaper to read them apart.
@@ -99,39 +98,16 @@ const SELECT_SOME = `
     JOIN memberships AS m ON m.user_nid = w.user_nid AND m.room = w.room
    GROUP BY m.user_nid`;
 
-const SELECT_BY_BATCH = `
-  SELECT m.user_nid, m.room
-    FROM unnest($1::int[], $2::bigint[]) AS w (user_nid, batch)
-    JOIN memberships AS m ON m.user_nid = w.user_nid AND (m.batch = w.batch OR m.counts_batch = w.batch)`;
-
 /** Some rooms of several readers. */
 export async function selectSomeReaderRooms(
   db: Queryable,
   wanted: readonly ReaderRoomsWanted[],
 ): Promise<ReadonlyMap<UserNid, ReaderRows>> {
-  const inBatches = await selectRoomsInBatches(db, wanted);
-  const keys = wanted.flatMap(({ userNid, userId, rooms }) =>
-    [...new Set([...rooms, ...(inBatches.get(userNid) ?? [])])].map((room) => ({ userNid, userId, room })),
-  );
+  const keys = wanted.flatMap(({ userNid, userId, rooms }) => [...rooms].map((room) => ({ userNid, userId, room })));
   if (keys.length === 0) return new Map();
   const values = [keys.map(({ userNid }) => userNid), keys.map(({ userId }) => userId), keys.map(({ room }) => room)];
   const rows = await db.query<PackedReader>({ name: "some-reader-rooms", text: SELECT_SOME, values });
   return new Map(rows.map((row) => [row.user_nid as UserNid, unpack(row, (position) => position)]));
-}
-
-async function selectRoomsInBatches(
-  db: Queryable,
-  wanted: readonly ReaderRoomsWanted[],
-): Promise<ReadonlyMap<number, readonly RoomNid[]>> {
-  const keys = wanted.flatMap(({ userNid, batches }) => [...batches].map((batch) => ({ userNid, batch })));
-  if (keys.length === 0) return new Map();
-  const rows = await db.query<{ user_nid: number; room: number }>({
-    name: "reader-rooms-by-batch",
-    text: SELECT_BY_BATCH,
-    values: [keys.map(({ userNid }) => userNid), keys.map(({ batch }) => batch)],
-  });
-  const byUser = Map.groupBy(rows, ({ user_nid }) => user_nid);
-  return new Map([...byUser].map(([user, own]) => [user, own.map(({ room }) => room as RoomNid)]));
 }
 
 function batchesOf({ batches, since_batches, counts_batches }: PackedReader): ReadonlySet<number> {

@@ -370,6 +370,7 @@ const CHANGE = {
   deviceNid: undefined,
   flags: 0,
   receivedUs: undefined,
+  rooms: undefined,
 };
 
 async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {

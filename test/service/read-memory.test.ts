@@ -62,6 +62,7 @@ const roomChange = (room: RoomNid) => ({
   batch: 0,
   stream: ChangeStream.room,
   room,
+  rooms: undefined,
   userNid: undefined,
   deviceNid: undefined,
   flags: 0,

@@ -1,5 +1,5 @@
 import { ChangeStream } from "../../model/change.ts";
-import type { RoomId } from "../../model/ids.ts";
+import type { RoomId, RoomNid } from "../../model/ids.ts";
 import type { NewChange } from "../../store/publish.ts";
 import type { ResponseToken } from "../../store/response-tokens.ts";
 import { GLOBAL } from "../../store/user-facts.ts";
@@ -52,20 +52,22 @@ function foldRooms(
   }
   const { userNid } = source;
   let isSentKnown = false;
+  const sharing = new Set<RoomNid>();
   const shared = end === undefined && asked === undefined ? numbers.batch() : undefined;
   for (const section of [...sections].sort(inTime)) {
     const draft = rooms.get(section.roomId);
     if (draft === undefined) continue;
-    const { changes, roomBatch, hasSent } = foldSection(draft, section, source, numbers, shared);
+    const { changes, roomBatch, hasSent, isShared } = foldSection(draft, section, source, numbers, shared);
     folded.changes.push(...changes);
     isSentKnown ||= hasSent;
+    if (isShared) sharing.add(draft.row.room);
     if (roomBatch !== undefined && token !== undefined) folded.tokens.push({ batch: roomBatch, token });
     personal.accountData(draft.row.room, section.accountData, source, section.roomId);
     personal.ephemeral(draft.row.room, section.ephemeral);
   }
   if (isSentKnown) folded.changes.push({ batch: numbers.batch(), stream: ChangeStream.sent, userNid, flags: 0 });
-  if (shared !== undefined) {
-    folded.changes.push({ batch: shared, stream: ChangeStream.membership, userNid, flags: 0 });
+  if (shared !== undefined && sharing.size > 0) {
+    folded.changes.push({ batch: shared, stream: ChangeStream.membership, userNid, rooms: [...sharing], flags: 0 });
   }
 }
 

@@ -20,6 +20,8 @@ export interface FoldedSection {
   readonly roomBatch: number | undefined;
   /** {@link SectionResult.hasSent} */
   readonly hasSent: boolean;
+  /** Something of the user's own went into the shared batch. */
+  readonly isShared: boolean;
 }
 
 /**
@@ -38,8 +40,13 @@ export function foldSection(
   const changes: NewChange[] = [];
   let roomBatch: number | undefined;
   let hasSent = false;
-  const batches = new Map<UserNid, number>(sharedBatch === undefined ? [] : [[source.userNid, sharedBatch]]);
+  let isShared = false;
+  const batches = new Map<UserNid, number>();
   const batchOf = (userNid: UserNid): number => {
+    if (sharedBatch !== undefined && userNid === source.userNid) {
+      isShared = true;
+      return sharedBatch;
+    }
     const batch = batches.get(userNid) ?? numbers.batch();
     if (!batches.has(userNid)) {
       batches.set(userNid, batch);
@@ -74,7 +81,7 @@ export function foldSection(
     if (change.isTransition) draft.movedBy.delete(userId);
   }
   if (section.kind === "join") keepPersonal(draft, section, source, batchOf);
-  return { changes, roomBatch, hasSent };
+  return { changes, roomBatch, hasSent, isShared };
 }
 
 /**
