@@ -13,6 +13,8 @@ export interface RoomReads {
   readonly room: RoomNid;
   /** The newest so many events at or below `to`; 0: none. */
   readonly timelineEvents: number;
+  /** Of these, events at or below it are not shown; undefined: all may be. */
+  readonly toldUpTo: StreamPosition | undefined;
   /** Events above this order key stay out (the reader's departure). */
   readonly upToOrderKey: number | undefined;
   /**

@@ -1,7 +1,7 @@
 import type { DeviceNid, EventNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { ReadEvent, RemovedState, RoomData, RoomReads } from "../model/room-reads.ts";
 import type { StateEvent } from "../model/stored-event.ts";
-import type { StreamPosition } from "../model/stream-position.ts";
+import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
 import { chunksOf, toReadEvent, toStateEvent } from "./event-rows.ts";
 import type { HotRoom } from "./hot-room.ts";
@@ -67,7 +67,7 @@ export class RoomReader {
       readOwnMembers(db, reads, this.#for),
       this.#members(new Map(reads.map((read) => [read.room, [...read.members, ...namedMembers(read)]]))),
     ]);
-    const sent = await readSent(db, timelines, this.#for);
+    const sent = await readSent(db, timelines, reads, this.#for);
     const stateOf = (read: RoomReads): readonly StateEvent[] => [
       ...(hot.get(read.room)?.select(read.state) ?? []),
       ...(allMembers.get(read.room) ?? only(members.get(read.room), namedMembers(read))),
@@ -237,13 +237,15 @@ async function readOwnMembers(
 async function readSent(
   db: Queryable,
   timelines: ReadonlyMap<RoomNid, Timeline>,
+  reads: readonly RoomReads[],
   reader: ReadFor,
 ): Promise<Pick<RoomData, "transactionIds" | "attributed">> {
-  const own: ReadEvent[] = [];
-  for (const { timeline } of timelines.values()) {
-    own.push(...timeline.filter(({ sender, stateKey }) => sender === reader.userId && stateKey === undefined));
-  }
-  const nids = own.map(({ nid }) => nid);
+  const nids = reads.flatMap(({ room, toldUpTo = BEFORE_ALL }) => {
+    const { timeline } = timelines.get(room) ?? NO_TIMELINE;
+    const isSent = ({ sender, stateKey, position }: ReadEvent) =>
+      sender === reader.userId && stateKey === undefined && position > toldUpTo;
+    return timeline.filter(isSent).map(({ nid }) => nid);
+  });
   const known = await selectTransactionIds(db, reader.deviceNid, nids);
   const transactionIds = new Map<EventNid, string>();
   for (const [nid, id] of known) if (id !== undefined) transactionIds.set(nid, id);

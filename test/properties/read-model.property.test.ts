@@ -297,6 +297,7 @@ class Run {
       state: [],
       members: [],
       changedAfter: undefined,
+      toldUpTo: undefined,
       ownMember: false,
       heroes: false,
       ...more,

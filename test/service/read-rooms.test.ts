@@ -60,6 +60,7 @@ const readsOf = (room: RoomNid, more: Partial<RoomReads>): RoomReads => ({
   state: [],
   members: [],
   changedAfter: undefined,
+  toldUpTo: undefined,
   ownMember: false,
   ...more,
 });

@@ -72,6 +72,28 @@ test("a first answer has the newest events, the state that is asked for and the 
   expect([room.membership, room.joinedCount, room.timeline?.limited]).toEqual([1, 2, false]);
 });
 
+test("whose device sent an event is looked up only for events that the answer tells", async () => {
+  const { world, stored, alice, roomId, send } = await start();
+  await using _world = world;
+  const own = stored.message(alice.userId);
+  await stored.store(alice, { join: { [roomId]: timeline(own) } });
+  await world.caughtUp();
+  world.db.asked();
+  const { pos } = await world.sync(alice, lists());
+  expect(world.db.asked()).toContain("select-transaction-ids");
+  const sent = await send(roomId);
+  world.db.asked();
+  const answer = await world.sync(alice, { ...lists(), pos });
+  expect(eventsOf(roomIn(answer, roomId))).toEqual([sent.event_id]);
+  expect(world.db.asked()).not.toContain("select-transaction-ids");
+  const more = request({ main: list([[0, 19]], config(6, "m.room.create", "m.room.name", "lazy")) });
+  await send(roomId);
+  world.db.asked();
+  const grown = await world.sync(alice, { ...more, pos: answer.pos });
+  expect(eventsOf(roomIn(grown, roomId))).toContain(own.event_id);
+  expect(world.db.asked()).toContain("select-transaction-ids");
+});
+
 test("the next answer tells what came since, of rooms where something came", async () => {
   const { world, alice, roomIds, send } = await start(2);
   await using _world = world;

@@ -157,6 +157,7 @@ function deltaReads(
     timelineEvents: readsTimeline ? timelineReads(config) : 0,
     state: readable(grown?.selectors ?? []),
     changedAfter,
+    toldUpTo: grown?.isTimelineExpanded === true ? undefined : changedAfter,
   };
 }
 
@@ -170,6 +171,7 @@ const nothingOf = (input: RoomsToPlan, index: number): RoomReads => ({
   state: [],
   members: [],
   changedAfter: undefined,
+  toldUpTo: undefined,
   ownMember: false,
   heroes: false,
 });
