@@ -12,7 +12,8 @@ const MIN_TAIL_EVENTS = 8;
 
 /** What the stream said of a room in one turn of the follower. */
 export interface RoomTurn {
-  readonly batches: readonly number[];
+  /** Those in which state changed. */
+  readonly stateBatches: readonly number[];
   readonly isHistory: boolean;
 }
 
@@ -218,7 +219,7 @@ async function readNews(
   changes: ReadonlyMap<RoomNid, RoomTurn>,
 ): Promise<ReadonlyMap<RoomNid, HotRoomNews>> {
   const ends = hot.map(({ room, lastOrderKey }) => ({ room, after: lastOrderKey }));
-  const batches = hot.flatMap(({ room }) => changes.get(room)?.batches ?? []);
+  const batches = hot.flatMap(({ room }) => changes.get(room)?.stateBatches ?? []);
   const [appended, state] = await Promise.all([
     selectAppended(db, ends, MAX_TAIL_EVENTS),
     selectBatchState(db, batches),

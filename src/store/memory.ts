@@ -70,11 +70,11 @@ export class Memory {
 }
 
 function turnsOf(ofRooms: readonly Change[]): ReadonlyMap<RoomNid, RoomTurn> {
-  const turns = new Map<RoomNid, { batches: number[]; isHistory: boolean }>();
+  const turns = new Map<RoomNid, { stateBatches: number[]; isHistory: boolean }>();
   for (const { room, batch, flags } of ofRooms) {
     if (room === undefined) continue;
-    const turn = turns.get(room) ?? { batches: [], isHistory: false };
-    turn.batches.push(batch);
+    const turn = turns.get(room) ?? { stateBatches: [], isHistory: false };
+    if ((flags & ChangeFlag.state) !== 0) turn.stateBatches.push(batch);
     turn.isHistory ||= (flags & ChangeFlag.history) !== 0;
     turns.set(room, turn);
   }

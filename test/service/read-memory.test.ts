@@ -214,6 +214,23 @@ test("rooms and members that are learnt count towards the budget", async () => {
   expect(readDb.asked()).toContain("select-tails");
 });
 
+test("of a room in memory, state is read again when a change says that it changed", async () => {
+  const roomId = await join();
+  await own.caughtUp();
+  const hot = (await own.memory.hotRooms.get(new Map([[nid(roomId), 1]]), own.follower.position)).get(nid(roomId));
+  readDb.asked();
+  const message = world.message(bob);
+  await send(roomId, message);
+  await own.caughtUp();
+  expect(hot?.newest(1, own.follower.position, undefined)?.map(({ eventId }) => eventId)).toEqual([message.event_id]);
+  expect(readDb.asked()).not.toContain("select-batch-state");
+  const topic = world.state("m.room.topic", bob, { topic: "new" });
+  await send(roomId, topic);
+  await own.caughtUp();
+  expect(readDb.asked()).toContain("select-batch-state");
+  expect(hot?.select([{ type: "m.room.topic", stateKey: "" }]).map(({ eventId }) => eventId)).toEqual([topic.event_id]);
+});
+
 test("nothing of a change shows before all of it does", async () => {
   const kim = await world.user("kim");
   const roomId = await join(alice, [world.member(kim.userId)]);
