@@ -13,14 +13,16 @@ const STATEMENT_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 10_000;
 
 /**
- * Our statements are short and find rows by keys that have an index. Compiling one would take ten times as long as running it.
- * And plans are kept: one that was made while the tables were empty would go on reading them whole when they are large.
+ * Our statements are short and find rows by keys that have an index. Compiling one would take ten times as long as running it,
+ * and planning it anew for its values as long. Plans are kept: one that was made while the tables were empty would go on reading
+ * them whole when they are large.
  */
 const PLANNING = {
   jit: "off",
   enable_seqscan: "off",
   enable_hashjoin: "off",
   enable_mergejoin: "off",
+  plan_cache_mode: "force_generic_plan",
 };
 
 /** Settings of every connection that we open, pooled or not. */

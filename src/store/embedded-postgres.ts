@@ -44,8 +44,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
   // One server, no replica: large stores write less.
   wal_level: "minimal",
   max_wal_senders: "0",
-  // Bounds what the folder holds beside the data.
-  max_wal_size: "512MB",
+  // Bounds what the folder holds beside the data. A smaller one makes a checkpoint every few seconds of a long first sync, and commits
+  // of others wait for the disk meanwhile.
+  max_wal_size: "2GB",
   // Our queries are short; workers would need shared memory, of which containers have 64 MB.
   max_parallel_workers_per_gather: "0",
   log_checkpoints: "off",

@@ -1,4 +1,5 @@
 import type { QueryConfig, QueryResult } from "pg";
+import { arrayLiteral } from "./array-literal.ts";
 import { typedError } from "./database-errors.ts";
 
 /** One SQL statement with its values. */
@@ -21,7 +22,9 @@ export async function runStatement(connection: Connection, { name, text, values,
     return await connection.query({
       text,
       ...(name !== undefined && { name }),
-      ...(values !== undefined && { values: values.slice() }),
+      ...(values !== undefined && {
+        values: values.map((value) => (Array.isArray(value) ? arrayLiteral(value) : value)),
+      }),
       // Known to the driver, not to its types.
       ...(timeoutMs !== undefined && { query_timeout: timeoutMs }),
     });
