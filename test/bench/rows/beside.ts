@@ -11,7 +11,7 @@ import type { Row } from "../row.ts";
 import { quantile, quantileInTime } from "../statistics.ts";
 import { call, keptConnections, sync } from "../sync-client.ts";
 import { accountBody } from "../upstream/rooms.ts";
-import { observe, type Scene, startClients, type WaitingClient } from "./live.ts";
+import { observe, type Scene, startClients, WARM_UP_SECONDS, type WaitingClient } from "./live.ts";
 
 const SCENE: Scene = { audience: "groups", parties: 1, events: 12, isPromised: true };
 /** Live events are let happen for so long, again and again, until the sync is stored. */
@@ -36,6 +36,7 @@ export const beside: RowMeasure = {
     const clients: WaitingClient[] = [];
     try {
       await startClients(bench, SCENE, clients);
+      await observe(bench, clients, SCENE, WARM_UP_SECONDS);
       progress(`beside: ${Math.round(size / MEGABYTE)} MB`);
       return await measureBeside(bench, clients, size);
     } finally {

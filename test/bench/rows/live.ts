@@ -11,7 +11,7 @@ import type { LiveDone } from "../upstream/orders.ts";
  * news less than 10 times a second.
  */
 const INTERVAL_MS = 120;
-const WARM_UP_SECONDS = 2;
+export const WARM_UP_SECONDS = 2;
 const POLL_MS = 20_000;
 /** How long after the last event one may still arrive. */
 const DRAIN_MS = 3_000;
