@@ -36,7 +36,7 @@ export async function runIntake(
   const upstream = stack.use(createHomeserver({ url: config.homeserver.url }));
   const owner = randomInt(1, MAX_OWNER);
   const lock = stack.use(await db.holdSessionLock(owner));
-  const announce = stack.use(
+  const coalescer = () =>
     createNotifyCoalescer({
       notify: (payload) => db.notify(STREAM_CHANNEL, payload),
       onError: (error) => log.warn({ err: error }, "a notification failed; readers catch up by position"),
@@ -45,16 +45,17 @@ export async function runIntake(
         const timer = setTimeout(work, ms);
         return () => clearTimeout(timer);
       },
-    }),
-  );
+    });
+  // What is told of a long response must not put off what is told of a live one.
+  const announce = { live: stack.use(coalescer()), bulk: stack.use(coalescer()) };
   const { timelineLimit, idleAfterMs, initialConcurrency } = config.polling;
   const pool = createIntake(
     {
       db,
       upstream,
-      onPosition: (position) => {
+      onPosition: (position, lane = "live") => {
         onStored(position);
-        announce.announce(position);
+        announce[lane].announce(position);
       },
       owner,
       log,

@@ -14,7 +14,7 @@ import { createReconciler, createStateComparer } from "./fetch/create-reconciler
 import { buildFirstWindow, type FirstWindowDeps } from "./first-window/first-window.ts";
 import { createHistoryQueue } from "./history/create-history-queue.ts";
 import type { OpenQuestion } from "./ingest/contest.ts";
-import { Writer } from "./ingest/writer.ts";
+import { type WriteLane, Writer } from "./ingest/writer.ts";
 import { pollFilter } from "./poller/filter.ts";
 import type { PollerDeps, SyncUpstream } from "./poller/poller.ts";
 import { PollerPool } from "./poller/poller-pool.ts";
@@ -34,7 +34,7 @@ export interface IntakeDeps {
   readonly db: Database;
   readonly upstream: SyncUpstream & Pick<Homeserver, "rooms" | "values">;
   /** Everything at or below the position is visible now. */
-  readonly onPosition: (position: StreamPosition) => void;
+  readonly onPosition: (position: StreamPosition, lane?: WriteLane) => void;
   readonly openToken: (sealed: Buffer) => string;
   /** This process, by the key of its session lock. */
   readonly owner: number;

@@ -64,6 +64,9 @@ const MIN_POOL_SIZE = 3;
 /** How long a query may wait for a free connection. Larger: callers notice an overload later; smaller: peaks fail. */
 const WAIT_FOR_CONNECTION_MS: Readonly<Record<Lane, number>> = { live: 10_000, read: 10_000, bulk: 60_000 };
 
+// Who listens may be told late or not at all: nobody waits for the disk, where all that was written since is flushed as well.
+const NOTIFY = "SELECT pg_notify($1, $2) FROM set_config('synchronous_commit', 'off', true)";
+
 /** Opens the pools. Connects on the first query only. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pools = openPools(options);
@@ -81,7 +84,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     listen: (channel, onMessage, onReconnect) =>
       listen({ connect, channel, onMessage, onReconnect, onError: options.onError }),
     async notify(channel, payload) {
-      await runStatement(pools.live, { name: "notify", text: "SELECT pg_notify($1, $2)", values: [channel, payload] });
+      await runStatement(pools.live, { name: "notify", text: NOTIFY, values: [channel, payload] });
     },
     holdSessionLock: (key) => openSessionLock(connect, key),
     async [Symbol.asyncDispose]() {

@@ -47,6 +47,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
   // Bounds what the folder holds beside the data. A smaller one makes a checkpoint every few seconds of a long first sync, and commits
   // of others wait for the disk meanwhile.
   max_wal_size: "2GB",
+  // While a first sync fills the buffers, who reads needs clean ones: this many are written ahead, or each read waits for the log.
+  bgwriter_delay: "20ms",
+  bgwriter_lru_maxpages: "500",
   // Our queries are short; workers would need shared memory, of which containers have 64 MB.
   max_parallel_workers_per_gather: "0",
   log_checkpoints: "off",

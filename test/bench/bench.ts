@@ -1,6 +1,7 @@
 import type { BenchCluster } from "./bench-database.ts";
 import type { BenchUpstream } from "./bench-upstream.ts";
 import type { OtherServer } from "./options.ts";
+import { childOf } from "./processes.ts";
 import { type Product, type ProductOptions, type Role, startProduct, untilOk } from "./product.ts";
 import type { Row } from "./row.ts";
 import type { Sizes } from "./sizes.ts";
@@ -24,7 +25,10 @@ export interface RowMeasure {
   readonly measure: (bench: Bench) => Promise<readonly Row[]>;
 }
 
-/** The two processes of the product on one database; each can be stopped and started anew. */
+/** What the intake process runs. */
+const INTAKE_ENTRY = "intake-child";
+
+/** The two processes of the product on one database; apart, each can be stopped and started anew. */
 export class Service implements AsyncDisposable {
   readonly #options: Omit<ProductOptions, "role">;
   readonly #running = new Map<Role, Product>();
@@ -35,16 +39,31 @@ export class Service implements AsyncDisposable {
 
   /** Answers clients. */
   get client(): Product {
-    return this.#get("client");
+    return this.#running.get("all") ?? this.#get("client");
   }
 
   /** Polls the homeserver. */
-  get intake(): Product {
-    return this.#get("intake");
+  get intake(): Pick<Product, "cpuSeconds" | "peakBytes" | "log"> {
+    const all = this.#running.get("all");
+    return all === undefined ? this.#get("intake") : { ...childOf(all.pid, INTAKE_ENTRY), log: () => all.log() };
   }
 
-  async startIntake(): Promise<void> {
-    this.#running.set("intake", await startProduct({ ...this.#options, role: "intake" }));
+  /** As it is when nothing is configured: the intake process is a child of the one that answers. Resolves when it is ready. */
+  async startTogether(): Promise<void> {
+    // Parent and child would write their profiles into one file.
+    if (this.#options.profileFolder !== undefined) return await this.startApart();
+    const all = await startProduct({ ...this.#options, role: "all" });
+    this.#running.set("all", all);
+    await untilOk(`${all.internalUrl}/ready`, all);
+  }
+
+  /** As two programs, so that one can be started again alone. */
+  async startApart(): Promise<void> {
+    await this.stop("all");
+    if (!this.#running.has("intake")) {
+      this.#running.set("intake", await startProduct({ ...this.#options, role: "intake" }));
+    }
+    if (!this.#running.has("client")) await this.startClient();
   }
 
   /** Resolves when it is ready. */

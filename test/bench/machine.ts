@@ -41,7 +41,10 @@ export async function settingsOf(db: Database): Promise<Settings> {
     ["memory", `${Math.round(totalmem() / 2 ** 30)} GiB`],
     ["system", `Linux ${release()}`],
     ["Node", process.version],
-    ["product", "as configured by default, but for addresses; serving and intake each a process"],
+    [
+      "product",
+      "as configured by default, but for addresses; serving and intake each a process, and where one is started anew, each a program",
+    ],
     ...shown,
   ];
 }

@@ -31,12 +31,19 @@ export function peakBytes(pid: number): number {
   return Number(kilobytes) * 1024;
 }
 
-function childrenOf(pid: number): readonly ProcessTimes[] {
+/** What the living child of a process uses that runs `program`. */
+export function childOf(pid: number, program: string): { cpuSeconds(): number; peakBytes(): number } {
+  const child = childrenOf(pid).find(({ pid: own }) => readFileSync(`/proc/${own}/cmdline`, "utf8").includes(program));
+  if (child === undefined) throw new Error(`no child of process ${pid} runs ${program}`);
+  return { cpuSeconds: () => cpuSeconds(child.pid), peakBytes: () => peakBytes(child.pid) };
+}
+
+function childrenOf(pid: number): readonly (ProcessTimes & { readonly pid: number })[] {
   return readdirSync("/proc").flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];
     try {
       const times = timesOf(Number(entry));
-      return times.parent === pid ? [times] : [];
+      return times.parent === pid ? [{ ...times, pid: Number(entry) }] : [];
     } catch {
       return []; // It ended while we looked.
     }

@@ -13,6 +13,7 @@ export type Role = "all" | "client" | "intake";
 /** A process of the product with the configuration that it has when nothing is configured, but for its addresses. */
 export interface Product extends AsyncDisposable {
   readonly role: Role;
+  readonly pid: number;
   readonly clientUrl: string;
   readonly internalUrl: string;
   /** When it was started, by `performance.now()`. */
@@ -78,6 +79,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   if (pid === undefined) throw new Error(`no process could be started: ${process.execPath}`);
   return {
     role,
+    pid,
     clientUrl: `http://127.0.0.1:${clientPort}`,
     internalUrl: `http://127.0.0.1:${internalPort}`,
     spawnedMs,

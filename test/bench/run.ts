@@ -61,8 +61,7 @@ async function measureAll(options: Options, stack: AsyncDisposableStack): Promis
 
 async function measureRows(bench: Bench, wanted: readonly string[], bodyBytes: number): Promise<readonly Row[]> {
   const { service, progress } = bench;
-  await service.startIntake();
-  await service.startClient();
+  await service.startTogether();
   progress(`ingest-bulk: ${Math.round(bodyBytes / 1e6)} MB`);
   const bulkPressure = pressureFromNow();
   const bulk = await ingestBulk(bench, bodyBytes);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { BEFORE_ALL, type StreamPosition } from "../../model/stream-position.ts";
 import type { Database } from "../../store/database.ts";
 import { DatabaseUnavailableError, DataError } from "../../store/database-errors.ts";
@@ -12,13 +13,22 @@ import { type StoredParts, storeParts } from "./store-parts.ts";
  */
 const MAX_GROUP_EVENTS = 500;
 
+/**
+ * How long a bulk part lets live ones go first, at most. Longer: where there is always a live one, long responses take longer.
+ * Shorter: live ones wait for bulk ones more often.
+ */
+const MAX_YIELD_MS = 60;
+
+/** How long after a live part its readers' answers are made. Longer: long responses take longer. Shorter: answers wait for a bulk part. */
+const LIVE_REST_MS = 10;
+
 /** Live parts and bulk parts have a connection each. */
 export type WriteLane = "live" | "bulk";
 
 export interface WriterDeps {
   readonly db: Database;
   /** Everything at or below the position is visible now. */
-  readonly onPosition: (position: StreamPosition) => void;
+  readonly onPosition: (position: StreamPosition, lane: WriteLane) => void;
   readonly onStored: (lane: WriteLane, stored: StoredParts, seconds: number) => void;
   readonly onLock: (seconds: number) => void;
   /** A room whose data the database refuses was set aside. */
@@ -33,7 +43,7 @@ interface Waiting {
 
 /**
  * Brings parts of responses into the store. Live parts have their own connection and are grouped: whatever arrived during
- * one commit goes into the next. Bulk parts go one at a time on another connection, so that they never hold up live ones.
+ * one commit goes into the next. Bulk parts go one at a time on another connection, and begin when no live one is under way.
  */
 export class Writer {
   readonly #deps: WriterDeps;
@@ -41,6 +51,8 @@ export class Writer {
   readonly #numbers: Readonly<Record<WriteLane, LaneNumbers>>;
   #position: StreamPosition = BEFORE_ALL;
   #isDraining = false;
+  /** When the last live part was stored. */
+  #quietSinceMs = Number.NEGATIVE_INFINITY;
   #bulkTail: Promise<unknown> = Promise.resolve();
 
   constructor(deps: WriterDeps) {
@@ -63,7 +75,7 @@ export class Writer {
 
   /** Stores whole rooms of a response that goes on. Not flushed to disk by itself: the end of the response is, and it comes later in the log. */
   async bulk(part: ResponsePart): Promise<void> {
-    const turn = this.#bulkTail.then(() => this.#storeRobustly("bulk", part));
+    const turn = this.#bulkTail.then(() => this.#giveWay()).then(() => this.#storeRobustly("bulk", part));
     this.#bulkTail = turn.catch(() => undefined);
     await turn;
   }
@@ -72,6 +84,18 @@ export class Writer {
     this.#isDraining = true;
     while (this.#queue.length > 0) await this.#storeGroup(this.#takeGroup());
     this.#isDraining = false;
+    this.#quietSinceMs = performance.now();
+  }
+
+  /** What stores a long response shares the processors with all on the way of a live one: it lets that go first. */
+  async #giveWay(): Promise<void> {
+    const untilMs = performance.now() + MAX_YIELD_MS;
+    const busyMs = () => (this.#isDraining ? LIVE_REST_MS : this.#quietSinceMs + LIVE_REST_MS - performance.now());
+    for (let waitMs = busyMs(); waitMs > 0; waitMs = busyMs()) {
+      const leftMs = untilMs - performance.now();
+      if (leftMs <= 0) return;
+      await sleep(Math.min(waitMs, leftMs));
+    }
   }
 
   #takeGroup(): readonly Waiting[] {
@@ -134,6 +158,6 @@ export class Writer {
     });
     if (stored.head > this.#position) this.#position = stored.head;
     onStored(lane, stored, (performance.now() - startedMs) / 1000);
-    if (stored.position !== undefined) onPosition(stored.position);
+    if (stored.position !== undefined) onPosition(stored.position, lane);
   }
 }

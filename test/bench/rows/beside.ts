@@ -17,7 +17,7 @@ const SCENE: Scene = { audience: "groups", parties: 1, events: 12, isPromised: t
 /** Live events are let happen for so long, again and again, until the sync is stored. */
 const STEP_SECONDS = 5;
 /** Between two looks at the serving process. Shorter: the looking itself is felt. */
-const PAUSE_MS = 5;
+const PAUSE_MS = 15;
 const MEGABYTE = 1e6;
 
 /** What an initial sync of 500 MB does to those who live beside it, and to the process that takes it in. */

@@ -7,6 +7,7 @@ import type { FloodDone } from "../upstream/orders.ts";
 export const ingestLive: RowMeasure = {
   key: "ingest-live",
   async measure({ service, cluster, upstream, sizes }) {
+    await service.startApart();
     const agent = keptConnections(false);
     const users = Array.from({ length: sizes.floodUsers }, (_, index) => floodUser(index));
     const url = service.client.clientUrl;

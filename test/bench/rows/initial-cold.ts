@@ -23,6 +23,7 @@ export const initialCold: RowMeasure = {
     const users = Array.from({ length: sizes.coldUsers }, (_, index) => coldUser(index));
     await readOnce(bench, users);
     await shareRooms(bench, users);
+    await service.startApart();
     await service.stop("client");
     await service.startClient();
     const agent = keptConnections(false, 1);
