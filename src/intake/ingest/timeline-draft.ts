@@ -102,7 +102,10 @@ export class TimelineDraft {
   #placeableFrom({ timeline }: ParsedSection, whole: number): number {
     const known = timeline.slice(0, whole).map(({ eventId }) => this.events.landmark(eventId));
     const last = known.findLastIndex((landmark) => landmark !== undefined);
-    const isFree = whole < timeline.length && (last < 0 || known[last]?.orderKey === this.ends.lastOrderKey);
+    // Where the arrival is known, or what follows it, others may have what stands between.
+    const isAfterAll = timeline.slice(whole).every(({ eventId }) => this.events.landmark(eventId) === undefined);
+    const isFree =
+      isAfterAll && whole < timeline.length && (last < 0 || known[last]?.orderKey === this.ends.lastOrderKey);
     return isFree ? last + 1 : whole;
   }
 
@@ -256,7 +259,10 @@ function wholeFrom(
   }
   const changes = timeline.slice(0, from).filter(isVisibilityEvent);
   const inForce = [visibility, ...changes.map(({ content }) => visibilityOf(content.history_visibility))];
-  return inForce.every((each) => each === Visibility.worldReadable || each === Visibility.shared) ? 0 : from;
+  // What is shared is so with those who are in the room, or come in.
+  const hides = (each: Visibility) =>
+    each !== Visibility.worldReadable && (each !== Visibility.shared || from === timeline.length);
+  return inForce.some(hides) ? from : 0;
 }
 
 /** Somebody who ignores others attests for nobody but themselves. */

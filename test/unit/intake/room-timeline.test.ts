@@ -191,6 +191,29 @@ describe("a cut batch without known events", () => {
     expect(room.line()).toBe("a out y");
   });
 
+  test("has no place before an arrival that is known, where others may have what stands between", () => {
+    const room = partly("$a");
+    room.fold("join", inRoom([message("$b"), member("$in", CAROL, "join")]));
+    const carols = { userNid: 3 as UserNid, userId: CAROL as UserId, poll: "first" as const };
+    room.fold("join", inRoom([visibility("$old", "joined"), member("$in", CAROL, "join")], { limited: true }), carols);
+    expect(room.line()).toBe("a b in");
+  });
+
+  test("has no place before an arrival either, where a later event has one", () => {
+    const room = partly("$a", "$b");
+    const carols = { userNid: 3 as UserNid, userId: CAROL as UserId, poll: "first" as const };
+    room.fold("join", inRoom([visibility("$old", "joined"), member("$in", CAROL, "join"), message("$b")]), carols);
+    expect(room.line().split(" ")).not.toContain("old");
+  });
+
+  test("has no place side by side that were seen by somebody who never was in the room", () => {
+    const room = partly("$a");
+    room.fold("join", inRoom([message("$b"), member("$ban", CAROL, "ban", { sender: BOB })]));
+    const carols = { userNid: 3 as UserNid, userId: CAROL as UserId, poll: "first" as const };
+    room.fold("leave", inRoom([visibility("$old", "shared"), member("$ban", CAROL, "ban", { sender: BOB })]), carols);
+    expect(room.line()).toBe("a b ban");
+  });
+
   test("stands where the known events before an arrival say, which have a place", () => {
     const room = partly("$a");
     room.fold("join", inRoom([visibility("$hidden", "joined"), message("$b")]), seen("$a"));
