@@ -73,8 +73,8 @@ const hidden: readonly Mutant[] = [
   {
     name: "what a user was not to see is taken for nothing",
     file: `${INGEST}/timeline-draft.ts`,
-    find: "each === Visibility.worldReadable || each === Visibility.shared) ? 0 : from;",
-    replace: "each === Visibility.worldReadable || each === Visibility.shared) ? 0 : 0;",
+    find: "return inForce.some(hides) ? from : 0;",
+    replace: "return inForce.some(hides) ? 0 : 0;",
     test: HIDDEN,
   },
   {

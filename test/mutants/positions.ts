@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 
-const file = "src/store/migrations/0001_facts.sql";
+const file = "src/store/migrations/0013_changed_rooms.sql";
 const test = "test/properties/positions.property.test.ts";
 
 const CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";

@@ -55,15 +55,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: "what changed while a reader was read stays as it was read",
     file: "src/store/online-readers.ts",
-    find: "      if (missed.rooms.size + missed.batches.size === 0) break;\n",
+    find: "      if (missed.rooms.size === 0 && !missed.hasOther) break;\n",
     replace: "      break;\n",
     test,
   },
   {
     name: "a change of many rooms of a user at once is passed over",
     file: "src/store/online-readers.ts",
-    find: "if (room === undefined) touched.batches.add(batch);\n  else ",
-    replace: "if (room !== undefined) ",
+    find: "for (const room of change.rooms ?? (change.room === undefined ? [] : [change.room])) touched",
+    replace: "for (const room of change.room === undefined ? [] : [change.room]) touched",
     test,
   },
   {
