@@ -1,6 +1,7 @@
 import type { ChangeStream } from "../model/change.ts";
 import type { DeviceNid, RoomNid, UserNid } from "../model/ids.ts";
 import { type StreamPosition, streamPosition } from "../model/stream-position.ts";
+import { arrayLiteral } from "./array-literal.ts";
 import type { Tx } from "./database.ts";
 
 /** The channel on which processes tell each other the highest position that they made visible. */
@@ -64,7 +65,7 @@ export async function publishChanges(
       changes.map(({ deviceNid }) => deviceNid),
       changes.map(({ flags }) => flags),
       receivedUs,
-      changes.map(({ rooms }) => rooms && `{${rooms.join(",")}}`),
+      changes.map(({ rooms }) => rooms && arrayLiteral(rooms)),
     ],
   });
   return rows.flatMap(({ first, seconds }) => {

@@ -1,7 +1,7 @@
 import type { RoomId, RoomNid } from "../model/ids.ts";
 import { isDeparted, Membership } from "../model/membership.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
-import { indexIn, NO_ORDER_KEY, type ReaderRows, type UnreadCounts } from "./reader-selects.ts";
+import { firstAtLeast, indexIn, NO_ORDER_KEY, type ReaderRows, type UnreadCounts } from "./reader-selects.ts";
 
 /** What a room weighs: the columns, and a part in who is online there. */
 const ROOM_BYTES = 40;
@@ -129,7 +129,7 @@ export class ReaderRooms {
     const old = this.#rooms;
     const rooms = new Int32Array(old.length + added.length);
     // Where in `old` each run ends that stands between two added rooms.
-    const ends = Int32Array.from(added, (room) => firstAbove(old, room));
+    const ends = Int32Array.from(added, (room) => firstAtLeast(old, room));
     const moved = <Column extends Int32Array | Uint8Array | Float64Array>(from: Column, to: Column): Column => {
       let start = 0;
       for (let count = 0; count <= ends.length; count++) {
@@ -149,18 +149,6 @@ export class ReaderRooms {
     this.#since = moved(this.#since, new Float64Array(rooms.length));
     this.#orderKeys = moved(this.#orderKeys, new Float64Array(rooms.length));
   }
-}
-
-/** How many of ascending numbers are below one that is not among them. */
-function firstAbove(rooms: Int32Array, room: number): number {
-  let low = 0;
-  let high = rooms.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((rooms[middle] ?? 0) < room) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function keep<Value>(map: Map<number, Value>, key: number, value: Value | undefined): void {

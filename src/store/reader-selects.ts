@@ -169,18 +169,22 @@ function inOrder(row: PackedReader): { rooms: Int32Array; batches: Float64Array 
   };
 }
 
-/** Index of a room in ascending numbers, by halves; -1: it is not there. */
+/** Index of a room in ascending numbers; -1: it is not there. */
 export function indexIn(rooms: Int32Array, room: number): number {
+  const index = firstAtLeast(rooms, room);
+  return rooms[index] === room ? index : -1;
+}
+
+/** How many of ascending numbers are below one, found by halves. */
+export function firstAtLeast(rooms: Int32Array, room: number): number {
   let low = 0;
-  let high = rooms.length - 1;
-  while (low <= high) {
+  let high = rooms.length;
+  while (low < high) {
     const middle = (low + high) >> 1;
-    const found = rooms[middle] ?? 0;
-    if (found === room) return middle;
-    if (found < room) low = middle + 1;
-    else high = middle - 1;
+    if ((rooms[middle] ?? 0) < room) low = middle + 1;
+    else high = middle;
   }
-  return -1;
+  return low;
 }
 
 const NO_ROWS: ReaderRows = {
