@@ -70,11 +70,15 @@ export interface RoomEnd {
   readonly attestedFor: UserNid | undefined;
   /** Nothing is missing between the last chunk and the one before. */
   readonly continues: boolean;
+  /** Of the last event; the last chunk may be another, which has no event yet. undefined: there is none. */
+  readonly chunk: ChunkNid | undefined;
   /** When the last event got its place; undefined: there is none. */
   readonly storedAt: StreamPosition | undefined;
   /** What orders the room in lists, and its bump stamp: positions, or times in microseconds. */
   readonly activity: number;
   readonly bump: number;
+  /** A user whose devices use Slidecar is in the room, so that what happens there is told. */
+  readonly isFollowed: boolean;
 }
 
 /** Everything stored that the sections of one room may touch, read under the room's lock. */

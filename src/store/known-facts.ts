@@ -1,5 +1,5 @@
 import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../model/ids.ts";
-import type { Membership } from "../model/membership.ts";
+import { Membership } from "../model/membership.ts";
 import {
   type KnownEvent,
   type MembershipRow,
@@ -182,22 +182,28 @@ function toMembership(row: MembershipSqlRow): MembershipRow {
 
 // The position is read by itself for each room: a join tempts the planner to read all events.
 const SELECT_ROOM_ENDS = `
-  SELECT r.room, c.attested_for, c.continues, t.position AS stored_at, coalesce(a.position, r.activity_us) AS activity,
-         coalesce(b.position, r.bump_us) AS bump
+  SELECT r.room, c.attested_for, c.continues, t.chunk AS event_chunk, t.position AS stored_at,
+         coalesce(a.position, r.activity_us) AS activity, coalesce(b.position, r.bump_us) AS bump,
+         coalesce(f.is_followed, false) AS is_followed
     FROM rooms AS r
     LEFT JOIN chunks AS c ON c.chunk = r.last_chunk
     LEFT JOIN changes AS a ON a.batch = r.activity_batch
     LEFT JOIN changes AS b ON b.batch = r.bump_batch
-    LEFT JOIN LATERAL (SELECT p.position
+    LEFT JOIN LATERAL (SELECT e.chunk, p.position
                          FROM events AS e JOIN changes AS p USING (batch)
                         WHERE e.room = r.room AND e.order_key = r.last_order_key LIMIT 1) AS t ON true
+    LEFT JOIN LATERAL (SELECT true AS is_followed
+                         FROM memberships AS m
+                        WHERE m.room = r.room AND m.membership = ${Membership.join} LIMIT 1) AS f ON true
    WHERE r.room_id = ANY($1::text[])`;
 
 interface EndRow {
   readonly room: number;
   readonly attested_for: number | null;
   readonly continues: boolean | null;
+  readonly event_chunk: number | null;
   readonly stored_at: number | null;
+  readonly is_followed: boolean;
   readonly activity: number;
   readonly bump: number;
   readonly position: number | null;
@@ -208,14 +214,16 @@ export async function selectRoomEnds(tx: Tx, rooms: readonly RoomId[]): Promise<
   if (rooms.length === 0) return new Map();
   const rows = await tx.query<EndRow>({ name: "room-ends", text: SELECT_ROOM_ENDS, values: [rooms] });
   return new Map(
-    rows.map(({ room, attested_for: attestedFor, continues, stored_at: storedAt, activity, bump }) => [
-      room as RoomNid,
+    rows.map((row) => [
+      row.room as RoomNid,
       {
-        attestedFor: (attestedFor ?? undefined) as UserNid | undefined,
-        continues: continues ?? false,
-        storedAt: (storedAt ?? undefined) as StreamPosition | undefined,
-        activity,
-        bump,
+        chunk: (row.event_chunk ?? undefined) as ChunkNid | undefined,
+        attestedFor: (row.attested_for ?? undefined) as UserNid | undefined,
+        continues: row.continues ?? false,
+        storedAt: (row.stored_at ?? undefined) as StreamPosition | undefined,
+        activity: row.activity,
+        bump: row.bump,
+        isFollowed: row.is_followed,
       },
     ]),
   );

@@ -29,8 +29,29 @@ export const mutants: readonly Mutant[] = [
   {
     name: "what follows a known event stands before later ones of the same response",
     file: `${INGEST}/place.ts`,
-    find: "> furthest.orderKey) furthest",
-    replace: ">= 0) furthest",
+    find: "furthest = further(furthest, landmarks[index]);",
+    replace: "furthest = landmarks[index];",
+    test: "test/unit/intake/place.test.ts",
+  },
+  {
+    name: "who ignores others puts events between what nothing is missing between",
+    file: `${INGEST}/place.ts`,
+    find: "return this.#batch.attestedFor !== undefined && isWhole(older, younger);",
+    replace: "return false;",
+    test: "test/unit/intake/place.test.ts",
+  },
+  {
+    name: "what follows a known event is the end of the room, whatever came since it was asked for",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: 'return section.kind === "join" && isStoredSince && this.#isTrailUnsure(furthest, source, attestedFor);',
+    replace: "return false;",
+    test: TIMELINE,
+  },
+  {
+    name: "a hole after the last event hides that nothing is missing before it",
+    file: `${INGEST}/place.ts`,
+    find: "chunk === this.#tail?.eventChunk;",
+    replace: "chunk === this.#tail?.chunk;",
     test: "test/unit/intake/place.test.ts",
   },
   {

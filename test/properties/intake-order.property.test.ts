@@ -76,17 +76,39 @@ function isBesideNeighbour(
   return older === undefined ? isFree(orderKey, newer?.orderKey ?? 0) : isFree(older.orderKey + 1, orderKey + 1);
 }
 
+/** Whether an unknown event would come between two others that the batch does not have side by side, and that have no hole between. */
+function splitsWhole(
+  index: number,
+  batch: readonly (StoredEvent | undefined)[],
+  stored: readonly StoredEvent[],
+): boolean {
+  const older = batch.slice(0, index).findLast((event) => event !== undefined);
+  const newer = batch.slice(index).find((event) => event !== undefined);
+  const before = older ?? (newer && stored[stored.indexOf(newer) - 1]);
+  const after = older === undefined ? newer : stored[stored.indexOf(older) + 1];
+  if (before === undefined || after === undefined || (before === older && after === newer)) return false;
+  return before.chunk === after.chunk || after.continues;
+}
+
 describe("placing a batch", () => {
-  test("keeps known events, orders all keys, and puts unknown ones beside their neighbours", () => {
+  test("keeps known events, orders all keys, and puts unknown ones beside their neighbours, if the batch has both", () => {
     fc.assert(
       fc.property(given, ({ stored, batch, ...facts }) => {
         const landmarks = batch.map((event): Landmark | undefined => {
           const at = event === undefined ? -1 : stored.indexOf(event);
           return event && { ...event, previous: stored[at - 1], next: stored[at + 1] };
         });
-        const { places, newChunkContinues } = placeBatch(landmarks, stored.at(-1), facts);
-        const keys = batch.map((event, index) => event?.orderKey ?? places[index]?.orderKey ?? Number.NaN);
-        for (const [index, event] of batch.entries()) expect(places[index] === undefined).toBe(event !== undefined);
+        const last = stored.at(-1);
+        const tail = last && { ...last, eventChunk: last.chunk };
+        const { places, newChunkContinues } = placeBatch(landmarks, tail, facts);
+        for (const [index, event] of batch.entries()) {
+          const isNewest = facts.reachesEnd && batch.slice(index).every((each) => each === undefined);
+          const staysOut = facts.attestedFor !== undefined && !isNewest && splitsWhole(index, batch, stored);
+          if (event !== undefined || places[index]?.isAtEnd === true) continue;
+          expect(places[index] === undefined).toBe(staysOut);
+        }
+        const keys = batch.flatMap((event, index) => event?.orderKey ?? places[index]?.orderKey ?? []);
+        expect(batch.every((event, index) => event === undefined || places[index] === undefined)).toBe(true);
         expect(keys.every(Number.isSafeInteger)).toBe(true);
         expect(keys).toEqual([...new Set(keys)].sort((a, b) => a - b));
         for (const [index, place] of places.entries()) {

@@ -10,6 +10,7 @@ import { ResponseReader } from "../../src/intake/response/response-reader.ts";
 import type { RoomSection, SectionKind } from "../../src/intake/response/room-section.ts";
 import { ChangeStream } from "../../src/model/change.ts";
 import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../../src/model/ids.ts";
+import { Membership } from "../../src/model/membership.ts";
 import type { StoredText } from "../../src/model/redaction.ts";
 import {
   type KnownEvent,
@@ -167,9 +168,11 @@ export class DraftedRoom implements Numbers {
       end: {
         attestedFor: tail?.attestedFor,
         continues: tail?.continues ?? false,
+        chunk: this.timeline().at(-1)?.chunk,
         storedAt: this.timeline().at(-1)?.position as StreamPosition | undefined,
         activity,
         bump,
+        isFollowed: [...this.memberships.values()].some(({ membership }) => membership === Membership.join),
       },
       known: this.#known(),
       state: new Map(this.state),

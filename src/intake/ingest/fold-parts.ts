@@ -54,7 +54,7 @@ function foldRooms(
   let isSentKnown = false;
   const sharing = new Set<RoomNid>();
   const shared = end === undefined && asked === undefined ? numbers.batch() : undefined;
-  for (const section of [...sections].sort(inTime)) {
+  for (const section of inTime(sections)) {
     const draft = rooms.get(section.roomId);
     if (draft === undefined) continue;
     const { changes, roomBatch, hasSent, isShared } = foldSection(draft, section, source, numbers, shared);
@@ -76,9 +76,16 @@ function foldAsked({ roomId, event }: AskedDatum, { source }: ResponsePart, { ro
   if (room !== undefined) personal.accountData(room, [event], source, roomId);
 }
 
-/** Departures first: a user who left and was invited again meanwhile stands in a response twice. */
-const inTime = (a: ParsedSection, b: ParsedSection): number =>
-  Number(b.kind === "leave") - Number(a.kind === "leave") || newestTsMs(a) - newestTsMs(b);
+/** Departures first: a user who left and was invited again meanwhile, or knocked, stands in a response twice. */
+function inTime(sections: readonly ParsedSection[]): readonly ParsedSection[] {
+  const departures = sections.filter(({ kind }) => kind === "leave");
+  const others = sections.filter(({ kind }) => kind !== "leave").toSorted(byTime);
+  const isReturning = departures.length > 0 ? new Set(others.map(({ roomId }) => roomId)) : new Set();
+  const marked = departures.map((each) => (isReturning.has(each.roomId) ? { ...each, isReturning: true } : each));
+  return [...marked.toSorted(byTime), ...others];
+}
+
+const byTime = (a: ParsedSection, b: ParsedSection): number => newestTsMs(a) - newestTsMs(b);
 
 const newestTsMs = ({ timeline }: ParsedSection): number =>
   timeline.reduce((newest, event) => Math.max(newest, event.originServerTsMs), 0);

@@ -6,6 +6,8 @@ import { joinedChunks } from "./joined-chunks.ts";
 export interface Tail extends Neighbour {
   /** For whom its chunk is attested; undefined: everybody. */
   readonly attestedFor: UserNid | undefined;
+  /** Of the last event: the last chunk may be another, which begins after a hole and has no event yet. */
+  readonly eventChunk: ChunkNid;
 }
 
 /** What is known of a batch beside its events. */
@@ -29,7 +31,7 @@ export interface Place {
 }
 
 export interface Placement {
-  /** For each event of the batch; undefined: it keeps its place. */
+  /** For each event of the batch; undefined: it keeps its place, or none is known. */
   readonly places: readonly (Place | undefined)[];
   /** Set when a chunk starts: whether nothing is missing between it and the one before. */
   readonly newChunkContinues: boolean | undefined;
@@ -38,7 +40,7 @@ export interface Placement {
 }
 
 /** An entry per event of the batch; undefined: the event stands in no timeline yet. */
-type Landmarks = readonly (Landmark | undefined)[];
+export type Landmarks = readonly (Landmark | undefined)[];
 
 /**
  * Finds places for one batch of timeline events, oldest first (docs/concepts/chunks-and-attestation.md "Placing a batch").
@@ -62,7 +64,7 @@ export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: 
     let furthest = landmarks[first];
     for (let index = first; index < landmarks.length; ) {
       const end = endOfRun(landmarks, index);
-      if (furthest === undefined || (landmarks[index]?.orderKey ?? 0) > furthest.orderKey) furthest = landmarks[index];
+      furthest = further(furthest, landmarks[index]);
       runs.after(furthest, index + 1, end);
       index = end;
     }
@@ -79,11 +81,22 @@ const foremost = (landmarks: Landmarks): Landmark | undefined =>
     undefined,
   );
 
+/** The landmark that stands after all others. */
+export const furthestOf = (landmarks: Landmarks): Landmark | undefined => landmarks.reduce(further, undefined);
+
+const further = (a: Landmark | undefined, b: Landmark | undefined): Landmark | undefined =>
+  b !== undefined && b.orderKey > (a?.orderKey ?? -Infinity) ? b : a;
+
 /** Index of the landmark after the one at `index`, or the length. */
 function endOfRun(landmarks: Landmarks, index: number): number {
-  const next = landmarks.findIndex((landmark, at) => at > index && landmark !== undefined);
-  return next < 0 ? landmarks.length : next;
+  let next = index + 1;
+  while (next < landmarks.length && landmarks[next] === undefined) next += 1;
+  return next;
 }
+
+/** Whether nothing is missing between two neighbours. */
+export const isWhole = (older: Neighbour, younger: Neighbour): boolean =>
+  older.chunk === younger.chunk || younger.continues;
 
 /** Where a run of events is put between two neighbours. */
 interface Gap {
@@ -118,6 +131,7 @@ class Runs {
   before(count: number, landmark: Landmark | undefined): void {
     if (landmark === undefined || count === 0) return;
     const { previous, orderKey: high } = landmark;
+    if (previous !== undefined && this.#isUnsureBetween(previous, landmark)) return;
     const low = previous?.orderKey ?? high - (count + 1) * ORDER_KEY_STEP;
     const chunk = this.#chunkBeside(landmark, previous, false);
     this.#spread(0, count, { low, high, chunk, previous, next: landmark });
@@ -131,7 +145,7 @@ class Runs {
       this.append(start, end, next === undefined || chunk === this.#tail?.chunk);
       const isTailEmpty = next === undefined && this.#tail !== undefined && this.#tail.chunk !== chunk;
       if (isTailEmpty && this.places[start]?.chunk === this.#tail?.chunk) this.filled = this.#tail?.chunk;
-    } else {
+    } else if (this.#landmarks[end]?.orderKey === next.orderKey || !this.#isUnsureBetween(landmark, next)) {
       // An earlier run may have come into the same gap.
       const given = this.places.flatMap((place) => (place === undefined ? [] : place.orderKey));
       const low = Math.max(orderKey, ...given.filter((key) => key < next.orderKey));
@@ -146,7 +160,15 @@ class Runs {
    */
   #isNewest({ chunk, attestedFor }: Landmark): boolean {
     if (this.#batch.attestedFor !== undefined && this.#batch.reachesEnd) return true;
-    return attestedFor === undefined && chunk === this.#tail?.chunk;
+    return attestedFor === undefined && chunk === this.#tail?.eventChunk;
+  }
+
+  /**
+   * A batch of a user who ignores somebody may lack one of two neighbours. Where nothing is missing between them, what is unknown
+   * stands on the other side of that one, nobody knows where.
+   */
+  #isUnsureBetween(older: Neighbour, younger: Neighbour): boolean {
+    return this.#batch.attestedFor !== undefined && isWhole(older, younger);
   }
 
   append(start: number, end: number, continues: boolean): void {

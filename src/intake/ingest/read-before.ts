@@ -93,7 +93,15 @@ export async function readBefore(tx: Tx, parts: readonly ResponsePart[], numbers
   };
 }
 
-const NO_END: RoomEnd = { attestedFor: undefined, continues: false, storedAt: undefined, activity: 0, bump: 0 };
+const NO_END: RoomEnd = {
+  attestedFor: undefined,
+  continues: false,
+  chunk: undefined,
+  storedAt: undefined,
+  activity: 0,
+  bump: 0,
+  isFollowed: false,
+};
 
 /** Of a stream that another poller owns, or that moved on already, nothing more is stored. */
 function assertWanted({ claim, end }: ResponsePart, device: DeviceRow | undefined): void {

@@ -126,7 +126,7 @@ export class RoomDraft {
   #contest(fold: SectionFold): void {
     const wasJoined = this.memberships.get(fold.source.userId)?.membership === Membership.join;
     const isStored = (key: string) => this.#state.get(key)?.nid !== undefined;
-    this.contests.push(...contestsOf(fold, this.row, { wasJoined, isStored }));
+    this.contests.push(...contestsOf(fold, this.row, { wasJoined, isStored, isFollowed: this.#before.end.isFollowed }));
   }
 
   #noteTransaction({ transactionId }: ParsedEvent, nid: EventNid, { deviceNid }: Source): void {
@@ -188,7 +188,7 @@ export class RoomDraft {
       current,
       isNew: this.events.isNew(event.eventId),
       isCurrentSeen: current.nid !== undefined && fold.seen.has(current.nid),
-      kind: fold.section.kind,
+      section: fold.section,
       source: fold.source,
       visibility: this.row.historyVisibility,
     });

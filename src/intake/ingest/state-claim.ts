@@ -4,7 +4,7 @@ import { isDeparted, Membership, membershipOf } from "../../model/membership.ts"
 import type { StateValue } from "../../model/room-facts.ts";
 import { type Visibility, visibilityOf } from "../../model/visibility.ts";
 import { ENCRYPTION, type ParsedEvent } from "../response/parse-event.ts";
-import type { SectionKind } from "../response/room-section.ts";
+import type { ParsedSection } from "../response/parsed-section.ts";
 import type { Source } from "./source.ts";
 
 /** A section says that an event is current for its key, where another one is stored. */
@@ -15,7 +15,7 @@ export interface StateClaim {
   readonly current: StateValue;
   /** The section holds the current event too, before this one. */
   readonly isCurrentSeen: boolean;
-  readonly kind: SectionKind;
+  readonly section: Pick<ParsedSection, "kind" | "isReturning">;
   readonly source: Pick<Source, "userId" | "storedBefore" | "poll">;
   /** In force in the room. */
   readonly visibility: Visibility;
@@ -38,14 +38,15 @@ export function standingOf(claim: StateClaim): Standing {
   return isRestriction(claim) ? "restricts" : "unproven";
 }
 
-function isProven({ current, isCurrentSeen, kind, source }: StateClaim): boolean {
+function isProven({ current, isCurrentSeen, section, source }: StateClaim): boolean {
   if (isCurrentSeen) return true;
-  const tellsOfNow = kind !== "leave" || source.poll === "asked";
+  const tellsOfNow = section.kind !== "leave" || source.poll === "asked";
   return tellsOfNow && wasStoredBefore(current.position, source);
 }
 
-function isRestriction({ event, isNew, kind, source, visibility }: StateClaim): boolean {
-  if (kind === "leave") return isNew && isDepartureOf(event, source.userId);
+function isRestriction({ event, isNew, section, source, visibility }: StateClaim): boolean {
+  const { kind, isReturning } = section;
+  if (kind === "leave") return isNew && isReturning !== true && isDepartureOf(event, source.userId);
   return isNew && (isDepartureOf(event, event.stateKey) || isStricter(event, visibility));
 }
 

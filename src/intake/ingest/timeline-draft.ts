@@ -8,7 +8,7 @@ import { Visibility, visibilityOf } from "../../model/visibility.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import { EventBook } from "./event-book.ts";
-import { type Place, type Placement, placeBatch, type Tail } from "./place.ts";
+import { furthestOf, type Landmarks, type Place, type Placement, placeBatch, type Tail } from "./place.ts";
 import { placeHistory } from "./place-history.ts";
 import type { SectionFold } from "./section-fold.ts";
 import type { Numbers, Source } from "./source.ts";
@@ -30,6 +30,8 @@ export class TimelineDraft {
   readonly #chunks = new Map<ChunkNid, ChunkFacts>();
   /** When the last event got its place; undefined: with this draft, or there is none. */
   #endStoredAt: StreamPosition | undefined;
+  /** Of the last event; the last chunk may be one that has none yet. */
+  #endChunk: ChunkNid | undefined;
 
   constructor({ row, end, known }: RoomBefore, writes: RoomWrites, numbers: Numbers) {
     const { firstOrderKey, lastOrderKey, lastChunk, roomId } = row;
@@ -39,6 +41,7 @@ export class TimelineDraft {
     this.#numbers = numbers;
     this.#roomId = roomId;
     this.#endStoredAt = end.storedAt;
+    this.#endChunk = end.chunk;
     if (lastChunk !== undefined) this.#chunks.set(lastChunk, end);
   }
 
@@ -59,7 +62,7 @@ export class TimelineDraft {
     const goesOn = anchor !== undefined && (anchor.orderKey === this.ends.lastOrderKey || !this.#isEndTold(source));
     const landmarks = goesOn ? [anchor, ...events] : events;
     const followsEnd = anchor !== undefined && !goesOn;
-    if (!followsEnd && this.#isOvertaken(fold, landmarks)) {
+    if (!followsEnd && this.#isOvertaken(fold, landmarks, attestedFor)) {
       // Who left is shown no more when asked again.
       fold.isOvertaken = section.kind === "join" || source.poll !== "asked";
       this.#markHole(fold);
@@ -113,13 +116,25 @@ export class TimelineDraft {
    * Nothing tells whether the batch is newer than the end of the room: that was stored after the batch was asked for, or the
    * batch ends where its user left. At the end, an older one would stand for the newest.
    */
-  #isOvertaken({ section, source }: SectionFold, landmarks: readonly (Landmark | undefined)[]): boolean {
-    const isAlone = landmarks.length > 0 && landmarks.every((landmark) => landmark === undefined);
+  #isOvertaken({ section, source }: SectionFold, landmarks: Landmarks, attestedFor: UserNid | undefined): boolean {
     const { lastOrderKey } = this.ends;
-    if (!isAlone || lastOrderKey === undefined) return false;
+    if (lastOrderKey === undefined || landmarks.length === 0 || landmarks.at(-1) !== undefined) return false;
     // What it has before an arrival may tell, too.
     if (section.timeline.some(({ eventId }) => this.events.orderKeyOf(eventId) === lastOrderKey)) return false;
-    return section.kind === "leave" || this.#endStoredAt === undefined || this.#endStoredAt > source.storedBefore;
+    const isStoredSince = this.#endStoredAt === undefined || this.#endStoredAt > source.storedBefore;
+    const furthest = furthestOf(landmarks);
+    if (furthest === undefined) return section.kind === "leave" || isStoredSince;
+    return section.kind === "join" && isStoredSince && this.#isTrailUnsure(furthest, source, attestedFor);
+  }
+
+  /**
+   * Nothing tells whether what follows the batch's known events is newer than the end of the room: it may be in a hole before that,
+   * in the batch of one who ignores others; or a first sync has it elsewhere than streams do.
+   */
+  #isTrailUnsure({ chunk, next }: Landmark, { poll }: Source, attestedFor: UserNid | undefined): boolean {
+    const end = this.#endChunk;
+    const isWholeToEnd = chunk === end || (next?.chunk === end && next?.continues === true);
+    return isWholeToEnd ? poll === "first" : attestedFor !== undefined;
   }
 
   /** What stands right before a batch that goes on, for those for whom the stream attests. */
@@ -139,7 +154,7 @@ export class TimelineDraft {
   #tail(): Tail | undefined {
     const { lastOrderKey: orderKey, lastChunk: chunk } = this.ends;
     if (orderKey === undefined || chunk === undefined) return undefined;
-    return { orderKey, chunk, ...this.#factsOf(chunk) };
+    return { orderKey, chunk, eventChunk: this.#endChunk ?? chunk, ...this.#factsOf(chunk) };
   }
 
   #factsOf(chunk: ChunkNid): ChunkFacts {
@@ -147,7 +162,7 @@ export class TimelineDraft {
     return { attestedFor, continues };
   }
 
-  #learnChunks(landmarks: readonly (Landmark | undefined)[]): void {
+  #learnChunks(landmarks: Landmarks): void {
     for (const landmark of landmarks) {
       if (landmark !== undefined && !this.#chunks.has(landmark.chunk)) this.#chunks.set(landmark.chunk, landmark);
     }
@@ -193,7 +208,10 @@ export class TimelineDraft {
     if (known !== undefined) this.#writes.placed.push({ nid, orderKey, chunk, visibility, batch });
     this.events.add(event.eventId, nid, { orderKey, chunk, previous, next, ...this.#factsOf(chunk) });
     this.#moveEnds(place, chunk);
-    if (place.isAtEnd) this.#endStoredAt = undefined;
+    if (place.isAtEnd) {
+      this.#endStoredAt = undefined;
+      this.#endChunk = chunk;
+    }
     if (!place.isAtEnd) fold.hasHistory = true;
     else fold.appended = event;
     if (place.isAtEnd && isBumpType(event.type)) fold.bumped = event;

@@ -16,6 +16,8 @@ export interface ParsedSection {
   readonly absent?: readonly { readonly type: string; readonly stateKey: string }[];
   /** A part of the list of all members, whose reading has this name; they are learnt, not changed. The last part makes it whole. */
   readonly members?: { readonly reading: number; readonly isLast: boolean };
+  /** Of a room that its user left: the response has them invited again, or knocking, so that they did that later. */
+  readonly isReturning?: boolean;
   readonly limited: boolean;
   /** Stands right before the first event of the timeline. */
   readonly prevBatch: string | undefined;

@@ -38,6 +38,8 @@ export class Room {
   depth = 0;
   #latest = new Map<string, StateChange>();
   #topological: StoredEvent[] | undefined;
+  /** The stream position up to which late events know what happened. */
+  readonly #known = new Map<StoredEvent, number>();
 
   constructor(id: string, version: string) {
     this.id = id;
@@ -61,6 +63,9 @@ export class Room {
   append(event: StoredEvent): void {
     const isLate = event.depth <= this.depth && this.timeline.length > 0;
     if (isLate && this.#topological === undefined) this.#topological = [...this.timeline];
+    if (isLate && event.stateKey === undefined) {
+      this.#known.set(event, this.timeline.findLast((other) => other.depth < event.depth)?.stream ?? 0);
+    }
     this.timeline.push(event);
     if (this.#topological !== undefined) {
       const after = this.#topological.findLastIndex((other) => other.depth <= event.depth);
@@ -90,6 +95,11 @@ export class Room {
     let change = this.#latest.get(stateKeyOf(type, stateKey));
     while (change !== undefined && change.stream > stream) change = change.before;
     return change?.event;
+  }
+
+  /** In force at an event: of one that came late, where it stands in the room's graph. */
+  stateAtEvent(event: StoredEvent, type: string, stateKey = ""): StoredEvent | undefined {
+    return this.stateAt(this.#known.get(event) ?? event.stream, type, stateKey);
   }
 
   fullStateAt(stream: number): Map<string, StoredEvent> {

@@ -11,6 +11,7 @@ export function setAccountData(world: World, user: User, type: string, content: 
     settleUnread(world, user);
     const ignored = isObject(content.ignored_users) ? Object.keys(content.ignored_users) : [];
     user.ignored = new Set(ignored.filter((userId) => userId !== user.userId));
+    for (const userId of user.ignored) user.hasIgnored.add(userId);
     user.ignoredPosition = position;
   }
   world.wakeUp.wake(user.userId);

@@ -71,6 +71,8 @@ export class User {
   readonly roomDataLog: { readonly position: number; readonly roomId: string }[] = [];
   readonly filters: JsonObject[] = [];
   ignored: ReadonlySet<string> = new Set();
+  /** Everybody who was ever ignored. */
+  readonly hasIgnored = new Set<string>();
   ignoredPosition = 0;
   /** The user's own push rules, by kind; Synapse's defaults stand beside them. */
   readonly pushRules = new Map<string, JsonObject[]>();

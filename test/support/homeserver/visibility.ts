@@ -29,7 +29,7 @@ function show(room: Room, event: StoredEvent, reader: Reader): Shown | undefined
   if (event.oddity?.outlier === true) {
     return isOwnMembership ? shownAs(event, membershipOf(event)) : undefined;
   }
-  const own = isOwnMembership ? event : room.stateAt(event.stream, "m.room.member", userId);
+  const own = isOwnMembership ? event : room.stateAtEvent(event, "m.room.member", userId);
   const isAllowed = reader.always?.(event) === true || isVisible(room, event, reader, own);
   if (!isAllowed || isRingInPublic(room, event)) return undefined;
   return shownAs(event, membershipOf(own));
@@ -42,7 +42,7 @@ function isNeverSent(event: StoredEvent, user: User): boolean {
 
 function isVisible(room: Room, event: StoredEvent, reader: Reader, own: StoredEvent | undefined): boolean {
   const isPeeking = reader.isPeeking === true;
-  const visibility = visibilityOf(room.stateAt(event.stream, "m.room.history_visibility"));
+  const visibility = visibilityOf(room.stateAtEvent(event, "m.room.history_visibility"));
   const widest =
     event.type === "m.room.history_visibility" ? moreOpen(visibility, visibilityOf(event.replaces)) : visibility;
   if (widest === "world_readable" || (widest === "shared" && !isPeeking)) return true;
@@ -85,5 +85,5 @@ function visibilityOf(event: StoredEvent | undefined): Visibility {
 /** A call invite in a public room would ring everybody in it. */
 function isRingInPublic(room: Room, event: StoredEvent): boolean {
   if (event.type !== "m.call.invite" || event.stateKey !== undefined) return false;
-  return room.stateAt(event.stream, "m.room.join_rules")?.content.join_rule === "public";
+  return room.stateAtEvent(event, "m.room.join_rules")?.content.join_rule === "public";
 }

@@ -213,6 +213,7 @@ describe("what was asked", () => {
 });
 
 describe("the whole state of a room is suspected", () => {
+  const danas = { userNid: 4 as UserNid, userId: DANA as UserId };
   const isSuspected = (...given: Parameters<typeof contestsOf>) =>
     keys(contestsOf(...given)).includes("room-state" as never);
 
@@ -221,11 +222,19 @@ describe("the whole state of a room is suspected", () => {
     expect(isSuspected(stored(), [message("$m")], { limited: true, poll: "catch-up" })).toBe(true);
   });
 
+  test("of who comes in after all others left: what became of members meanwhile nobody was told", () => {
+    const room = stored();
+    for (const user of [{ userNid: 1 as UserNid, userId: ALICE as UserId }, bobs]) {
+      room.fold("leave", inRoom([member(`$out${user.userNid}`, user.userId, "leave")]), user);
+    }
+    expect(isSuspected(room, [member("$in", DANA, "join")], { limited: true, after: [], ...danas })).toBe(true);
+  });
+
   test.each<[string, Parameters<typeof contestsOf>[2]]>([
     ["where nothing is missing", {}],
     ["with state_after", { limited: true, after: [] }],
     ["in a first sync, which tells all state", { limited: true, poll: "first" }],
-    ["of who comes in, who is told all state", { limited: true, userNid: 4 as UserNid, userId: DANA as UserId }],
+    ["of who comes in where others are, who are told what changes", { limited: true, ...danas }],
   ])("not %s", (_, more) => {
     expect(isSuspected(stored(), [message("$m")], more)).toBe(false);
   });

@@ -8,7 +8,8 @@ import { parseSection } from "../../../src/intake/response/parsed-section.ts";
 import { ResponseReader } from "../../../src/intake/response/response-reader.ts";
 import type { RoomSection } from "../../../src/intake/response/room-section.ts";
 import { ChangeStream } from "../../../src/model/change.ts";
-import type { DeviceNid, RoomId, UserId, UserNid } from "../../../src/model/ids.ts";
+import type { DeviceNid, EventId, RoomId, UserId, UserNid } from "../../../src/model/ids.ts";
+import { Membership } from "../../../src/model/membership.ts";
 import { BEFORE_ALL } from "../../../src/model/stream-position.ts";
 import { DraftedRoom, ROOM } from "../../support/drafted-room.ts";
 import {
@@ -135,6 +136,22 @@ describe("the parts of some responses", () => {
     foldParts([part], { rooms: drafts, personal: nothingPersonal(first) }, first);
     const batchOf = (roomId: string) => drafts.get(roomId as RoomId)?.writes.events[0]?.batch ?? 0;
     expect(batchOf("!old:test")).toBeLessThan(batchOf("!new:test"));
+  });
+
+  test("say of who left and was invited again that they left, and not that this is how it is now", () => {
+    const room = new DraftedRoom();
+    const bobs = { userId: BOB as UserId, userNid: 2 as UserNid };
+    const invited = member("$invited", ALICE, "invite", { sender: BOB });
+    room.fold("join", inRoom([create(), member("$bob", BOB, "join"), invited]), bobs);
+    const left = { leave: { [ROOM]: inRoom([member("$left", ALICE, "leave")], { state: [create()] }) } };
+    const again = { invite: { [ROOM]: { invite_state: { events: [invited] } } } };
+    const currentAfter = (rooms: object) => {
+      const { draft } = fold(room, [partOf(room, rooms, {})]);
+      const nid = draft.currentState("m.room.member", ALICE);
+      return [nid === draft.events.nidOf("$invited" as EventId), draft.memberships.get(ALICE as UserId)?.membership];
+    };
+    expect(currentAfter({ ...again, ...left })).toEqual([true, Membership.invite]);
+    expect(currentAfter(left)).toEqual([false, Membership.leave]);
   });
 
   test("with global account data publish it once for all types", () => {

@@ -38,7 +38,7 @@ function place({ stored = [], tail, batch, limited = false, reachesEnd = true, a
   const last = rows.at(-1);
   const empty = { attestedFor: undefined, ...tail, chunk: tail?.chunk as ChunkNid, continues: false };
   const end = tail === undefined || last === undefined ? last : { ...empty, orderKey: last.orderKey };
-  return placeBatch(landmarks, end, { limited, reachesEnd, attestedFor });
+  return placeBatch(landmarks, end && last && { ...end, eventChunk: last.chunk }, { limited, reachesEnd, attestedFor });
 }
 
 /** `key@chunk`, or `-` for an event that keeps its place. */
@@ -166,6 +166,26 @@ describe("a batch with known events", () => {
     expect([shown(before), before.newChunkContinues]).toEqual(["300@new -", false]);
     const both = place({ stored, batch: [null, 500, null], attestedFor: ALICE });
     expect([shown(both), both.newChunkContinues]).toEqual([`300@new - ${past(1, 500)}@new`, false]);
+  });
+
+  test("that may lack what others brought has no place where nothing is missing: what is unknown stands elsewhere", () => {
+    const continued: Stored[] = [{ orderKey: 100 }, { orderKey: END, chunk: 101, attestedFor: BOB }];
+    for (const stored of [at(100, END), continued]) {
+      const before = place({ stored, batch: [null, null, END, null], attestedFor: ALICE });
+      expect(shown(before)).toMatch(/^- - - \d+@\w+$/);
+      expect(
+        shown(place({ stored: [...stored, { orderKey: past(1) }], batch: [100, null, past(1)], attestedFor: ALICE })),
+      ).toBe("- - -");
+    }
+    // Without a hole after it, the departure of one who left is before or after what others have there.
+    expect(shown(place({ stored: continued, batch: [100, null], attestedFor: ALICE, reachesEnd: false }))).toBe("- -");
+    expect(shown(place({ stored: at(END), batch: [null, END], attestedFor: ALICE }))).toBe(`${past(-1)}@new -`);
+  });
+
+  test("goes after a hole at the end, where nothing is missing from its last known event up to there", () => {
+    const stored = at(100, END);
+    const placed = place({ stored, tail: { chunk: 101 }, batch: [100, null] });
+    expect([shown(placed), placed.newChunkContinues]).toEqual([`- ${past(1)}@new`, false]);
   });
 
   test("whose events find no room between two others puts them to the end, after a hole", () => {

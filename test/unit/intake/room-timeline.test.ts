@@ -176,6 +176,24 @@ describe("a cut batch without known events", () => {
     expect(room.line()).toBe("a x y ~ z");
   });
 
+  test.each([
+    [
+      "of one who ignores others, which may be in a hole before the end",
+      { ignoresSomebody: true },
+      "a | c",
+      ["$a", "$x"],
+    ],
+    ["of a first sync, which may have it by the room's graph", { poll: "first" }, "a c", ["$a", "$x", "$c"]],
+  ] as const)("has no place though it has a known event, when it is %s", (_, source, line, all) => {
+    const room = partly("$a");
+    room.fold("join", inRoom(messages("$c"), { limited: line !== "a c" }));
+    room.fold("join", inRoom(messages("$a", "$x"), { limited: true }), { ...stale, ...source });
+    expect(room.line()).toBe(line);
+    expect(room.lastContests).not.toEqual([]);
+    room.fold("join", inRoom(messages(...all), { limited: true }), bobs);
+    expect(room.line()).toBe(line === "a c" ? "a x c" : "a x | c");
+  });
+
   test("goes on before everybody's eyes for a stream that had the end of the room", () => {
     const room = partly("$a");
     room.fold("join", inRoom(messages("$x"), { limited: true }), stale);

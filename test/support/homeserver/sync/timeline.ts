@@ -128,7 +128,10 @@ function isCurrent(room: Room, event: StoredEvent): boolean {
   return event.stateKey !== undefined && room.state(event.type, event.stateKey) === event;
 }
 
-/** The last gap in the range, where this server missed events of the room. */
+/** The last gap, where this server missed events of the room, that comes before an event of the range. */
 function gapIn(room: Room, after: number | undefined, upto: number): number | undefined {
-  return room.gaps.findLast((gap) => gap > (after ?? 0) && gap <= upto);
+  return room.gaps.findLast((gap) => {
+    const next = room.timeline[room.indexAfter(gap)]?.stream ?? Number.POSITIVE_INFINITY;
+    return next > (after ?? 0) && next <= upto;
+  });
 }
