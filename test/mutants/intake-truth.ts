@@ -15,8 +15,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a chunk goes on where a timeline was cut",
     file: `${INGEST}/place.ts`,
-    find: "tail !== undefined && !batch.limited)",
-    replace: "tail !== undefined)",
+    find: "tail !== undefined && !batch.limited &&",
+    replace: "tail !== undefined &&",
     test: TRUTH,
   },
   {

@@ -56,7 +56,7 @@ export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: 
   const runs = new Runs(landmarks, tail, batch);
   const first = landmarks.findIndex((landmark) => landmark !== undefined);
   if (first < 0) {
-    runs.append(0, landmarks.length, tail !== undefined && !batch.limited);
+    runs.append(0, landmarks.length, tail !== undefined && !batch.limited && !isHoleLost(tail, batch));
   } else {
     // The room may order events as the batch does not. What is unknown follows all known ones that the batch has before it, and
     // what comes before any of them stands before them all.
@@ -73,6 +73,10 @@ export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: 
   const joined = joinedChunks(landmarks, places, batch.attestedFor);
   return { places, newChunkContinues, joined: filled === undefined ? joined : [...joined, filled] };
 }
+
+/** Whether a hole is noted at the end, in a chunk without events that the batch cannot go into. */
+const isHoleLost = (tail: Tail, { attestedFor }: BatchFacts): boolean =>
+  tail.chunk !== tail.eventChunk && tail.attestedFor !== attestedFor;
 
 /** The landmark that stands before all others. */
 const foremost = (landmarks: Landmarks): Landmark | undefined =>

@@ -81,6 +81,20 @@ describe("a batch without a known event", () => {
     expect(shown(place({ stored: [forAlice], batch: [null], attestedFor: ALICE }))).toBe(`${past(1)}@100`);
   });
 
+  test("keeps a hole that is noted at the end", () => {
+    for (const attestedFor of [undefined, ALICE]) {
+      const placed = place({
+        stored: at(END),
+        tail: { chunk: 101 },
+        batch: [null],
+        ...(attestedFor && { attestedFor }),
+      });
+      expect([shown(placed), placed.newChunkContinues]).toEqual(
+        attestedFor === undefined ? [`${past(1)}@101`, undefined] : [`${past(1)}@new`, false],
+      );
+    }
+  });
+
   test("may be empty", () => {
     for (const limited of [false, true]) {
       expect(place({ stored: at(END), batch: [], limited })).toEqual({
