@@ -25,6 +25,10 @@ interface KeptBack {
 /**
  * Keeps rooms back in which stands what the reader has just sent, while it is not known whether from this device. A client takes
  * an event for what it is sending by its transaction id alone, and takes none that comes later: it would show the message twice.
+ *
+ * And rooms with what has just come with the stream of somebody who ignores others, until a stream brings the same that attests
+ * for everybody, as the reader's own does in a moment. Before that something may be missing, and the timeline is cut there.
+ *
  * A room is kept back whole, so that its timeline and its state agree.
  */
 export function keepBack(plan: SyncPlan, data: ReadonlyMap<RoomNid, RoomData>, window: HoldWindow): KeptBack {
@@ -32,7 +36,7 @@ export function keepBack(plan: SyncPlan, data: ReadonlyMap<RoomNid, RoomData>, w
   const missed = new Map(plan.missed);
   let since: StreamPosition | undefined;
   for (const room of plan.rooms) {
-    const first = keptBackSince(room, plan.userId, data.get(room.room), window);
+    const first = keptBackSince(room, plan, data.get(room.room), window);
     if (first === undefined) {
       rooms.push(room);
       continue;
@@ -57,22 +61,31 @@ export function keepBack(plan: SyncPlan, data: ReadonlyMap<RoomNid, RoomData>, w
  */
 function keptBackSince(
   room: RoomPlan,
-  reader: UserId,
+  plan: SyncPlan,
   data: RoomData | undefined,
   window: HoldWindow,
 ): StreamPosition | undefined {
   // A departure is told at once.
   if (data === undefined || room.as !== "joined") return undefined;
-  const own = data.timeline.filter((event) => isNewOwn(event, room, reader, window));
-  if (own.every(({ nid }) => data.attributed.has(nid))) return undefined;
-  const first = own.reduce((a, b) => (b.position < a.position ? b : a)).position;
+  const news = data.timeline.filter(
+    ({ position }) => position > (room.after ?? BEFORE_ALL) && position > window.longAfter,
+  );
+  const own = news.filter((event) => isJustSent(event, plan.userId, window));
+  const isAttributed = own.every(({ nid }) => data.attributed.has(nid));
+  // Who has not been told anything of the room is not told of a hole by it. Who ignores others attests for nobody else.
+  const isAttested =
+    room.after === undefined || plan.ignored.size > 0 || news.every((event) => isFor(event, data, plan));
+  const waiting = [...(isAttributed ? [] : own), ...(isAttested ? [] : news)];
+  if (waiting.length === 0) return undefined;
+  const first = waiting.reduce((a, b) => (b.position < a.position ? b : a)).position;
   return first > window.after ? first : undefined;
 }
 
 /** State is no message that a client would show ahead. */
-const isNewOwn = (event: ReadEvent, { after }: RoomPlan, reader: UserId, window: HoldWindow): boolean =>
-  event.sender === reader &&
-  event.stateKey === undefined &&
-  event.position > (after ?? BEFORE_ALL) &&
-  event.position > window.longAfter &&
-  event.originServerTsMs > window.sentAfterMs;
+const isJustSent = (event: ReadEvent, reader: UserId, { sentAfterMs }: HoldWindow): boolean =>
+  event.sender === reader && event.stateKey === undefined && event.originServerTsMs > sentAfterMs;
+
+function isFor({ chunk }: ReadEvent, { chunks }: RoomData, { userNid }: SyncPlan): boolean {
+  const attestedFor = chunks.get(chunk)?.attestedFor;
+  return attestedFor === undefined || attestedFor === userNid;
+}

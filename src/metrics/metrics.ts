@@ -53,7 +53,8 @@ function waitMetrics(registry: Registry) {
       name: "slidecar_held_answers_total",
       help:
         "Sync requests for which a room was kept back, because its reader had just sent something there and the stream of the " +
-        "reader's device had not told yet whether from there. For a second at most.",
+        "reader's device had not told yet whether from there; or because only somebody who ignores others had been told what is " +
+        "new there, so that something might have been missing. For a second at most.",
       labels: {},
     }),
   };

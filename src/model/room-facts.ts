@@ -139,6 +139,14 @@ export interface NewChunk {
   readonly isStart: boolean;
 }
 
+/** Events of a chunk above an order key go into another one, which is new, and attests for the same. */
+export interface ChunkSplit {
+  readonly from: ChunkNid;
+  readonly into: ChunkNid;
+  readonly above: number;
+  readonly attestedFor: UserNid | undefined;
+}
+
 export interface StateChange {
   readonly type: string;
   readonly stateKey: string;
@@ -188,6 +196,11 @@ export interface RoomWrites {
   readonly room: RoomNid;
   readonly events: NewEvent[];
   readonly placed: PlacedEvent[];
+  /** Events that go into another chunk, where they stand. */
+  readonly moved: { readonly nid: EventNid; readonly chunk: ChunkNid }[];
+  readonly splits: ChunkSplit[];
+  /** Chunks that have no event any more. */
+  readonly emptied: ChunkNid[];
   readonly chunks: NewChunk[];
   /** Chunks of which it turned out that nothing is missing before them. */
   readonly joined: ChunkNid[];

@@ -109,6 +109,36 @@ export async function placeEvents(tx: Tx, writes: readonly RoomWrites[]): Promis
   await tx.query({ name: "place-events", text: PLACE_EVENTS, values });
 }
 
+const MOVE_EVENTS = `
+  UPDATE events AS e SET chunk = m.chunk FROM unnest($1::bigint[], $2::bigint[]) AS m (nid, chunk) WHERE e.nid = m.nid`;
+
+const SPLIT_CHUNKS = `
+  UPDATE events AS e SET chunk = s.into_chunk
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[]) AS s (room, from_chunk, above, into_chunk)
+   WHERE e.room = s.room AND e.order_key > s.above AND e.chunk = s.from_chunk`;
+
+const DELETE_CHUNKS = `DELETE FROM chunks WHERE chunk = ANY($1::bigint[])`;
+
+/** Puts stored events into other chunks, where they stand, and takes away chunks that have none left. */
+export async function moveEvents(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
+  // An event may move more than once in one transaction; the last time counts.
+  const moved = new Map(writes.flatMap((write) => write.moved).map(({ nid, chunk }) => [nid, chunk]));
+  const emptied = writes.flatMap((write) => write.emptied);
+  const values = [[...moved.keys()], [...moved.values()]];
+  const splits = writes.flatMap(({ room, splits: list }) => list.map((split) => ({ room, ...split })));
+  const split = [
+    splits.map(({ room }) => room),
+    splits.map(({ from }) => from),
+    splits.map(({ above }) => above),
+    splits.map(({ into }) => into),
+  ];
+  await Promise.all([
+    splits.length > 0 && tx.query({ name: "split-chunks", text: SPLIT_CHUNKS, values: split }),
+    moved.size > 0 && tx.query({ name: "move-events", text: MOVE_EVENTS, values }),
+    emptied.length > 0 && tx.query({ name: "delete-chunks", text: DELETE_CHUNKS, values: [emptied] }),
+  ]);
+}
+
 /** Stores tokens that stand before events. */
 export async function insertBatchTokens(tx: Tx, writes: readonly RoomWrites[]): Promise<void> {
   const tokens = writes.flatMap(({ room, tokens: list }) => list.map((item) => ({ room, ...item })));

@@ -40,8 +40,9 @@ import type { PosCodec } from "./pos.ts";
 const CATCH_UP_LIMIT_MS = 5_000;
 
 /**
- * How long a room is kept back for what the reader has just sent. Longer: messages are late where a device is not polled in time.
- * Shorter: more of them are shown twice by the device that sent them.
+ * How long a room is kept back for what the reader has just sent, or what only somebody who ignores others was told. Longer:
+ * messages are late where a device is not polled in time. Shorter: more of them are shown twice by the device that sent them, or
+ * after a hole.
  */
 const HOLD_MS = 1_000;
 

@@ -127,7 +127,21 @@ export const mutants: readonly Mutant[] = [
     name: "who sends without pause is never told of it",
     file: "src/engine/keep-back.ts",
     find: "return first > window.after ? first : undefined;",
-    replace: "return own.some(({ position }) => position > window.after) ? first : undefined;",
+    replace: "return waiting.some(({ position }) => position > window.after) ? first : undefined;",
+    test: "test/unit/engine/keep-back.test.ts",
+  },
+  {
+    name: "what another who ignores somebody brought first is told at once, with a hole",
+    file: "src/engine/keep-back.ts",
+    find: "return attestedFor === undefined || attestedFor === userNid;",
+    replace: "return attestedFor !== userNid || attestedFor === userNid;",
+    test: "test/unit/engine/keep-back.test.ts",
+  },
+  {
+    name: "who ignores somebody waits for what their stream cannot attest",
+    file: "src/engine/keep-back.ts",
+    find: "plan.ignored.size > 0 ||",
+    replace: "",
     test: "test/unit/engine/keep-back.test.ts",
   },
   {

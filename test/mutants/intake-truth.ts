@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.ts";
 
 const INGEST = "src/intake/ingest";
 const TIMELINE = "test/unit/intake/room-timeline.test.ts";
+const WIDEN = "test/unit/intake/widen.test.ts";
 const TRUTH = "test/properties/intake-truth.property.test.ts";
 
 export const mutants: readonly Mutant[] = [
@@ -53,6 +54,34 @@ export const mutants: readonly Mutant[] = [
     find: "chunk === this.#tail?.eventChunk;",
     replace: "chunk === this.#tail?.chunk;",
     test: "test/unit/intake/place.test.ts",
+  },
+  {
+    name: "what one who ignores somebody brought first stays theirs",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: "const widened = attestedFor === undefined ?",
+    replace: "const widened = false ?",
+    test: WIDEN,
+  },
+  {
+    name: "one who ignores somebody attests for everybody what another of them brought",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: "const widened = attestedFor === undefined ?",
+    replace: "const widened = true ?",
+    test: WIDEN,
+  },
+  {
+    name: "events are attested for everybody across others that the batch does not have",
+    file: `${INGEST}/widen.ts`,
+    find: "if (newer !== undefined && landmark.next?.orderKey !== newer.orderKey) break;",
+    replace: "",
+    test: WIDEN,
+  },
+  {
+    name: "the rest of a chunk has a hole where its first events moved",
+    file: `${INGEST}/widen.ts`,
+    find: "(isToEnd ? emptied : joined)",
+    replace: "emptied",
+    test: WIDEN,
   },
   {
     name: "an arrival without a place opens what was stored before",

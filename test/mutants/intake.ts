@@ -18,8 +18,8 @@ const placing: readonly Mutant[] = [
   {
     name: "a chunk goes on after a gap",
     file: `${INGEST}/place.ts`,
-    find: "tail !== undefined && !batch.limited)",
-    replace: "tail !== undefined)",
+    find: "tail !== undefined && !batch.limited &&",
+    replace: "tail !== undefined &&",
     test: ORDER,
   },
   {
@@ -72,14 +72,14 @@ const leftOut: readonly Mutant[] = [
 const hidden: readonly Mutant[] = [
   {
     name: "what a user was not to see is taken for nothing",
-    file: `${INGEST}/timeline-draft.ts`,
+    file: `${INGEST}/whole-from.ts`,
     find: "return inForce.some(hides) ? from : 0;",
     replace: "return inForce.some(hides) ? 0 : 0;",
     test: HIDDEN,
   },
   {
     name: "a change of visibility before a user's return is not looked at",
-    file: `${INGEST}/timeline-draft.ts`,
+    file: `${INGEST}/whole-from.ts`,
     find: "const changes = timeline.slice(0, from).filter(isVisibilityEvent);",
     replace: "const changes = timeline.slice(0, 0).filter(isVisibilityEvent);",
     test: HIDDEN,
@@ -118,7 +118,7 @@ const claims: readonly Mutant[] = [
   {
     name: "the section of a room that its user left years ago says what is current",
     file: `${INGEST}/state-claim.ts`,
-    find: 'const tellsOfNow = kind !== "leave" || source.poll === "asked";',
+    find: 'const tellsOfNow = section.kind !== "leave" || source.poll === "asked";',
     replace: "const tellsOfNow = true;",
     test: CLAIMS,
   },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { type Place, placeBatch } from "../../src/intake/ingest/place.ts";
+import { type Place, placeBatch, type Tail } from "../../src/intake/ingest/place.ts";
 import type { ChunkNid, EventId, RoomId, UserId, UserNid } from "../../src/model/ids.ts";
 import { type Landmark, type Neighbour, ORDER_KEY_STEP } from "../../src/model/room-facts.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
@@ -90,6 +90,17 @@ function splitsWhole(
   return before.chunk === after.chunk || after.continues;
 }
 
+function tailOf(stored: readonly StoredEvent[]): Tail | undefined {
+  const last = stored.at(-1);
+  return last && { ...last, eventChunk: last.chunk };
+}
+
+/** Whether the events that a chunk has are some, and unknown ones that follow each other in the batch. */
+function isOneRun(has: readonly boolean[], batch: readonly (StoredEvent | undefined)[]): boolean {
+  const [first, last] = [has.indexOf(true), has.lastIndexOf(true)];
+  return first >= 0 && batch.slice(first, last + 1).every((event) => event === undefined);
+}
+
 describe("placing a batch", () => {
   test("keeps known events, orders all keys, and puts unknown ones beside their neighbours, if the batch has both", () => {
     fc.assert(
@@ -98,9 +109,7 @@ describe("placing a batch", () => {
           const at = event === undefined ? -1 : stored.indexOf(event);
           return event && { ...event, previous: stored[at - 1], next: stored[at + 1] };
         });
-        const last = stored.at(-1);
-        const tail = last && { ...last, eventChunk: last.chunk };
-        const { places, newChunkContinues } = placeBatch(landmarks, tail, facts);
+        const { places, started } = placeBatch(landmarks, tailOf(stored), facts);
         for (const [index, event] of batch.entries()) {
           const isNewest = facts.reachesEnd && batch.slice(index).every((each) => each === undefined);
           const staysOut = facts.attestedFor !== undefined && !isNewest && splitsWhole(index, batch, stored);
@@ -114,7 +123,13 @@ describe("placing a batch", () => {
         for (const [index, place] of places.entries()) {
           if (place !== undefined) expect(isBesideNeighbour(place, index, batch, stored)).toBe(true);
         }
-        expect(newChunkContinues === undefined).toBe(!places.some((place) => place?.chunk === "new"));
+        for (const chunk of started)
+          expect(
+            isOneRun(
+              places.map((place) => place?.chunk === chunk),
+              batch,
+            ),
+          ).toBe(true);
       }),
       { numRuns: RUNS },
     );

@@ -343,10 +343,10 @@ const shown = (data: ReadonlyMap<RoomNid, RoomData>) =>
 
 const idsOf = (events: readonly StateEvent[]) => events.map(({ eventId }) => eventId);
 
-/** Of a chunk it may turn out later that it continues another. */
+/** Of a chunk it may turn out later that it continues another, and of an event that it is attested for more readers. */
 const lasting = ({ room, timeline, changed }: ReturnType<typeof shown>[number]) => ({
   room,
-  timeline: timeline.map(({ facts: _facts, ...event }) => event),
+  timeline: timeline.map(({ facts: _facts, chunk: _chunk, ...event }) => event),
   changed,
 });
 
@@ -396,6 +396,9 @@ async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {
 }
 
 async function expectFresh(run: Run): Promise<void> {
+  const text =
+    "SELECT event_id FROM events LEFT JOIN chunks USING (chunk) WHERE order_key IS NOT NULL AND chunks.chunk IS NULL";
+  expect(await db.query({ text, values: [] })).toEqual([]);
   const to = await run.catchUp();
   const fresh = newMemory(db);
   await fresh.columns.load(db);

@@ -155,20 +155,24 @@ describe("a room", () => {
     expect(await line()).toBe("create alice a late b c");
   });
 
-  test("has runs for one reader alone while that ignores somebody", async () => {
+  test("has runs for one reader alone while that ignores somebody, until another stream brings the same", async () => {
     const { roomId, tag, join, ids, line } = newRoom();
     const carol = await stage.device(`@carol${made}:test`);
     const list = { type: "m.ignored_user_list", content: { ignored_users: { "@m:test": {} } } };
     await stage.respond(carol, { account_data: { events: [list] } });
     await stage.respond(alice, join(inRoom([...begin(tag), ...ids("a")])));
-    await stage.respond(carol, join(inRoom(ids("b"), { state: begin(tag) })));
-    await stage.respond(alice, join(inRoom(ids("b", "c"))));
-    expect(await line()).toBe("create alice a ~ b ~ c");
-    const chunks = await stage.rows(
-      "SELECT c.attested_for FROM chunks c JOIN rooms r USING (room) WHERE r.room_id = $1 ORDER BY c.chunk",
-      roomId,
-    );
-    expect(chunks.map((row) => row.attested_for)).toEqual([null, carol.claim.userNid, null]);
+    const attested = async () => {
+      const text =
+        "SELECT c.attested_for FROM chunks c JOIN rooms r USING (room) WHERE r.room_id = $1 ORDER BY c.chunk";
+      return (await stage.rows(text, roomId)).map((row) => row.attested_for);
+    };
+    await stage.respond(carol, join(inRoom(ids("b", "c"), { state: begin(tag) })));
+    expect([await line(), await attested()]).toEqual(["create alice a | b c", [null, carol.claim.userNid]]);
+    await stage.respond(alice, join(inRoom(ids("b"))));
+    expect([await line(), await attested()]).toEqual(["create alice a b ~ c", [null, carol.claim.userNid]]);
+    await stage.respond(carol, join(inRoom(ids("d"))));
+    await stage.respond(alice, join(inRoom(ids("b", "c", "d"), { limited: true })));
+    expect([await line(), await attested()]).toEqual(["create alice a b c d", [null]]);
   });
 
   test("is not whole without its creation, and is then", async () => {

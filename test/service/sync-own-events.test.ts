@@ -231,3 +231,35 @@ test("a device whose first sync brings what the user has just sent elsewhere is 
   expect(eventsOf(roomIn(await client.begin(), roomId))?.at(-1)).toBe(sent);
   expect(await world.metric("slidecar_held_answers_total")).toBe(0);
 });
+
+test("what only somebody who ignores others was told comes with the next stream that attests for everybody, and no hole", async () => {
+  const { world, phone, laptop, bob, roomId, onPhone, onBobs } = await start();
+  await using _world = world;
+  await bob.accountData("m.ignored_user_list", { ignored_users: { "@mallory:test": {} } });
+  const { user_nid: bobsNid } = await untilRow<{ user_nid: number }>(
+    db,
+    `SELECT user_nid FROM account_data JOIN users USING (user_nid)
+      WHERE user_id = $1 AND account_data.type = 'm.ignored_user_list'`,
+    bob.userId,
+  );
+  const streams = [await hang(phone), await hang(laptop)];
+  const sent = await bob.send(roomId, "hello");
+  const attestedFor = (attested: number | null) =>
+    untilRow(
+      db,
+      "SELECT FROM events JOIN chunks USING (chunk) WHERE event_id = $1 AND attested_for IS NOT DISTINCT FROM $2::int",
+      sent,
+      attested,
+    );
+  await attestedFor(bobsNid);
+  await world.caughtUp();
+  expect(roomIn(await onBobs.sync(), roomId)?.timeline?.limited).toBe(false);
+  const polled = onPhone.poll();
+  await world.waiting();
+  await streams[1]?.remove();
+  await attestedFor(null);
+  await world.caughtUp();
+  const room = roomIn(await polled, roomId);
+  expect([eventsOf(room), room?.timeline?.limited]).toEqual([[sent], false]);
+  await streams[0]?.remove();
+});

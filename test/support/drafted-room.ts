@@ -27,6 +27,7 @@ import type { RoomRow } from "../../src/model/room-row.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
 import { Visibility } from "../../src/model/visibility.ts";
 import type { NewChange } from "../../src/store/publish.ts";
+import { storeChunks } from "./drafted-chunks.ts";
 import { ALICE } from "./v2-events.ts";
 
 export const ROOM = "!room:test";
@@ -223,9 +224,6 @@ export class DraftedRoom implements Numbers {
     this.row = row;
     if (activity !== undefined) this.activity = usOf(activity);
     if (bump !== undefined) this.bump = usOf(bump);
-    for (const chunk of writes.chunks) this.chunks.set(chunk.chunk, chunk);
-    for (const chunk of writes.joined) this.chunks.set(chunk, { ...this.chunks.get(chunk)!, continues: true });
-    for (const chunk of writes.started) this.chunks.set(chunk, { ...this.chunks.get(chunk)!, isStart: true });
     for (const { orderKey, token } of writes.tokens) if (!this.tokens.has(orderKey)) this.tokens.set(orderKey, token);
     for (const { nid, event, orderKey, chunk, visibility, batch } of writes.events) {
       const { eventId, type, stateKey, body, unsigned, previous } = event;
@@ -238,6 +236,7 @@ export class DraftedRoom implements Numbers {
       const event = [...this.events.values()].find((other) => other.nid === nid)!;
       Object.assign(event, { orderKey, chunk, visibility, position: positionOf(batch) });
     }
+    storeChunks(writes, this.chunks, this.events);
     for (const { type, stateKey, nid, batch } of writes.state) {
       this.state.set(stateKeyOf(type, stateKey), { nid, position: positionOf(batch) });
     }

@@ -34,8 +34,8 @@ export class EventBook {
     let { previous, next } = landmark;
     for (const placed of this.#placed) {
       const { orderKey } = placed;
-      if (orderKey < landmark.orderKey && orderKey > (previous?.orderKey ?? -Infinity)) previous = placed;
-      if (orderKey > landmark.orderKey && orderKey < (next?.orderKey ?? Infinity)) next = placed;
+      if (orderKey < landmark.orderKey && orderKey >= (previous?.orderKey ?? -Infinity)) previous = placed;
+      if (orderKey > landmark.orderKey && orderKey <= (next?.orderKey ?? Infinity)) next = placed;
     }
     return { ...landmark, previous, next };
   }

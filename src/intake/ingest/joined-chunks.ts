@@ -3,7 +3,8 @@ import type { Landmark, Neighbour } from "../../model/room-facts.ts";
 
 /** The place of an event that a batch puts between two neighbours. */
 interface NewPlace {
-  readonly chunk: ChunkNid | "new";
+  /** Of an event that begins one, that has no number yet. */
+  readonly chunk: ChunkNid | { readonly continues: boolean };
   readonly next: Neighbour | undefined;
 }
 

@@ -1,4 +1,3 @@
-import type { NewChunk } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
 import type { SectionFold } from "./section-fold.ts";
 import { isCreation } from "./state-claim.ts";
@@ -10,7 +9,7 @@ type Members = Pick<RoomRow, "membersBatch" | "membersReading">;
  * that a list of all of them stays whole until a hole, in which changes may be missing. A room that is told from its creation on
  * has all its members.
  */
-export function membersAfter(fold: SectionFold, row: RoomRow, chunks: readonly NewChunk[]): Members {
+export function membersAfter(fold: SectionFold, row: RoomRow): Members {
   const { section, batch, isBaseline } = fold;
   const { membersBatch, membersReading } = row;
   if (section.members !== undefined) {
@@ -20,6 +19,7 @@ export function membersAfter(fold: SectionFold, row: RoomRow, chunks: readonly N
   }
   if (section.kind !== "join") return { membersBatch, membersReading };
   if (isBaseline && !section.limited && isCreation(section.timeline[0])) return { membersBatch: batch, membersReading };
-  const hasHole = section.limited && chunks.some(({ chunk, continues }) => chunk === fold.newChunk && !continues);
-  return hasHole ? { membersBatch: undefined, membersReading: undefined } : { membersBatch, membersReading };
+  return section.limited && fold.hasHole
+    ? { membersBatch: undefined, membersReading: undefined }
+    : { membersBatch, membersReading };
 }

@@ -57,7 +57,7 @@ export function placeHistory(
   const isInOrder = known.every(({ orderKey }, at) => at === 0 || orderKey > (known[at - 1]?.orderKey ?? orderKey));
   if (landmarks.at(-1) === undefined || !isInOrder || !fillsHoles(landmarks)) return undefined;
   const placement = placeBatch(landmarks, tail, { limited: true, reachesEnd: false, attestedFor });
-  const isBeside = placement.newChunkContinues === undefined && placement.places.every((place) => !place?.isAtEnd);
+  const isBeside = placement.started.length === 0 && placement.places.every((place) => !place?.isAtEnd);
   return isBeside ? placement : undefined;
 }
 

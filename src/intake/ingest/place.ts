@@ -20,10 +20,15 @@ export interface BatchFacts {
   readonly attestedFor: UserNid | undefined;
 }
 
-/** One event's place. `"new"`: the one new chunk that a batch may start. */
-export interface Place {
+/** A chunk that a batch starts. `continues`: nothing is missing between it and the one before. */
+export interface ChunkToStart {
+  readonly continues: boolean;
+}
+
+/** One event's place. */
+export interface Place<InChunk = ChunkNid | ChunkToStart> {
   readonly orderKey: number;
-  readonly chunk: ChunkNid | "new";
+  readonly chunk: InChunk;
   readonly isAtEnd: boolean;
   /** The neighbours that were stored before the batch. */
   readonly previous: Neighbour | undefined;
@@ -33,8 +38,8 @@ export interface Place {
 export interface Placement {
   /** For each event of the batch; undefined: it keeps its place, or none is known. */
   readonly places: readonly (Place | undefined)[];
-  /** Set when a chunk starts: whether nothing is missing between it and the one before. */
-  readonly newChunkContinues: boolean | undefined;
+  /** One for each piece of the batch that stands by itself, so that a chunk is one run of events. */
+  readonly started: readonly ChunkToStart[];
   /** Chunks that the batch shows to continue the one before them. */
   readonly joined: readonly ChunkNid[];
 }
@@ -69,9 +74,9 @@ export function placeBatch(landmarks: Landmarks, tail: Tail | undefined, batch: 
       index = end;
     }
   }
-  const { places, newChunkContinues, filled } = runs;
+  const { places, started, filled } = runs;
   const joined = joinedChunks(landmarks, places, batch.attestedFor);
-  return { places, newChunkContinues, joined: filled === undefined ? joined : [...joined, filled] };
+  return { places, started, joined: filled === undefined ? joined : [...joined, filled] };
 }
 
 /** Whether a hole is noted at the end, in a chunk without events that the batch cannot go into. */
@@ -106,7 +111,7 @@ export const isWhole = (older: Neighbour, younger: Neighbour): boolean =>
 interface Gap {
   readonly low: number;
   readonly high: number;
-  readonly chunk: ChunkNid | "new";
+  readonly chunk: ChunkNid | ChunkToStart;
   readonly previous: Neighbour | undefined;
   readonly next: Neighbour | undefined;
 }
@@ -114,7 +119,7 @@ interface Gap {
 /** Fills in places of runs of unknown events around landmarks. */
 class Runs {
   readonly places: (Place | undefined)[];
-  newChunkContinues: boolean | undefined;
+  readonly started: ChunkToStart[] = [];
   /** A chunk that stood empty behind a hole, into which came what follows the event before the hole. */
   filled: ChunkNid | undefined;
   readonly #landmarks: Landmarks;
@@ -122,6 +127,8 @@ class Runs {
   readonly #batch: BatchFacts;
   /** The largest order key in the room, what this batch appended included. */
   #end: number;
+  /** Where the batch's last events at the end are. `isTorn`: they do not follow what was there, as far as can be told. */
+  #appended: { readonly chunk: ChunkNid | ChunkToStart; readonly isTorn: boolean } | undefined;
 
   constructor(landmarks: Landmarks, tail: Tail | undefined, batch: BatchFacts) {
     this.places = landmarks.map(() => undefined);
@@ -177,9 +184,7 @@ class Runs {
 
   append(start: number, end: number, continues: boolean): void {
     if (start === end) return;
-    const goesOn =
-      continues && this.newChunkContinues === undefined && this.#tail?.attestedFor === this.#batch.attestedFor;
-    const chunk = (goesOn ? this.#tail?.chunk : undefined) ?? this.#newChunk(continues);
+    const chunk = this.#endFor(continues);
     for (let index = start; index < end; index += 1) {
       this.#end += ORDER_KEY_STEP;
       this.places[index] = { orderKey: this.#end, chunk, isAtEnd: true, previous: this.#tail, next: undefined };
@@ -190,16 +195,29 @@ class Runs {
    * A landmark's chunk grows by what is put inside it, and beyond its end by what is attested for all its readers; else a
    * chunk begins there.
    */
-  #chunkBeside({ chunk, attestedFor }: Landmark, other: Neighbour | undefined, continues: boolean): ChunkNid | "new" {
+  #chunkBeside(
+    { chunk, attestedFor }: Landmark,
+    other: Neighbour | undefined,
+    continues: boolean,
+  ): ChunkNid | ChunkToStart {
     const isInside = other?.chunk === chunk;
     const isAttested = this.#batch.attestedFor === undefined || this.#batch.attestedFor === attestedFor;
-    return isInside || isAttested ? chunk : this.#newChunk(continues);
+    return isInside || isAttested ? chunk : this.#start(continues);
   }
 
-  /** One chunk for all pieces that need one: it continues only what every piece does. */
-  #newChunk(continues: boolean): "new" {
-    this.newChunkContinues = continues && this.newChunkContinues !== false;
-    return "new";
+  #endFor(continues: boolean): ChunkNid | ChunkToStart {
+    const last = this.#appended;
+    if (last !== undefined && continues && !last.isTorn) return last.chunk;
+    const goesOn = last === undefined && continues && this.#tail?.attestedFor === this.#batch.attestedFor;
+    const chunk = (goesOn ? this.#tail?.chunk : undefined) ?? this.#start(last === undefined && continues);
+    this.#appended = { chunk, isTorn: !continues || last !== undefined };
+    return chunk;
+  }
+
+  #start(continues: boolean): ChunkToStart {
+    const chunk = { continues };
+    this.started.push(chunk);
+    return chunk;
   }
 
   #spread(start: number, end: number, { low, high, chunk, previous, next }: Gap): void {

@@ -96,7 +96,7 @@ export class RoomDraft {
     if (section.isStateAfter) this.#claimAll(fold);
     this.#retract(fold);
     if (section.kind === "join") this.#summarise(fold);
-    this.row = { ...this.row, ...membersAfter(fold, this.row, this.writes.chunks) };
+    this.row = { ...this.row, ...membersAfter(fold, this.row) };
     this.#judge(fold);
     this.#redact(fold);
     this.#order(fold);

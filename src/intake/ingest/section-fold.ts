@@ -1,5 +1,5 @@
 import { ChangeFlag } from "../../model/change.ts";
-import type { ChunkNid, EventNid } from "../../model/ids.ts";
+import type { EventNid } from "../../model/ids.ts";
 import { type StateChange, type StateValue, stateKeyOf } from "../../model/room-facts.ts";
 import type { RoomRow } from "../../model/room-row.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
@@ -40,7 +40,8 @@ export class SectionFold {
   /** State events that were read so far. */
   readonly seen = new Set<EventNid>();
   hasCreate = false;
-  newChunk: ChunkNid | undefined;
+  /** A chunk began after a hole. */
+  hasHole = false;
   /** The last event that was put at the end of the room, and the last one that counts for the bump stamp. */
   appended: ParsedEvent | undefined;
   bumped: ParsedEvent | undefined;

@@ -10,6 +10,7 @@ import {
   insertBatchTokens,
   insertEvents,
   insertTransactionIds,
+  moveEvents,
   placeEvents,
   writeChunks,
   writeState,
@@ -94,7 +95,8 @@ export function numbersNeeded(parts: readonly ResponsePart[]): { batches: number
     // to-device messages, device lists, keys, the sync itself and its end.
     batches: 5 * sections.length + events + 8 * parts.length + asked,
     events,
-    chunks: sections.length,
+    // Of a section: one per event that stands by itself at most, a hole at the end, one for what is known, one for what follows.
+    chunks: 3 * sections.length + events,
   };
 }
 
@@ -116,6 +118,8 @@ async function writeDrafts(tx: Tx, drafts: readonly RoomDraft[], changes: readon
     // After the events: one may have been new as state and got its place with a later section.
     placeEvents(tx, writes),
     writeChunks(tx, writes),
+    // After the chunks and the places, which the same transaction may have given.
+    moveEvents(tx, writes),
     insertBatchTokens(tx, writes),
     insertTransactionIds(tx, writes),
     writeState(tx, writes),

@@ -64,7 +64,8 @@ export class Room {
     const isLate = event.depth <= this.depth && this.timeline.length > 0;
     if (isLate && this.#topological === undefined) this.#topological = [...this.timeline];
     if (isLate && event.stateKey === undefined) {
-      this.#known.set(event, this.timeline.findLast((other) => other.depth < event.depth)?.stream ?? 0);
+      const isBefore = (other: StoredEvent) => other.depth < event.depth && !this.#known.has(other);
+      this.#known.set(event, this.timeline.findLast(isBefore)?.stream ?? 0);
     }
     this.timeline.push(event);
     if (this.#topological !== undefined) {

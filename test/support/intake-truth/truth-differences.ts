@@ -121,7 +121,7 @@ interface VisibleRow {
 
 /** Events that the store has for theirs to see whom the homeserver does not show them. */
 async function leaks(db: Database, world: World, room: Room, reader: User): Promise<string[]> {
-  if (hidesDeparture(room, reader)) return [];
+  if (hidesDeparture(room, reader) || isShownMore(room, reader)) return [];
   const rows = await db.query<VisibleRow>({
     text: `SELECT e.event_id, e.order_key, e.visibility, m.membership, m.since_order_key
              FROM memberships m JOIN users u USING (user_nid) JOIN rooms r USING (room) JOIN events e USING (room)
@@ -153,6 +153,10 @@ function hidesDeparture(room: Room, user: User): boolean {
   const isOut = own !== undefined && ["leave", "ban"].includes(own.membership);
   return isOut && room.gaps.some((gap) => gap >= own.event.stream);
 }
+
+/** After a gap Synapse shows in the first sync of who left what has become current since. */
+const isShownMore = (room: Room, user: User): boolean =>
+  room.gaps.length > 0 && ["leave", "ban"].includes(user.memberships.get(room.id)?.membership ?? "");
 
 const named = ({ type, stateKey = "", content, stream }: StoredEvent): string =>
   `${stream} ${type} ${stateKey} ${JSON.stringify(content.body ?? content.membership ?? "")}`;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import type { UserId, UserNid } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import { alice, bob, config, list, request, TestWorld } from "../../support/engine.ts";
@@ -122,6 +123,49 @@ test("a room that is new to the client is kept back, too, and then told as new",
   expect(client.sync(asking).find(room)).toBeUndefined();
   room.attributed.add(own.nid);
   expect(client.sync(asking).room(room)).toMatchObject({ isInitial: true, timeline: { numLive: expect.any(Number) } });
+});
+
+describe("what has just come with the stream of somebody who ignores others", () => {
+  const bobsAlone = { attestedFor: 2 as UserNid, continues: true };
+
+  test("keeps its room back until it is attested for everybody", () => {
+    const { room, other, client } = started();
+    const everybodys = room.chunk;
+    room.beginChunk(bobsAlone);
+    const event = room.message(bob);
+    const elsewhere = other.message(bob);
+    const answer = client.sync(asking);
+    expect([answer.find(room), answer.timeline(other)]).toEqual([undefined, [elsewhere.eventId]]);
+    expect(answer.keptBackSince).toBe(event.position);
+    Object.assign(room.timeline.at(-1)!, { chunk: everybodys });
+    expect(client.sync(asking).room(room).timeline).toMatchObject({ events: [expect.anything()], limited: false });
+  });
+
+  test("comes after a second, with the hole that may be there", () => {
+    const { room, client, second } = started();
+    room.beginChunk(bobsAlone);
+    const event = room.message(bob);
+    expect(client.sync(asking).find(room)).toBeUndefined();
+    second();
+    const answer = client.sync(asking);
+    expect([answer.timeline(room), answer.room(room).timeline?.limited]).toEqual([[event.eventId], true]);
+  });
+
+  test("keeps nothing back for whom it is attested, for who ignores others, and of a room that is new to the client", () => {
+    const own = started();
+    own.room.beginChunk({ attestedFor: own.world.view().userNid, continues: true });
+    const event = own.room.message(bob);
+    expect(own.client.sync(asking).timeline(own.room)).toEqual([event.eventId]);
+    const ignoring = started();
+    ignoring.world.ignored = new Set(["@mallory:test" as UserId]);
+    ignoring.room.beginChunk(bobsAlone);
+    expect(ignoring.room.message(bob).eventId).toBe(ignoring.client.sync(asking).timeline(ignoring.room)[0]);
+    const fresh = started();
+    const room = fresh.world.joinedRoom(1);
+    room.beginChunk(bobsAlone);
+    room.message(bob);
+    expect(fresh.client.sync(asking).room(room)).toMatchObject({ isInitial: true });
+  });
 });
 
 test("a departure is told at once, whatever the reader sent before it", () => {

@@ -26,7 +26,12 @@ interface Given {
   readonly attestedFor?: UserNid;
 }
 
-function place({ stored = [], tail, batch, limited = false, reachesEnd = true, attestedFor }: Given): Placement {
+/** What the chunks of a batch that begin say together; undefined: none begins. */
+interface Placed extends Placement {
+  readonly newChunkContinues: boolean | undefined;
+}
+
+function place({ stored = [], tail, batch, limited = false, reachesEnd = true, attestedFor }: Given): Placed {
   const rows = stored.map(({ chunk = CHUNK, isAfterHole = false, ...row }) => {
     return { ...row, chunk: chunk as ChunkNid, attestedFor: row.attestedFor, continues: !isAfterHole };
   });
@@ -38,12 +43,22 @@ function place({ stored = [], tail, batch, limited = false, reachesEnd = true, a
   const last = rows.at(-1);
   const empty = { attestedFor: undefined, ...tail, chunk: tail?.chunk as ChunkNid, continues: false };
   const end = tail === undefined || last === undefined ? last : { ...empty, orderKey: last.orderKey };
-  return placeBatch(landmarks, end && last && { ...end, eventChunk: last.chunk }, { limited, reachesEnd, attestedFor });
+  const tailFacts = end && last && { ...end, eventChunk: last.chunk };
+  const placed = placeBatch(landmarks, tailFacts, { limited, reachesEnd, attestedFor });
+  const { started } = placed;
+  return {
+    ...placed,
+    newChunkContinues: started.length === 0 ? undefined : started.every(({ continues }) => continues),
+  };
 }
 
 /** `key@chunk`, or `-` for an event that keeps its place. */
 const shown = ({ places }: Placement) =>
-  places.map((each) => (each === undefined ? "-" : `${each.orderKey}@${each.chunk}`)).join(" ");
+  places
+    .map((each) =>
+      each === undefined ? "-" : `${each.orderKey}@${typeof each.chunk === "number" ? each.chunk : "new"}`,
+    )
+    .join(" ");
 
 const at = (...orderKeys: number[]): Stored[] => orderKeys.map((orderKey) => ({ orderKey }));
 const END = 1_000;
@@ -99,6 +114,7 @@ describe("a batch without a known event", () => {
     for (const limited of [false, true]) {
       expect(place({ stored: at(END), batch: [], limited })).toEqual({
         places: [],
+        started: [],
         newChunkContinues: undefined,
         joined: [],
       });
