@@ -72,6 +72,8 @@ export interface RoomEnd {
   readonly continues: boolean;
   /** Of the last event; the last chunk may be another, which has no event yet. undefined: there is none. */
   readonly chunk: ChunkNid | undefined;
+  /** Of the last event, if that is a message: state is hidden from nobody who ignores its sender. */
+  readonly sender: string | undefined;
   /** When the last event got its place; undefined: there is none. */
   readonly storedAt: StreamPosition | undefined;
   /** What orders the room in lists, and its bump stamp: positions, or times in microseconds. */

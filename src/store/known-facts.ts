@@ -182,14 +182,14 @@ function toMembership(row: MembershipSqlRow): MembershipRow {
 
 // The position is read by itself for each room: a join tempts the planner to read all events.
 const SELECT_ROOM_ENDS = `
-  SELECT r.room, c.attested_for, c.continues, t.chunk AS event_chunk, t.position AS stored_at,
+  SELECT r.room, c.attested_for, c.continues, t.chunk AS event_chunk, t.sender, t.position AS stored_at,
          coalesce(a.position, r.activity_us) AS activity, coalesce(b.position, r.bump_us) AS bump,
          coalesce(f.is_followed, false) AS is_followed
     FROM rooms AS r
     LEFT JOIN chunks AS c ON c.chunk = r.last_chunk
     LEFT JOIN changes AS a ON a.batch = r.activity_batch
     LEFT JOIN changes AS b ON b.batch = r.bump_batch
-    LEFT JOIN LATERAL (SELECT e.chunk, p.position
+    LEFT JOIN LATERAL (SELECT e.chunk, CASE WHEN e.state_key IS NULL THEN e.sender END AS sender, p.position
                          FROM events AS e JOIN changes AS p USING (batch)
                         WHERE e.room = r.room AND e.order_key = r.last_order_key LIMIT 1) AS t ON true
     LEFT JOIN LATERAL (SELECT true AS is_followed
@@ -202,6 +202,7 @@ interface EndRow {
   readonly attested_for: number | null;
   readonly continues: boolean | null;
   readonly event_chunk: number | null;
+  readonly sender: string | null;
   readonly stored_at: number | null;
   readonly is_followed: boolean;
   readonly activity: number;
@@ -218,6 +219,7 @@ export async function selectRoomEnds(tx: Tx, rooms: readonly RoomId[]): Promise<
       row.room as RoomNid,
       {
         chunk: (row.event_chunk ?? undefined) as ChunkNid | undefined,
+        sender: row.sender ?? undefined,
         attestedFor: (row.attested_for ?? undefined) as UserNid | undefined,
         continues: row.continues ?? false,
         storedAt: (row.stored_at ?? undefined) as StreamPosition | undefined,

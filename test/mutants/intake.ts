@@ -163,8 +163,8 @@ const streams: readonly Mutant[] = [
   {
     name: "a stream attests for everybody before it is known whom its user ignores",
     file: `${POLLER}/response-intake.ts`,
-    find: "this.#part(this.#ignoresSomebody() ?? true)",
-    replace: "this.#part(this.#ignoresSomebody() ?? false)",
+    find: "this.#part(this.#ignored())",
+    replace: "this.#part(this.#ignored() ?? NOBODY)",
     test: "test/unit/intake/response-intake.test.ts",
   },
   {

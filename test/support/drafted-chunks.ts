@@ -24,3 +24,9 @@ export function storeChunks(
   }
   for (const chunk of writes.emptied) chunks.delete(chunk);
 }
+
+/** Who sent an event, if it is a message. */
+export function senderOf(event: { readonly stateKey: string | undefined; readonly body: Buffer } | undefined) {
+  if (event === undefined || event.stateKey !== undefined) return undefined;
+  return (JSON.parse(String(event.body)) as { readonly sender?: string }).sender;
+}

@@ -27,7 +27,7 @@ import type { RoomRow } from "../../src/model/room-row.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
 import { Visibility } from "../../src/model/visibility.ts";
 import type { NewChange } from "../../src/store/publish.ts";
-import { storeChunks } from "./drafted-chunks.ts";
+import { senderOf, storeChunks } from "./drafted-chunks.ts";
 import { ALICE } from "./v2-events.ts";
 
 export const ROOM = "!room:test";
@@ -170,6 +170,7 @@ export class DraftedRoom implements Numbers {
         attestedFor: tail?.attestedFor,
         continues: tail?.continues ?? false,
         chunk: this.timeline().at(-1)?.chunk,
+        sender: senderOf(this.timeline().at(-1)),
         storedAt: this.timeline().at(-1)?.position as StreamPosition | undefined,
         activity,
         bump,

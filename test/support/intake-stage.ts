@@ -19,7 +19,7 @@ export interface StageDevice {
   readonly lastSeen: LastSeen;
   toldUpTo: StreamPosition | undefined;
   since: string | undefined;
-  ignoresSomebody: boolean | undefined;
+  ignored: ReadonlySet<string> | undefined;
 }
 
 export interface RespondOptions extends Partial<Pick<Source, "poll" | "storedBefore">> {
@@ -76,7 +76,7 @@ export class IntakeStage implements AsyncDisposable {
       lastSeen: new LastSeen(),
       toldUpTo: undefined,
       since: claim.since,
-      ignoresSomebody: undefined,
+      ignored: undefined,
     };
   }
 
@@ -91,21 +91,21 @@ export class IntakeStage implements AsyncDisposable {
     const taken = await intake.end();
     device.since = taken.nextBatch;
     device.toldUpTo = storedBefore;
-    device.ignoresSomebody = taken.ignoresSomebody;
+    device.ignored = taken.ignored;
     for (const [roomId, eventIds] of taken.lastSeen) device.lastSeen.note(roomId, eventIds);
     return taken;
   }
 
   /** A response whose body is still to be written. */
   intake(device: StageDevice, options: RespondOptions = {}, writer = this.writer): ResponseIntake {
-    const { claim, since, lastSeen, toldUpTo, ignoresSomebody } = device;
+    const { claim, since, lastSeen, toldUpTo, ignored } = device;
     const { poll = since === undefined ? "first" : "live", storedBefore = this.writer.position } = options;
     const { userNid, userId, deviceNid } = claim;
     return new ResponseIntake(
       {
         claim,
         source: { userNid, userId, deviceNid, poll, storedBefore, toldUpTo, lastSeen: lastSeen.events },
-        ignoresSomebody,
+        ignored,
         since,
         nowUs: () => Date.now() * 1000,
       },

@@ -131,7 +131,7 @@ export class StoredWorld {
           toldUpTo: undefined,
           lastSeen: new Map(lastSeen.events),
         },
-        ignoresSomebody,
+        ignored: new Set(ignoresSomebody ? ["@somebody:test"] : []),
         since: this.#since.get(deviceNid),
         nowUs: () => Date.now() * 1000,
       },

@@ -12,7 +12,7 @@ import type { ResponsePart } from "./part.ts";
 export async function contestsOfLeftOut(tx: Tx, { source, end }: ResponsePart): Promise<readonly Contest[]> {
   if (end?.whole === undefined) return [];
   const { userNid, userId, storedBefore } = source;
-  const ignored = ignoredIn(end.rest.accountData);
+  const ignored = ignoredIn(end.rest.accountData) ?? new Set();
   const { named, askedAfter } = end.whole;
   const leftOut = await selectLeftOut(tx, userNid, { named, storedBefore: askedAfter });
   return leftOut

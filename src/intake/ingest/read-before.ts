@@ -97,6 +97,7 @@ const NO_END: RoomEnd = {
   attestedFor: undefined,
   continues: false,
   chunk: undefined,
+  sender: undefined,
   storedAt: undefined,
   activity: 0,
   bump: 0,

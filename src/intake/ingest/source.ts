@@ -15,6 +15,8 @@ export interface Source {
   readonly deviceNid: number;
   /** The user ignores somebody, so that their stream attests for themselves alone. */
   readonly ignoresSomebody: boolean;
+  /** Whom the user ignores, where that is known. */
+  readonly ignored?: ReadonlySet<string> | undefined;
   /**
    * `first`: without a `since`; `catch-up`: after a time without polls; `live`: it tells what happens as it happens; `asked`:
    * no poll, but what the homeserver says of single values now; `history`: no poll, but older events of a room.

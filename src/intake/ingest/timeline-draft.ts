@@ -29,6 +29,8 @@ export class TimelineDraft {
   readonly #chunks: RoomChunks;
   /** When the last event got its place; undefined: with this draft, or there is none. */
   #endStoredAt: StreamPosition | undefined;
+  /** Of the last event, if that is a message. */
+  #endSender: string | undefined;
 
   constructor({ row, end, known }: RoomBefore, writes: RoomWrites, numbers: Numbers) {
     this.events = new EventBook(known);
@@ -37,6 +39,7 @@ export class TimelineDraft {
     this.#numbers = numbers;
     this.#roomId = row.roomId;
     this.#endStoredAt = end.storedAt;
+    this.#endSender = end.sender;
   }
 
   get ends(): RoomChunks["ends"] {
@@ -66,6 +69,7 @@ export class TimelineDraft {
       this.#chunks.markHole(attestedBy(source), fold);
       return section.timeline.map(() => undefined);
     }
+    if (isCut && this.#isEndHidden(source, landmarks)) return section.timeline.map(() => undefined);
     // What the stream had before may have got no place.
     const limited = isCut || (anchor === undefined && source.lastSeen.has(this.#roomId));
     const widened = attestedFor === undefined ? this.#widen(landmarks, start, fold) : landmarks;
@@ -95,6 +99,7 @@ export class TimelineDraft {
     const anchors = timeline.length < landmarks.length ? [source.lastSeen.get(this.#roomId)] : [];
     const eventIds = [...anchors, ...timeline.map(({ eventId }) => eventId)];
     this.#chunks.take(widening, isCreation(timeline[0]) && widening.moved.has(anchors.length), fold);
+    if (widening.split !== undefined) this.events.split(widening.split);
     for (const [index, chunk] of widening.moved) {
       const eventId = eventIds[index];
       const nid = eventId === undefined ? undefined : this.events.nidOf(eventId);
@@ -159,6 +164,15 @@ export class TimelineDraft {
     return isWholeToEnd ? poll === "first" : attestedFor !== undefined;
   }
 
+  /**
+   * The room ends with what the homeserver keeps from the stream's user, who ignores its sender, and nothing of the batch is known:
+   * it may be older than all that is known of the room, and the end is not the place of that.
+   */
+  #isEndHidden({ ignored }: Source, landmarks: Landmarks): boolean {
+    const isHidden = this.#endSender !== undefined && ignored?.has(this.#endSender) === true;
+    return isHidden && landmarks.every((landmark) => landmark === undefined);
+  }
+
   /** What stands right before a batch that goes on, for those for whom the stream attests. */
   #anchor({ lastSeen }: Source): Landmark | undefined {
     const last = lastSeen.get(this.#roomId);
@@ -188,7 +202,10 @@ export class TimelineDraft {
     if (known !== undefined) this.#writes.placed.push({ nid, orderKey, chunk, visibility, batch });
     this.events.add(event.eventId, nid, { orderKey, chunk, previous, next, ...this.#chunks.factsOf(chunk) });
     this.#chunks.note(place);
-    if (place.isAtEnd) this.#endStoredAt = undefined;
+    if (place.isAtEnd) {
+      this.#endStoredAt = undefined;
+      this.#endSender = event.stateKey === undefined ? event.sender : undefined;
+    }
     if (!place.isAtEnd) fold.hasHistory = true;
     else fold.appended = event;
     if (place.isAtEnd && isBumpType(event.type)) fold.bumped = event;

@@ -13,7 +13,7 @@ import {
   releaseDevice,
   renewLeases,
 } from "../../store/devices.ts";
-import { ignoresSomebody } from "../ingest/ignoring.ts";
+import { ignoredBy } from "../ingest/ignoring.ts";
 import { Poller, type PollerDeps, type PollerEnd } from "./poller.ts";
 
 /** Leases are renewed three times in their life, so that one lost renewal costs nothing. */
@@ -126,11 +126,11 @@ export class PollerPool {
     // A claim on a device that runs here comes after its lease had run out unnoticed: the old poller is fenced off already.
     this.#running.get(device.deviceNid)?.stop.abort();
     const stop = new AbortController();
-    const ignores = device.ignoredUserList && ignoresSomebody(device.ignoredUserList);
+    const ignored = device.ignoredUserList && ignoredBy(device.ignoredUserList);
     const poller = new Poller(
       device,
       { text, hash: device.tokenHash },
-      ignores,
+      ignored,
       this.#deps.pollerDeps(device, isAskedFor),
     );
     this.#running.set(device.deviceNid, { device, poller, stop });

@@ -93,7 +93,7 @@ export class Poller {
   readonly #deps: PollerDeps;
   #token: PollToken;
   #since: string | undefined;
-  #ignoresSomebody: boolean | undefined;
+  #ignored: ReadonlySet<string> | undefined;
   #isCatchUp = true;
   /** All was stored up to there when what is polled for now was first asked for; undefined: it was not yet. */
   #storedBefore: StreamPosition | undefined;
@@ -106,13 +106,13 @@ export class Poller {
   /** Aborts when the answer to the first sync begins, and when it is stored. */
   readonly #first = { begins: new AbortController(), ends: new AbortController() };
 
-  /** `ignoresSomebody`: as the stored account data says; undefined: it says nothing. */
-  constructor(device: ClaimedDevice, token: PollToken, ignoresSomebody: boolean | undefined, deps: PollerDeps) {
+  /** `ignored`: whom the user ignores, as the stored account data says; undefined: it says nothing. */
+  constructor(device: ClaimedDevice, token: PollToken, ignored: ReadonlySet<string> | undefined, deps: PollerDeps) {
     this.#device = device;
     this.#deps = deps;
     this.#token = token;
     this.#since = device.since;
-    this.#ignoresSomebody = ignoresSomebody ?? (device.since === undefined ? undefined : false);
+    this.#ignored = ignored ?? (device.since === undefined ? undefined : new Set());
   }
 
   /** The token that the next poll is sent with. */
@@ -183,7 +183,7 @@ export class Poller {
     const { bytes, isEmpty, hasLost } = taken;
     this.#storedBefore = undefined;
     if (!hasLost) this.#since = taken.nextBatch;
-    this.#ignoresSomebody = taken.ignoresSomebody;
+    this.#ignored = taken.ignored;
     this.#asksAnew = hasLost;
     this.#isCatchUp = hasLost;
     this.#toldUpTo = hasLost ? undefined : context.source.storedBefore;
@@ -223,7 +223,7 @@ export class Poller {
         toldUpTo: this.#toldUpTo,
         lastSeen: this.#lastSeen.events,
       },
-      ignoresSomebody: this.#ignoresSomebody,
+      ignored: this.#ignored,
       since: this.#since,
       askedAfter,
       past: {

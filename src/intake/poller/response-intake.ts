@@ -1,7 +1,7 @@
 import type { EventId, RoomId } from "../../model/ids.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { DeviceClaim } from "../../store/device-stream.ts";
-import { ignoringIn } from "../ingest/ignoring.ts";
+import { ignoredIn } from "../ingest/ignoring.ts";
 import type { ResponsePart, WholeResponse } from "../ingest/part.ts";
 import type { Source } from "../ingest/source.ts";
 import type { BadEvent } from "../response/parse-event.ts";
@@ -38,6 +38,8 @@ export class MalformedResponseError extends Error {
   override readonly name = "MalformedResponseError";
 }
 
+const NOBODY: ReadonlySet<string> = new Set();
+
 /** What a whole stored response leaves for the next poll. */
 export interface TakenIn {
   readonly nextBatch: string;
@@ -45,7 +47,8 @@ export interface TakenIn {
   readonly hasLost: boolean;
   /** To-device messages that were stored. */
   readonly toDevice: readonly Buffer[];
-  readonly ignoresSomebody: boolean;
+  /** Whom the user ignores. */
+  readonly ignored: ReadonlySet<string>;
   readonly bytes: number;
   /** Nothing was in it but where the stream goes on. */
   readonly isEmpty: boolean;
@@ -55,9 +58,9 @@ export interface TakenIn {
 
 export interface ResponseContext {
   readonly claim: DeviceClaim;
-  readonly source: Omit<Source, "ignoresSomebody" | "nowUs">;
-  /** undefined: nothing is known yet; until it is the stream attests for its user alone. */
-  readonly ignoresSomebody: boolean | undefined;
+  readonly source: Omit<Source, "ignoresSomebody" | "ignored" | "nowUs">;
+  /** Whom the user ignores; undefined: nothing is known yet; until it is the stream attests for its user alone. */
+  readonly ignored: ReadonlySet<string> | undefined;
   /** Where the stream goes on, as it is stored. */
   readonly since: string | undefined;
   /** What the poller makes of it; undefined: it goes on. */
@@ -124,14 +127,14 @@ export class ResponseIntake {
     const { nextBatch } = rest;
     if (nextBatch === undefined) throw new MalformedResponseError("the response has no next_batch");
     if (this.#hasStoredParts) await this.#flush();
-    const ignoresSomebody = this.#ignoresSomebody() ?? false;
+    const ignored = this.#ignored() ?? NOBODY;
     const isEmpty = !this.#hasStoredParts && this.#sections.length === 0 && isRestEmpty(rest);
     const hasLost = past?.hasLost(nextBatch) ?? false;
     const to = hasLost && since !== undefined ? since : nextBatch;
     const end = { rest, since: { from: since, to }, whole: this.#whole() };
-    await this.#store.live({ ...this.#part(ignoresSomebody), token: nextBatch, end, receivedUs });
+    await this.#store.live({ ...this.#part(ignored), token: nextBatch, end, receivedUs });
     const lastSeen = this.#lastSeen.events;
-    return { nextBatch, hasLost, toDevice, ignoresSomebody, bytes: this.#bytes, isEmpty, lastSeen };
+    return { nextBatch, hasLost, toDevice, ignored, bytes: this.#bytes, isEmpty, lastSeen };
   }
 
   #add(section: ParsedSection): void {
@@ -149,20 +152,20 @@ export class ResponseIntake {
   }
 
   /** Whom the user ignores, as far as it can be told: account data may still come. */
-  #ignoresSomebody(): boolean | undefined {
+  #ignored(): ReadonlySet<string> | undefined {
     const { accountData, isAccountDataWhole } = this.#reader.rest;
-    return ignoringIn(accountData) ?? this.#context.ignoresSomebody ?? (isAccountDataWhole ? false : undefined);
+    return ignoredIn(accountData) ?? this.#context.ignored ?? (isAccountDataWhole ? NOBODY : undefined);
   }
 
   /** One part is in memory at a time, and what lives beside a long response gets its turn between two. */
   async #flush(): Promise<void> {
     if (this.#sections.length === 0) return;
-    const part = this.#part(this.#ignoresSomebody() ?? true);
+    const part = this.#part(this.#ignored());
     this.#hasStoredParts = true;
     await this.#store.bulk(part);
   }
 
-  #part(ignoresSomebody: boolean): ResponsePart {
+  #part(ignored: ReadonlySet<string> | undefined): ResponsePart {
     const sections = this.#sections;
     this.#sections = [];
     this.#pendingEvents = 0;
@@ -170,7 +173,7 @@ export class ResponseIntake {
     const { claim, source, nowUs } = this.#context;
     return {
       claim,
-      source: { ...source, ignoresSomebody, nowUs: nowUs() },
+      source: { ...source, ignoresSomebody: ignored === undefined || ignored.size > 0, ignored, nowUs: nowUs() },
       sections,
       token: this.#reader.rest.nextBatch,
       end: undefined,

@@ -3,7 +3,7 @@ import { type AskDeps, ask } from "../../../src/intake/fetch/ask.ts";
 import type { Outcome } from "../../../src/intake/fetch/decide.ts";
 import { type Contest, isContest, questionKey } from "../../../src/intake/ingest/contest.ts";
 import { contestOf } from "../../../src/intake/ingest/contest-rows.ts";
-import { ignoresSomebody } from "../../../src/intake/ingest/ignoring.ts";
+import { ignoredBy } from "../../../src/intake/ingest/ignoring.ts";
 import type { ResponsePart } from "../../../src/intake/ingest/part.ts";
 import { Writer } from "../../../src/intake/ingest/writer.ts";
 import { pollFilter } from "../../../src/intake/poller/filter.ts";
@@ -35,7 +35,7 @@ interface Stream {
   readonly deviceNid: DeviceNid;
   claim: ClaimedDevice;
   since: string | undefined;
-  ignoresSomebody: boolean | undefined;
+  ignored: ReadonlySet<string> | undefined;
   isCatchUp: boolean;
   /** What was stored before its last request was sent. */
   toldUpTo: StreamPosition | undefined;
@@ -91,7 +91,7 @@ export class ProductStreams {
       {
         claim,
         source: { userNid, userId, deviceNid, poll, storedBefore, toldUpTo, lastSeen: new Map(lastSeen.events) },
-        ignoresSomebody: stream.ignoresSomebody,
+        ignored: stream.ignored,
         since,
         nowUs: () => Date.now() * 1000,
       },
@@ -126,7 +126,7 @@ export class ProductStreams {
     stream.pending = undefined;
     stream.toldUpTo = pending.part.source.storedBefore;
     stream.since = pending.taken.nextBatch;
-    stream.ignoresSomebody = pending.taken.ignoresSomebody;
+    stream.ignored = pending.taken.ignored;
     for (const [roomId, eventId] of pending.taken.lastSeen) stream.lastSeen.note(roomId, eventId);
     if (stream.isCatchUp) {
       const bodies = await selectContests(this.#db, stream.claim.userNid);
@@ -221,11 +221,11 @@ export class ProductStreams {
   async #begin(device: DeviceNid) {
     const [claim] = await claimDevices(this.#db, OWNER, { idleAfterMs: HOUR_MS, device, limit: 1 });
     if (claim === undefined) throw new Error("the device is claimed already");
-    const ignores = claim.ignoredUserList && ignoresSomebody(claim.ignoredUserList);
+    const ignored = claim.ignoredUserList && ignoredBy(claim.ignoredUserList);
     return {
       claim,
       since: claim.since,
-      ignoresSomebody: ignores ?? (claim.since === undefined ? undefined : false),
+      ignored: ignored ?? (claim.since === undefined ? undefined : new Set<string>()),
       isCatchUp: true,
       toldUpTo: undefined,
       lastSeen: new LastSeen(),

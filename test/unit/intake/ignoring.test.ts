@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { ignoresSomebody, ignoringIn } from "../../../src/intake/ingest/ignoring.ts";
+import { ignoredBy, ignoredIn } from "../../../src/intake/ingest/ignoring.ts";
 
 const raw = (value: unknown) => Buffer.from(JSON.stringify(value));
 
@@ -7,15 +7,15 @@ describe("ignoring", () => {
   const list = (ignored: unknown) => raw({ type: "m.ignored_user_list", content: { ignored_users: ignored } });
 
   test("is ignoring somebody", () => {
-    expect(ignoresSomebody(list({ "@m:test": {} }))).toBe(true);
-    for (const ignored of [{}, null, [], "x", undefined]) expect(ignoresSomebody(list(ignored))).toBe(false);
-    expect(ignoresSomebody(raw("x"))).toBe(false);
+    expect(ignoredBy(list({ "@m:test": {}, "@n:test": {} }))).toEqual(new Set(["@m:test", "@n:test"]));
+    for (const ignored of [{}, null, [], "x", undefined]) expect(ignoredBy(list(ignored)).size).toBe(0);
+    expect(ignoredBy(raw("x")).size).toBe(0);
   });
 
   test("is told by the last list, and by nothing that only speaks of one", () => {
     const event = (body: Buffer, type = "m.ignored_user_list") => ({ type, body });
-    expect(ignoringIn([])).toBeUndefined();
-    expect(ignoringIn([event(raw({ text: "m.ignored_user_list" }), "org.example")])).toBeUndefined();
-    expect(ignoringIn([event(list({ "@m:test": {} })), event(list({}))])).toBe(false);
+    expect(ignoredIn([])).toBeUndefined();
+    expect(ignoredIn([event(raw({ text: "m.ignored_user_list" }), "org.example")])).toBeUndefined();
+    expect(ignoredIn([event(list({ "@m:test": {} })), event(list({}))])).toEqual(new Set());
   });
 });

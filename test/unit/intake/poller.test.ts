@@ -43,10 +43,10 @@ class Stage {
   /** Called with every live part, before it counts as stored. */
   onStore: (part: ResponsePart) => void = () => {};
 
-  constructor(answers: Answer[], device: Partial<ClaimedDevice> = {}, ignoresSomebody?: boolean) {
+  constructor(answers: Answer[], device: Partial<ClaimedDevice> = {}, ignored?: ReadonlySet<string>) {
     this.#answers = answers;
     const claimed = { userId: "@alice:test", since: "s0", head: 3, epoch: 0, ...device } as ClaimedDevice;
-    this.poller = new Poller(claimed, token("first"), ignoresSomebody, this.#deps());
+    this.poller = new Poller(claimed, token("first"), ignored, this.#deps());
   }
 
   run() {
@@ -317,7 +317,7 @@ describe("a poller", () => {
     const stage = new Stage([next("s1"), next("s2", list({ "@m:test": {} })), next("s3"), next("s4", list({}))]);
     await stage.run();
     expect(stage.parts.map(({ source }) => source.ignoresSomebody)).toEqual([false, true, true, false]);
-    const known = new Stage([next("s1")], { since: undefined }, true);
+    const known = new Stage([next("s1")], { since: undefined }, new Set(["@m:test"]));
     await known.run();
     expect(known.parts[0]?.source.ignoresSomebody).toBe(true);
   });

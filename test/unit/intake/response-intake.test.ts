@@ -23,7 +23,7 @@ class FakeStore implements PartStore {
   }
 }
 
-function start(store: PartStore, ignoresSomebody?: boolean) {
+function start(store: PartStore, ignored?: ReadonlySet<string>) {
   const aside: string[] = [];
   let us = 0;
   const intake = new ResponseIntake(
@@ -38,7 +38,7 @@ function start(store: PartStore, ignoresSomebody?: boolean) {
         toldUpTo: undefined,
         lastSeen: new Map(),
       },
-      ignoresSomebody,
+      ignored,
       since: "s0",
       nowUs: () => ++us,
     },
@@ -50,8 +50,8 @@ function start(store: PartStore, ignoresSomebody?: boolean) {
 
 const write = (intake: ResponseIntake, text: string) => intake.write(Buffer.from(text));
 
-async function takeIn(body: object, store = new FakeStore(), ignoresSomebody?: boolean) {
-  const { intake, aside } = start(store, ignoresSomebody);
+async function takeIn(body: object, store = new FakeStore(), ignored?: ReadonlySet<string>) {
+  const { intake, aside } = start(store, ignored);
   await write(intake, JSON.stringify(body));
   return { taken: await intake.end(), store, aside };
 }
@@ -79,7 +79,7 @@ describe("a short response", () => {
       end: { since: { from: "s0", to: "s1" } },
       receivedUs: 1,
     });
-    expect(taken).toMatchObject({ nextBatch: "s1", isEmpty: false, ignoresSomebody: false });
+    expect(taken).toMatchObject({ nextBatch: "s1", isEmpty: false, ignored: new Set() });
     expect(taken.bytes).toBeGreaterThan(100);
     expect([...taken.lastSeen.values()]).toEqual([0, 1, 2].map((n) => `$!room${n}:test1`));
   });
@@ -181,6 +181,7 @@ describe("a long response", () => {
 describe("whom a stream attests for", () => {
   const attested = (store: FakeStore) => store.parts.map(({ part }) => part.source.ignoresSomebody);
   const long = rooms(25, 50);
+  const mallory = new Set(["@m:test"]);
 
   test("is everybody when its user ignores nobody, as soon as that is known", async () => {
     expect(attested((await takeIn({ next_batch: "s1", rooms: { join: rooms(1, 1) } })).store)).toEqual([false]);
@@ -199,12 +200,13 @@ describe("whom a stream attests for", () => {
 
   test("is its user alone when that ignores somebody, as the response says or as was known", async () => {
     const told = { account_data: { events: [ignoring] }, rooms: { join: long }, next_batch: "s1" };
-    const { store, taken } = await takeIn(told, new FakeStore(), false);
-    expect([attested(store), taken.ignoresSomebody]).toEqual([[true, true], true]);
-    const known = await takeIn({ next_batch: "s1", rooms: { join: rooms(1, 1) } }, new FakeStore(), true);
-    expect([attested(known.store), known.taken.ignoresSomebody]).toEqual([[true], true]);
+    const { store, taken } = await takeIn(told, new FakeStore(), new Set());
+    expect([attested(store), taken.ignored]).toEqual([[true, true], mallory]);
+    const known = await takeIn({ next_batch: "s1", rooms: { join: rooms(1, 1) } }, new FakeStore(), mallory);
+    expect([attested(known.store), known.taken.ignored]).toEqual([[true], mallory]);
+    expect(known.store.parts[0]?.part.source.ignored).toEqual(mallory);
     const nobody = { type: "m.ignored_user_list", content: { ignored_users: {} } };
-    const freed = await takeIn({ next_batch: "s1", account_data: { events: [nobody] } }, new FakeStore(), true);
-    expect(freed.taken.ignoresSomebody).toBe(false);
+    const freed = await takeIn({ next_batch: "s1", account_data: { events: [nobody] } }, new FakeStore(), mallory);
+    expect(freed.taken.ignored).toEqual(new Set());
   });
 });

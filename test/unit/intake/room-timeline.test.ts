@@ -14,6 +14,7 @@ import {
   message,
   messages,
   name,
+  type V2Event,
   visibility,
 } from "../../support/v2-events.ts";
 
@@ -192,6 +193,20 @@ describe("a cut batch without known events", () => {
     expect(room.lastContests).not.toEqual([]);
     room.fold("join", inRoom(messages(...all), { limited: true }), bobs);
     expect(room.line()).toBe(line === "a c" ? "a x c" : "a x | c");
+  });
+
+  test("has no place when the room ends with what its user was not shown, who ignores the sender", () => {
+    const spam = message("$spam", { sender: "@mallory:test" });
+    const section = inRoom(messages("$x", "$y"), { limited: true });
+    const lineFor = (ignored: string, last: V2Event) => {
+      const room = partly("$a");
+      room.fold("join", inRoom([last]), seen("$a"));
+      room.fold("join", section, { ...bobs, ignoresSomebody: true, ignored: new Set([ignored]), poll: "first" });
+      return room.line();
+    };
+    expect(lineFor("@mallory:test", spam)).toBe("a spam");
+    expect(lineFor("@other:test", spam)).toBe("a spam | x y");
+    expect(lineFor("@mallory:test", { ...name("$spam", "spam"), sender: "@mallory:test" })).toBe("a spam | x y");
   });
 
   test("goes on before everybody's eyes for a stream that had the end of the room", () => {
