@@ -7,13 +7,14 @@ const NOBODY: ReadonlySet<UserId> = new Set();
 export const NO_FACTS: ReaderFacts = { announcedJoined: undefined, ignored: NOBODY };
 
 const SELECT_FACTS = `
-  SELECT u.user_nid, u.announced_joined, a.body AS ignored_list
+  SELECT u.user_nid, u.user_id, u.announced_joined, a.body AS ignored_list
     FROM users AS u
     LEFT JOIN account_data AS a ON a.user_nid = u.user_nid AND a.room = 0 AND a.type = 'm.ignored_user_list'
    WHERE u.user_nid = ANY($1::int[])`;
 
 interface Row {
   readonly user_nid: number;
+  readonly user_id: string;
   readonly announced_joined: number | null;
   readonly ignored_list: Buffer | null;
 }
@@ -25,17 +26,18 @@ export async function selectReaderFacts(
   if (users.length === 0) return new Map();
   const rows = await db.query<Row>({ name: "reader-facts", text: SELECT_FACTS, values: [users] });
   return new Map(
-    rows.map(({ user_nid, announced_joined, ignored_list }) => [
+    rows.map(({ user_nid, user_id, announced_joined, ignored_list }) => [
       user_nid as UserNid,
-      { announcedJoined: announced_joined ?? undefined, ignored: ignoredIn(ignored_list) },
+      { announcedJoined: announced_joined ?? undefined, ignored: ignoredIn(ignored_list, user_id) },
     ]),
   );
 }
 
-/** What is no list names nobody. */
-function ignoredIn(event: Buffer | null): ReadonlySet<UserId> {
+/** What is no list names nobody, and nobody ignores themselves, whatever their list says. */
+function ignoredIn(event: Buffer | null, owner: string): ReadonlySet<UserId> {
   const list = event === null ? undefined : parseJson(event);
   const content = isJsonObject(list) && isJsonObject(list.content) ? list.content : {};
   const { ignored_users: users } = content;
-  return isJsonObject(users) ? new Set(Object.keys(users) as UserId[]) : NOBODY;
+  const named = isJsonObject(users) ? (Object.keys(users) as UserId[]) : [];
+  return new Set(named.filter((userId) => userId !== owner));
 }

@@ -16,7 +16,7 @@ export interface StateClaim {
   /** The section holds the current event too, before this one. */
   readonly isCurrentSeen: boolean;
   readonly section: Pick<ParsedSection, "kind" | "isReturning">;
-  readonly source: Pick<Source, "userId" | "storedBefore" | "poll">;
+  readonly source: Pick<Source, "userId" | "storedBefore" | "poll" | "ignoresSomebody">;
   /** In force in the room. */
   readonly visibility: Visibility;
 }
@@ -45,8 +45,11 @@ function isProven({ current, isCurrentSeen, section, source }: StateClaim): bool
 }
 
 function isRestriction({ event, isNew, section, source, visibility }: StateClaim): boolean {
-  const { kind, isReturning } = section;
-  if (kind === "leave") return isNew && isReturning !== true && isDepartureOf(event, source.userId);
+  if (section.kind === "leave") {
+    // Of an invite by somebody whom they ignore they are not told.
+    const mayReturn = section.isReturning === true || source.ignoresSomebody;
+    return isNew && !mayReturn && isDepartureOf(event, source.userId);
+  }
   return isNew && (isDepartureOf(event, event.stateKey) || isStricter(event, visibility));
 }
 

@@ -69,7 +69,10 @@ export class TimelineDraft {
       this.#chunks.markHole(attestedBy(source), fold);
       return section.timeline.map(() => undefined);
     }
-    if (isCut && this.#isEndHidden(source, landmarks)) return section.timeline.map(() => undefined);
+    if (isCut && this.#isEndHidden(source, landmarks)) {
+      this.#chunks.markHole(attestedFor, fold);
+      return section.timeline.map(() => undefined);
+    }
     // What the stream had before may have got no place.
     const limited = isCut || (anchor === undefined && source.lastSeen.has(this.#roomId));
     const widened = attestedFor === undefined ? this.#widen(landmarks, start, fold) : landmarks;
@@ -168,8 +171,10 @@ export class TimelineDraft {
    * The room ends with what the homeserver keeps from the stream's user, who ignores its sender, and nothing of the batch is known:
    * it may be older than all that is known of the room, and the end is not the place of that.
    */
-  #isEndHidden({ ignored }: Source, landmarks: Landmarks): boolean {
-    const isHidden = this.#endSender !== undefined && ignored?.has(this.#endSender) === true;
+  #isEndHidden({ ignored, userId }: Source, landmarks: Landmarks): boolean {
+    const sender = this.#endSender;
+    // Nobody is kept from seeing themselves.
+    const isHidden = sender !== undefined && sender !== userId && ignored?.has(sender) === true;
     return isHidden && landmarks.every((landmark) => landmark === undefined);
   }
 

@@ -201,7 +201,8 @@ async function personalDifferences(db: Database, world: World, user: User): Prom
       const stored = ofRoom.get(room.id);
       // Of a room that a user left before their first sync, and of invites of users whom they ignored then, they are not told.
       const isIgnored = own?.membership === "invite" && user.hasIgnored.has(own.event.sender);
-      if (stored === undefined && (own === undefined || isIgnored || own.membership === "leave")) return [];
+      if (stored === undefined && (own === undefined || own.membership === "leave")) return [];
+      if (isIgnored && stored !== Membership.join) return [];
       if (hidesDeparture(room, user)) return [];
       return unequal(`membership of ${user.userId} in ${room.id}`, own && Membership[own.membership], stored);
     }),

@@ -205,6 +205,7 @@ describe("a cut batch without known events", () => {
       return room.line();
     };
     expect(lineFor("@mallory:test", spam)).toBe("a spam");
+    expect(lineFor(BOB, message("$spam", { sender: BOB }))).toBe("a spam | x y");
     expect(lineFor("@other:test", spam)).toBe("a spam | x y");
     expect(lineFor("@mallory:test", { ...name("$spam", "spam"), sender: "@mallory:test" })).toBe("a spam | x y");
   });
