@@ -4,7 +4,7 @@ import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { deed } from "../support/intake-truth/deeds.ts";
 import { runTruth } from "../support/intake-truth/run-truth.ts";
 
-const CASES = 200;
+const CASES = 400;
 /** The cases that every run looks at. For others: `TRUTH_SEED=7 npm test -- intake-truth`. */
 const SEED = Number(process.env.TRUTH_SEED ?? 1);
 

@@ -101,7 +101,11 @@ async function timelineDifferences(db: Database, world: World, room: Room, reade
     if (next === undefined ? row.last_chunk !== row.chunk : next.chunk !== row.chunk && !next.continues) return [];
     const where = `between ${named(event)} and ${after === undefined ? "the end" : named(after)} of ${room.id} for ${reader.userId}`;
     const missing = seen.filter(
-      (each) => isBefore(event, each) && (after === undefined || isBefore(each, after)) && !ids.has(each.eventId),
+      (each) =>
+        isBefore(event, each) &&
+        (after === undefined || isBefore(each, after)) &&
+        !ids.has(each.eventId) &&
+        !isHiddenAsLate(world, room, each),
     );
     return [
       ...(after !== undefined && isMisplaced(event, after) ? [`wrong order ${where}`] : []),
@@ -110,6 +114,18 @@ async function timelineDifferences(db: Database, world: World, room: Room, reade
   });
   return [...atEnd, ...between];
 }
+
+/**
+ * Somebody who is in the room is not shown what came late, since who sent it knew of no arrival or of a stricter visibility. Their
+ * stream attests for all that it is not there.
+ */
+const isHiddenAsLate = (world: World, room: Room, event: StoredEvent): boolean =>
+  room.joinedMembers().some((userId) => {
+    const user = world.users.get(userId);
+    const isShown = (each: StoredEvent) => user === undefined || shownTo(room, [each], { user }).length > 0;
+    // A copy is judged by when it arrived.
+    return !isShown(event) && isShown({ ...event });
+  });
 
 interface VisibleRow {
   readonly event_id: string;
