@@ -47,6 +47,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
   // Bounds what the folder holds beside the data. A smaller one makes a checkpoint every few seconds of a long first sync, and commits
   // of others wait for the disk meanwhile.
   max_wal_size: "2GB",
+  // A new file of the log is written full of zeros first, while all commits wait: 50 ms where the disk is slow, several a second in a
+  // long first sync.
+  wal_init_zero: "off",
   // While a first sync fills the buffers, who reads needs clean ones: this many are written ahead, or each read waits for the log.
   bgwriter_delay: "20ms",
   bgwriter_lru_maxpages: "500",

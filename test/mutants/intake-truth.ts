@@ -84,6 +84,13 @@ export const mutants: readonly Mutant[] = [
     test: WIDEN,
   },
   {
+    name: "a long response leaves no time to live ones",
+    file: `${INGEST}/writer.ts`,
+    find: "if (isLive) await sleep(tookMs * BULK_REST_SHARE);",
+    replace: "",
+    test: "test/service/intake-lanes.test.ts",
+  },
+  {
     name: "an arrival without a place opens what was stored before",
     file: `${INGEST}/own-membership.ts`,
     find: "undefined : (from ?? NO_PLACE_YET);",

@@ -10,6 +10,8 @@ let alice: StageDevice;
 let bob: StageDevice;
 /** What the writer's transactions did, in order. */
 let steps: string[] = [];
+/** When bulk transactions began and ended, in milliseconds. */
+let bulk: { readonly beganMs: number; readonly endedMs: number }[] = [];
 /** Live transactions wait for it. */
 let gate = Promise.withResolvers<void>();
 let made = 0;
@@ -19,8 +21,10 @@ beforeAll(async () => {
   const write: Database["write"] = async (work, options) => {
     steps.push(`${options?.lane} begins`);
     if (options?.lane === "live") await gate.promise;
+    const beganMs = performance.now();
     const result = await db.write(work, options);
     steps.push(`${options?.lane} ends`);
+    if (options?.lane === "bulk") bulk.push({ beganMs, endedMs: performance.now() });
     return result;
   };
   stage = new IntakeStage({ ...db, write });
@@ -33,6 +37,7 @@ afterAll(() => stage[Symbol.asyncDispose]());
 beforeEach(() => {
   made += 1;
   steps = [];
+  bulk = [];
   gate = Promise.withResolvers<void>();
 });
 
@@ -66,4 +71,18 @@ test("a part of a long response does not wait for ever", async () => {
   gate.resolve();
   await Promise.all([live, whole]);
   expect(steps.slice(0, 3)).toEqual(["live begins", "bulk begins", "bulk ends"]);
+});
+
+test("parts of a long response leave time to live ones, at least half of what they take", async () => {
+  gate.resolve();
+  await stage.respond(alice, room());
+  await stage.respond(bob, long());
+  await stage.respond(bob, { rooms: { join: { ...long().rooms.join, ...room().rooms.join } } }, { pieceBytes: 10_000 });
+  const pauses = bulk.slice(1).map(({ beganMs }, index) => {
+    const before = bulk[index]!;
+    return (beganMs - before.endedMs) / (before.endedMs - before.beganMs);
+  });
+  expect(pauses.length).toBeGreaterThan(0);
+  // Timers may ring a millisecond early.
+  expect(Math.min(...pauses)).toBeGreaterThan(0.4);
 });

@@ -22,6 +22,15 @@ const MAX_YIELD_MS = 60;
 /** How long after a live part its readers' answers are made. Longer: long responses take longer. Shorter: answers wait for a bulk part. */
 const LIVE_REST_MS = 10;
 
+/**
+ * How long a bulk part is followed by a rest, as a share of the time that it took, while live ones come. Longer: long responses take longer.
+ * Shorter: with few processors, live ones wait for one at every step of their way.
+ */
+const BULK_REST_SHARE = 0.5;
+
+/** How long after a live part others are expected. Longer: long responses rest for nothing. Shorter: they do not where live ones are few. */
+const LIVE_RECENT_MS = 1_000;
+
 /** Live parts and bulk parts have a connection each. */
 export type WriteLane = "live" | "bulk";
 
@@ -75,9 +84,19 @@ export class Writer {
 
   /** Stores whole rooms of a response that goes on. Not flushed to disk by itself: the end of the response is, and it comes later in the log. */
   async bulk(part: ResponsePart): Promise<void> {
-    const turn = this.#bulkTail.then(() => this.#giveWay()).then(() => this.#storeRobustly("bulk", part));
+    const turn = this.#bulkTail.then(() => this.#bulk(part));
     this.#bulkTail = turn.catch(() => undefined);
     await turn;
+  }
+
+  /** Who brings the part reads on when the rest is over, so that this does not take the time that is left to live ones. */
+  async #bulk(part: ResponsePart): Promise<void> {
+    await this.#giveWay();
+    const startedMs = performance.now();
+    await this.#storeRobustly("bulk", part);
+    const tookMs = performance.now() - startedMs;
+    const isLive = this.#isDraining || performance.now() - this.#quietSinceMs < LIVE_RECENT_MS;
+    if (isLive) await sleep(tookMs * BULK_REST_SHARE);
   }
 
   async #drain(): Promise<void> {
