@@ -5,8 +5,6 @@ import { DatabaseUnavailableError, isContention, isOfFailedTransaction, typedErr
 import { type Query, runStatement } from "./statement.ts";
 
 export interface TransactionMode {
-  /** false: a crash of the database server may lose the transaction (synchronous_commit=off). Default true. */
-  readonly durable?: boolean;
   /** One snapshot for all reads; nothing can be written. */
   readonly snapshot?: boolean;
 }
@@ -97,10 +95,8 @@ async function takeFrom(pool: Pool): Promise<PoolClient> {
   }
 }
 
-function begin({ durable = true, snapshot = false }: TransactionMode): string {
-  if (snapshot) return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-  return durable ? "BEGIN" : "BEGIN; SET LOCAL synchronous_commit = off";
-}
+const begin = ({ snapshot = false }: TransactionMode): string =>
+  snapshot ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN";
 
 async function commitAfter<T>(last: Promise<T>, client: PoolClient): Promise<T> {
   const committing = runStatement(client, { text: "COMMIT" });

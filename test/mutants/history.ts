@@ -22,7 +22,7 @@ export const mutants: readonly Mutant[] = [
     name: "history as one who ignores somebody sees it attests for everybody",
     file: "src/intake/ingest/timeline-draft.ts",
     find: "placeHistory(landmarks, this.#chunks.tail(), attestedBy(source))",
-    replace: "placeHistory(landmarks, this.#tail(), undefined)",
+    replace: "placeHistory(landmarks, this.#chunks.tail(), undefined)",
     test: "test/properties/intake-order.property.test.ts",
   },
 ];

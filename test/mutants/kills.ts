@@ -47,10 +47,10 @@ export const mutants: readonly Mutant[] = [
     test: INTAKE,
   },
   {
-    name: "the end of a response may be lost with the database server",
-    file: "src/intake/ingest/writer.ts",
-    find: 'durable: lane === "live",',
-    replace: "durable: false,",
+    name: "what was told may be lost with the database server",
+    file: "src/store/transaction.ts",
+    find: '"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN";',
+    replace: '"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN; SET LOCAL synchronous_commit = off";',
     test: DATABASE,
   },
   {

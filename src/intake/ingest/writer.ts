@@ -82,7 +82,7 @@ export class Writer {
     });
   }
 
-  /** Stores whole rooms of a response that goes on. Not flushed to disk by itself: the end of the response is, and it comes later in the log. */
+  /** Stores whole rooms of a response that goes on. */
   async bulk(part: ResponsePart): Promise<void> {
     const turn = this.#bulkTail.then(() => this.#bulk(part));
     this.#bulkTail = turn.catch(() => undefined);
@@ -92,9 +92,9 @@ export class Writer {
   /** Who brings the part reads on when the rest is over, so that this does not take the time that is left to live ones. */
   async #bulk(part: ResponsePart): Promise<void> {
     await this.#giveWay();
-    const startedMs = performance.now();
+    const begunMs = performance.now();
     await this.#storeRobustly("bulk", part);
-    const tookMs = performance.now() - startedMs;
+    const tookMs = performance.now() - begunMs;
     const isLive = this.#isDraining || performance.now() - this.#quietSinceMs < LIVE_RECENT_MS;
     if (isLive) await sleep(tookMs * BULK_REST_SHARE);
   }
@@ -171,10 +171,7 @@ export class Writer {
     const startedMs = performance.now();
     // Inside, so that a transaction that is run again has numbers again.
     const reserve = () => numbers.ensure(parts);
-    const stored = await db.write((tx) => storeParts(tx, parts, { numbers, reserve, onLock }), {
-      lane,
-      durable: lane === "live",
-    });
+    const stored = await db.write((tx) => storeParts(tx, parts, { numbers, reserve, onLock }), { lane });
     if (stored.head > this.#position) this.#position = stored.head;
     onStored(lane, stored, (performance.now() - startedMs) / 1000);
     if (stored.position !== undefined) onPosition(stored.position, lane);
