@@ -1,5 +1,5 @@
-import { isJsonObject, parseJson } from "../lib/json-value.ts";
 import type { UserId, UserNid } from "../model/ids.ts";
+import { ignoredBy } from "../model/ignored-users.ts";
 import type { ReaderFacts } from "../model/reader-facts.ts";
 import type { Queryable } from "./database.ts";
 
@@ -33,11 +33,8 @@ export async function selectReaderFacts(
   );
 }
 
-/** What is no list names nobody, and nobody ignores themselves, whatever their list says. */
+/** Nobody ignores themselves, whatever their list says. */
 function ignoredIn(event: Buffer | null, owner: string): ReadonlySet<UserId> {
-  const list = event === null ? undefined : parseJson(event);
-  const content = isJsonObject(list) && isJsonObject(list.content) ? list.content : {};
-  const { ignored_users: users } = content;
-  const named = isJsonObject(users) ? (Object.keys(users) as UserId[]) : [];
-  return new Set(named.filter((userId) => userId !== owner));
+  const named = event === null ? [] : [...ignoredBy(event)];
+  return new Set((named as UserId[]).filter((userId) => userId !== owner));
 }

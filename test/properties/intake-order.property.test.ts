@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { type Place, placeBatch, type Tail } from "../../src/intake/ingest/place.ts";
+import { type ChunkToStart, type Place, placeBatch, type Tail } from "../../src/intake/ingest/place.ts";
 import type { ChunkNid, EventId, RoomId, UserId, UserNid } from "../../src/model/ids.ts";
 import { type Landmark, type Neighbour, ORDER_KEY_STEP } from "../../src/model/room-facts.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
@@ -62,6 +62,12 @@ const given = timeline.chain((stored) =>
   }),
 );
 
+/** The known events before and after one in its batch. */
+const knownBeside = (index: number, batch: readonly (StoredEvent | undefined)[]) => ({
+  older: batch.slice(0, index).findLast((event) => event !== undefined),
+  newer: batch.slice(index).find((event) => event !== undefined),
+});
+
 /** Whether an event stands at the end, or with nothing between it and the known event before it, or else after it. */
 function isBesideNeighbour(
   { orderKey, isAtEnd }: Place,
@@ -69,8 +75,7 @@ function isBesideNeighbour(
   batch: readonly (StoredEvent | undefined)[],
   stored: readonly StoredEvent[],
 ): boolean {
-  const older = batch.slice(0, index).findLast((event) => event !== undefined);
-  const newer = batch.slice(index).find((event) => event !== undefined);
+  const { older, newer } = knownBeside(index, batch);
   const isFree = (from: number, to: number) => !stored.some((event) => event.orderKey >= from && event.orderKey < to);
   if (isAtEnd) return newer === undefined && orderKey > (stored.at(-1)?.orderKey ?? 0);
   return older === undefined ? isFree(orderKey, newer?.orderKey ?? 0) : isFree(older.orderKey + 1, orderKey + 1);
@@ -82,8 +87,7 @@ function splitsWhole(
   batch: readonly (StoredEvent | undefined)[],
   stored: readonly StoredEvent[],
 ): boolean {
-  const older = batch.slice(0, index).findLast((event) => event !== undefined);
-  const newer = batch.slice(index).find((event) => event !== undefined);
+  const { older, newer } = knownBeside(index, batch);
   const before = older ?? (newer && stored[stored.indexOf(newer) - 1]);
   const after = older === undefined ? newer : stored[stored.indexOf(older) + 1];
   if (before === undefined || after === undefined || (before === older && after === newer)) return false;
@@ -95,9 +99,14 @@ function tailOf(stored: readonly StoredEvent[]): Tail | undefined {
   return last && { ...last, eventChunk: last.chunk };
 }
 
-/** Whether the events that a chunk has are some, and unknown ones that follow each other in the batch. */
-function isOneRun(has: readonly boolean[], batch: readonly (StoredEvent | undefined)[]): boolean {
-  const [first, last] = [has.indexOf(true), has.lastIndexOf(true)];
+/** Whether the events that go into a chunk are some, and unknown ones that follow each other in the batch. */
+function isOneRun(
+  chunk: ChunkToStart,
+  places: readonly (Place | undefined)[],
+  batch: readonly (StoredEvent | undefined)[],
+): boolean {
+  const isIn = (place: Place | undefined) => place?.chunk === chunk;
+  const [first, last] = [places.findIndex(isIn), places.findLastIndex(isIn)];
   return first >= 0 && batch.slice(first, last + 1).every((event) => event === undefined);
 }
 
@@ -123,13 +132,7 @@ describe("placing a batch", () => {
         for (const [index, place] of places.entries()) {
           if (place !== undefined) expect(isBesideNeighbour(place, index, batch, stored)).toBe(true);
         }
-        for (const chunk of started)
-          expect(
-            isOneRun(
-              places.map((place) => place?.chunk === chunk),
-              batch,
-            ),
-          ).toBe(true);
+        for (const chunk of started) expect(isOneRun(chunk, places, batch)).toBe(true);
       }),
       { numRuns: RUNS },
     );

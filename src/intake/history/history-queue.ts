@@ -6,12 +6,12 @@ import { parseJson } from "../../lib/json-value.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
 import type { HistoryWant } from "../../model/history-want.ts";
 import type { UserNid } from "../../model/ids.ts";
+import { namesSomebody } from "../../model/ignored-users.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import { UpstreamError } from "../../model/upstream-error.ts";
 import type { Database } from "../../store/database.ts";
 import { HISTORY_CHANNEL, settleHistory, takeHistory } from "../../store/history-wants.ts";
 import type { Caller } from "../fetch/callers.ts";
-import { namesSomebody } from "../ingest/ignoring.ts";
 import type { PartStore } from "../poller/response-intake.ts";
 import { readHistory } from "./read-history.ts";
 

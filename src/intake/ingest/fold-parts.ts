@@ -80,8 +80,8 @@ function foldAsked({ roomId, event }: AskedDatum, { source }: ResponsePart, { ro
 function inTime(sections: readonly ParsedSection[]): readonly ParsedSection[] {
   const departures = sections.filter(({ kind }) => kind === "leave");
   const others = sections.filter(({ kind }) => kind !== "leave").toSorted(byTime);
-  const isReturning = departures.length > 0 ? new Set(others.map(({ roomId }) => roomId)) : new Set();
-  const marked = departures.map((each) => (isReturning.has(each.roomId) ? { ...each, isReturning: true } : each));
+  const entered = new Set(departures.length > 0 ? others.map(({ roomId }) => roomId) : []);
+  const marked = departures.map((each) => (entered.has(each.roomId) ? { ...each, isReturning: true } : each));
   return [...marked.toSorted(byTime), ...others];
 }
 

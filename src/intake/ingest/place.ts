@@ -104,8 +104,7 @@ function endOfRun(landmarks: Landmarks, index: number): number {
 }
 
 /** Whether nothing is missing between two neighbours. */
-export const isWhole = (older: Neighbour, younger: Neighbour): boolean =>
-  older.chunk === younger.chunk || younger.continues;
+const isWhole = (older: Neighbour, younger: Neighbour): boolean => older.chunk === younger.chunk || younger.continues;
 
 /** Where a run of events is put between two neighbours. */
 interface Gap {

@@ -1,6 +1,7 @@
 import { errorOf } from "../../lib/error-of.ts";
 import { pause } from "../../lib/pause.ts";
 import type { DeviceNid } from "../../model/ids.ts";
+import { ignoredBy } from "../../model/ignored-users.ts";
 import type { Database } from "../../store/database.ts";
 import {
   type ClaimedDevice,
@@ -13,7 +14,6 @@ import {
   releaseDevice,
   renewLeases,
 } from "../../store/devices.ts";
-import { ignoredBy } from "../ingest/ignoring.ts";
 import { Poller, type PollerDeps, type PollerEnd } from "./poller.ts";
 
 /** Leases are renewed three times in their life, so that one lost renewal costs nothing. */

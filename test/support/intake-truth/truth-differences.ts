@@ -137,7 +137,7 @@ interface VisibleRow {
 
 /** Events that the store has for theirs to see whom the homeserver does not show them. */
 async function leaks(db: Database, world: World, room: Room, reader: User): Promise<string[]> {
-  if (hidesDeparture(room, reader) || isShownMore(room, reader)) return [];
+  if (isOutBesideGap(room, reader)) return [];
   const rows = await db.query<VisibleRow>({
     text: `SELECT e.event_id, e.order_key, e.visibility, m.membership, m.since_order_key
              FROM memberships m JOIN users u USING (user_nid) JOIN rooms r USING (room) JOIN events e USING (room)
@@ -166,12 +166,11 @@ async function leaks(db: Database, world: World, room: Room, reader: User): Prom
 /** Of a departure that a gap follows Synapse's stream does not tell; the comparison of joined rooms does, which is not here. */
 function hidesDeparture(room: Room, user: User): boolean {
   const own = user.memberships.get(room.id);
-  const isOut = own !== undefined && ["leave", "ban"].includes(own.membership);
-  return isOut && room.gaps.some((gap) => gap >= own.event.stream);
+  return isOutBesideGap(room, user) && own !== undefined && room.gaps.some((gap) => gap >= own.event.stream);
 }
 
-/** After a gap Synapse shows in the first sync of who left what has become current since. */
-const isShownMore = (room: Room, user: User): boolean =>
+/** Out of a room with gaps: after one Synapse shows in the first sync of who left what has become current since. */
+const isOutBesideGap = (room: Room, user: User): boolean =>
   room.gaps.length > 0 && ["leave", "ban"].includes(user.memberships.get(room.id)?.membership ?? "");
 
 const named = ({ type, stateKey = "", content, stream }: StoredEvent): string =>

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { ignoredBy, ignoredIn } from "../../../src/intake/ingest/ignoring.ts";
+import { ignoredIn } from "../../../src/intake/ingest/ignoring.ts";
+import { ignoredBy } from "../../../src/model/ignored-users.ts";
 
 const raw = (value: unknown) => Buffer.from(JSON.stringify(value));
 

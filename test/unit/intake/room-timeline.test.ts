@@ -4,6 +4,7 @@ import type { UserId, UserNid } from "../../../src/model/ids.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import { Visibility } from "../../../src/model/visibility.ts";
 import { DraftedRoom, seen } from "../../support/drafted-room.ts";
+import { bobs, partly } from "../../support/partly-drafted-room.ts";
 import {
   ALICE,
   BOB,
@@ -18,20 +19,11 @@ import {
   visibility,
 } from "../../support/v2-events.ts";
 
-const bobs = { userNid: 2 as UserNid, userId: BOB as UserId };
 const { activity, bump, columns, history, state: stateFlag } = ChangeFlag;
 
 function whole(): DraftedRoom {
   const room = new DraftedRoom();
   room.fold("join", inRoom([create(), member("$alice", ALICE, "join")]));
-  return room;
-}
-
-/** A room of which only the end is known, in which Alice and Bob are. */
-function partly(...eventIds: string[]): DraftedRoom {
-  const room = new DraftedRoom();
-  room.fold("join", inRoom(messages(...eventIds), { limited: true, state: [create()] }), { poll: "first" });
-  room.fold("join", inRoom([], { state: [member("$bob", BOB, "join")] }), bobs);
   return room;
 }
 

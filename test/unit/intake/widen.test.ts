@@ -1,19 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { ChangeFlag } from "../../../src/model/change.ts";
-import type { UserId, UserNid } from "../../../src/model/ids.ts";
 import { DraftedRoom, seen } from "../../support/drafted-room.ts";
-import { BOB, create, inRoom, member, messages } from "../../support/v2-events.ts";
+import { bobs, partly } from "../../support/partly-drafted-room.ts";
+import { create, inRoom, messages } from "../../support/v2-events.ts";
 
 const { history } = ChangeFlag;
-const bobs = { userNid: 2 as UserNid, userId: BOB as UserId };
-
-/** A room of which only the end is known, in which Alice and Bob are. */
-function partly(...eventIds: string[]): DraftedRoom {
-  const room = new DraftedRoom();
-  room.fold("join", inRoom(messages(...eventIds), { limited: true, state: [create()] }), { poll: "first" });
-  room.fold("join", inRoom([], { state: [member("$bob", BOB, "join")] }), bobs);
-  return room;
-}
 
 describe("what one who ignores somebody brought first", () => {
   const ignoring = { ...bobs, ignoresSomebody: true };
