@@ -2,9 +2,10 @@ import { invariant } from "../lib/invariant.ts";
 import type { RoomId, RoomNid, UserId } from "../model/ids.ts";
 import type { RoomData } from "../model/room-reads.ts";
 import type { StateEvent } from "../model/stored-event.ts";
-import { BEFORE_ALL } from "../model/stream-position.ts";
+import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { ConnectionDelta, Told } from "./connection/state.ts";
 import { toldAfterAnswer, toldWithoutAnswer } from "./connection/told-after.ts";
+import type { HoldWindow } from "./keep-back.ts";
 import type { SyncPlan } from "./plan.ts";
 import type { RoomAnswer, SyncResponse } from "./response.ts";
 import { type AssembledRoom, assembleRoom, bareAnswer, worthOf } from "./rooms/room-answer.ts";
@@ -22,6 +23,8 @@ export interface SyncOutcome {
   readonly delta: ConnectionDelta;
   /** Whether a waiting client should be answered now. */
   readonly hasNews: boolean;
+  /** Since when something waits that will be news by itself; undefined: nothing does. */
+  readonly quietSince: StreamPosition | undefined;
   readonly failedRooms: readonly FailedRoom[];
 }
 
@@ -31,9 +34,12 @@ interface SyncData {
   readonly members: ReadonlyMap<RoomNid, ReadonlyMap<UserId, StateEvent>>;
 }
 
-/** Says what the plan decided, from what was read for it. */
-export function assembleSync(plan: SyncPlan, data: SyncData["data"], members: SyncData["members"]): SyncOutcome {
-  const draft = new OutcomeDraft(plan);
+/**
+ * Says what the plan decided, from what was read for it. What may wait for an answer that is given anyway does so until it
+ * stands at or before `justNow`.
+ */
+export function assembleSync(plan: SyncPlan, { data, members }: SyncData, justNow: HoldWindow["after"]): SyncOutcome {
+  const draft = new OutcomeDraft(plan, justNow);
   for (const room of plan.rooms) {
     try {
       draft.add(room, assemble(plan, room, { data, members }));
@@ -64,23 +70,27 @@ class OutcomeDraft {
   readonly #plan: SyncPlan;
   readonly #answers: RoomAnswer[] = [];
   readonly #failed: FailedRoom[] = [];
+  readonly #justNow: StreamPosition;
   #hasNews = false;
+  #quietSince: StreamPosition | undefined;
   readonly #rooms: Map<RoomNid, Told>;
   readonly #sentMembers = new Map<RoomNid, ReadonlySet<UserId>>();
   readonly #staleMembers = new Map<RoomNid, ReadonlySet<UserId>>();
 
-  constructor(plan: SyncPlan) {
+  constructor(plan: SyncPlan, justNow: StreamPosition) {
     this.#plan = plan;
+    this.#justNow = justNow;
     this.#rooms = new Map(plan.missed);
   }
 
-  add(room: RoomPlan, { answer, state, isEmpty, isQuiet }: AssembledRoom): void {
+  add(room: RoomPlan, { answer, state, isEmpty, quietSince }: AssembledRoom): void {
     const told = toldAfterAnswer(room, answer, state.missed);
     if (told !== room.told) this.#rooms.set(room.room, told);
     if (state.sentMembers.size > 0) this.#addSent(room, state.sentMembers);
     if (state.staleMembers.size > 0) this.#staleMembers.set(room.room, state.staleMembers);
     if (!isEmpty) this.#answers.push(answer);
-    this.#hasNews ||= !isEmpty && !isQuiet;
+    if (quietSince !== undefined && quietSince > this.#justNow) this.#wait(quietSince);
+    else this.#hasNews ||= !isEmpty;
   }
 
   fail(room: RoomPlan, error: unknown): void {
@@ -99,8 +109,13 @@ class OutcomeDraft {
         subscriptions: this.#plan.subscriptions,
       },
       hasNews: this.#hasNews,
+      quietSince: this.#quietSince,
       failedRooms: this.#failed,
     };
+  }
+
+  #wait(since: StreamPosition): void {
+    if (this.#quietSince === undefined || since < this.#quietSince) this.#quietSince = since;
   }
 
   /** Only members that the connection does not remember as sent. */

@@ -1,6 +1,6 @@
 import { assembleSync, type SyncOutcome } from "../engine/assemble.ts";
 import { historyWants } from "../engine/history-wants.ts";
-import { type HoldWindow, keepBack } from "../engine/keep-back.ts";
+import { keepBack } from "../engine/keep-back.ts";
 import { awaitsMembers, memberReads } from "../engine/members.ts";
 import { planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
@@ -15,7 +15,6 @@ import { ClientError } from "../model/client-error.ts";
 import type { DialectName } from "../model/dialect-name.ts";
 import type { HistoryWant } from "../model/history-want.ts";
 import type { RoomNid } from "../model/ids.ts";
-import { justSentAfterMs } from "../model/own-events.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
@@ -29,6 +28,7 @@ import { awaitMembers, ON_THE_WAY_US } from "./await-members.ts";
 import type { Connections, OpenConnection } from "./connections.ts";
 import type { Devices, KnownDevice } from "./devices.ts";
 import type { History } from "./history.ts";
+import { Hold } from "./hold.ts";
 import { longPoll } from "./long-poll.ts";
 import type { MemberWishes } from "./member-wishes.ts";
 import type { PosCodec } from "./pos.ts";
@@ -38,13 +38,6 @@ import type { PosCodec } from "./pos.ts";
  * out instead. Shorter: a short stall of the database becomes an error.
  */
 const CATCH_UP_LIMIT_MS = 5_000;
-
-/**
- * How long a room is kept back for what the reader has just sent, or what only somebody who ignores others was told. Longer:
- * messages are late where a device is not polled in time. Shorter: more of them are shown twice by the device that sent them, or
- * after a hole.
- */
-const HOLD_MS = 1_000;
 
 interface SyncServiceDeps {
   readonly devices: Devices;
@@ -101,10 +94,12 @@ interface Computed {
 /** Answers sync requests: one computation for first and later requests, from what is stored. */
 export class SyncService {
   readonly #deps: SyncServiceDeps;
+  readonly #hold: Hold;
   readonly #byConnection = new NewestFirst<string>();
 
   constructor(deps: SyncServiceDeps) {
     this.#deps = deps;
+    this.#hold = new Hold(deps.recent, deps.clock);
   }
 
   /** Throws `ClientError`, `UnavailableError`, or the reason of the signal when the client has gone. */
@@ -159,7 +154,8 @@ export class SyncService {
         });
         to = computed.to;
         isHeld ||= computed.keptBackSince !== undefined;
-        return { outcome: computed.outcome, newsInMs: this.#untilFree(computed.keptBackSince) };
+        const { outcome: answer, keptBackSince } = computed;
+        return { outcome: answer, newsInMs: this.#hold.endsInMs(keptBackSince, answer.quietSince) };
       },
     });
     throwIfGone(call.signal);
@@ -243,33 +239,20 @@ export class SyncService {
     const ahead = whole.rooms.filter(({ as, room }) => as === "joined" && isAhead(room)).map(({ room }) => room);
     const reading = new RoomReader(rooms, { userNid, userId, deviceNid, to });
     const read = await reading.rooms(whole.reads);
-    const { plan, since } = keepBack(whole, read, this.#holdWindow());
+    const window = this.#hold.window();
+    const { plan, since } = keepBack(whole, read, window);
     const data = await reading.withHeroes(read, heroReads(plan, read));
     const members = await reading.members(memberReads(plan, data));
     const [movedAt] = await Promise.all([reading.movedAt(ahead), wishes.raise(userNid, plan.wishes)]);
     const recentAfter = (microseconds(clock) - ON_THE_WAY_US) as StreamPosition;
     return {
-      outcome: assembleSync(plan, data, members),
+      outcome: assembleSync(plan, { data, members }, window.after),
       to,
       movedAt,
       wants: historyWants(plan, data),
       keptBackSince: since,
       awaitsMembers: awaitsMembers(plan, data, members, recentAfter),
     };
-  }
-
-  #holdWindow(): HoldWindow {
-    const { recent, clock } = this.#deps;
-    const nowMs = clock.nowMs();
-    const [after, longAfter] = [recent.at(nowMs - HOLD_MS), recent.at(nowMs - 2 * HOLD_MS)];
-    return { after, longAfter, sentAfterMs: justSentAfterMs(nowMs) };
-  }
-
-  /** How long what is kept back since a position stays so, if nothing moves; undefined: nothing is. */
-  #untilFree(since: StreamPosition | undefined): number | undefined {
-    if (since === undefined) return undefined;
-    const { recent, clock } = this.#deps;
-    return Math.ceil(Math.max(0, (recent.reachedMs(since) ?? 0) + HOLD_MS - clock.nowMs()));
   }
 
   #unknownPos(reason: "malformed" | "no_connection" | "superseded"): ClientError {
@@ -283,7 +266,9 @@ export class SyncService {
     metrics.syncRequests.inc({ dialect: dialect.name, outcome: outcome.hasNews ? "news" : ended });
     if (!isTimed || !outcome.hasNews) return;
     const nowUs = microseconds(clock);
-    for (const { roomId } of outcome.response.rooms) {
+    for (const { roomId, timeline } of outcome.response.rooms) {
+      // Counts alone waited for another reason to answer.
+      if (timeline === undefined) continue;
       const room = memory.columns.find(roomId);
       const receivedUs = room === undefined ? 0 : memory.columns.receivedUs(room);
       if (receivedUs > 0) metrics.upstreamToAnswerSeconds.observe(Math.max(0, nowUs - receivedUs) / 1e6);

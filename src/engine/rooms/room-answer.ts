@@ -17,8 +17,8 @@ export interface AssembledRoom {
   readonly state: SelectedState;
   /** Says nothing that the client does not know: it is not sent. */
   readonly isEmpty: boolean;
-  /** It is told with an answer that is given anyway, and is no reason for one. */
-  readonly isQuiet: boolean;
+  /** Since when it waits for an answer that is given anyway, and is no reason for one before long; undefined: it does not. */
+  readonly quietSince: StreamPosition | undefined;
 }
 
 export function assembleRoom(
@@ -138,12 +138,14 @@ function numLive(answering: Answering, room: RoomPlan, events: readonly ReadEven
 
 /**
  * Whether a room's answer says anything, and whether it is a reason to answer. `isBare`: there is nothing in it but the reader's
- * own part. Counts that rose alone wait for another reason: they rise with a message, which has been told.
+ * own part. Counts that rose alone wait a moment for another reason: as a rule they rise with a message, which has been told,
+ * and in a busy room the next one is near.
  */
-export function worthOf(room: RoomPlan, isBare: boolean): Pick<AssembledRoom, "isEmpty" | "isQuiet"> {
-  if (!isBare || room.isInitial || room.as !== "joined") return { isEmpty: false, isQuiet: false };
+export function worthOf(room: RoomPlan, isBare: boolean): Pick<AssembledRoom, "isEmpty" | "quietSince"> {
+  if (!isBare || room.isInitial || room.as !== "joined") return { isEmpty: false, quietSince: undefined };
   const { notificationCount, highlightCount } = room.memory;
-  return { isEmpty: !room.hasOwnNews, isQuiet: room.hasOwnNews && notificationCount + highlightCount > 0 };
+  const haveRisen = notificationCount + highlightCount > 0;
+  return { isEmpty: room.ownNewsAt === undefined, quietSince: haveRisen ? room.ownNewsAt : undefined };
 }
 
 const isBare = (answer: RoomAnswer): boolean =>

@@ -54,10 +54,11 @@ export interface RoomPlan {
   readonly wish: "first" | "again" | undefined;
   readonly isTimelineExpanded: boolean;
   /**
-   * The reader's own part changed, as a rule unread counts. A homeserver tells them together with what they count: without
-   * any news of the room the room was read on another device, or another stream brought the event earlier.
+   * When the reader's own part changed, as a rule unread counts; undefined: the client knows it. A homeserver tells them
+   * together with what they count: without any news of the room the room was read on another device, or another stream
+   * brought the event earlier.
    */
-  readonly hasOwnNews: boolean;
+  readonly ownNewsAt: StreamPosition | undefined;
   /** undefined: memory says all. */
   readonly reads: RoomReads | undefined;
   /** Lazy members that this connection was sent before, whether or not they still count. */
@@ -94,7 +95,7 @@ export function planRoom(input: RoomsToPlan, index: number, config: RoomConfig):
 
 /** The reader's membership is news to the client. */
 function planAnew(input: RoomsToPlan, index: number, config: RoomConfig, as: SentAs, told: Told | undefined): RoomPlan {
-  const plan = { told, config, after: undefined, isTimelineExpanded: false, hasOwnNews: false };
+  const plan = { told, config, after: undefined, isTimelineExpanded: false, ownNewsAt: undefined };
   if (as === "stripped") return roomPlan(input, index, { ...plan, isInitial: true, reads: undefined });
   if (as === "departed") return planDeparture(input, index, config, told);
   const reads: RoomReads = {
@@ -123,7 +124,7 @@ function planDeparture(input: RoomsToPlan, index: number, config: RoomConfig, to
     isInitial: told === undefined,
     // A client that was told of no event has nothing that the last ones could follow.
     isTimelineExpanded: reads.timelineEvents > 0 && told?.config.timelineLimit === 0,
-    hasOwnNews: false,
+    ownNewsAt: undefined,
     reads,
   });
 }
@@ -134,13 +135,13 @@ function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: 
   const held = heldConfig(told.config, after, facts.membersKnownAt(rooms.room(index)));
   const grown = input.comparison.growth({ ...told, config: held }, tellable(input, index, config));
   const hasRoomNews = facts.changedAt(rooms.room(index)) > after;
-  const hasOwnNews = rooms.changedAt(index) > after;
+  const ownNewsAt = rooms.changedAt(index) > after ? rooms.changedAt(index) : undefined;
   const hasReads = hasRoomNews || grown !== undefined;
-  if (!hasReads && !hasOwnNews && told.upTo === "live") return undefined;
+  if (!hasReads && ownNewsAt === undefined && told.upTo === "live") return undefined;
   const reads = hasReads ? deltaReads(input, index, config, grown, hasRoomNews ? after : undefined) : undefined;
   const isTimelineExpanded = grown?.isTimelineExpanded === true;
   const isFirst = grown !== undefined && wantsKnownMembers(grown.selectors);
-  const decided = { told, config, after, isInitial: false, isTimelineExpanded, hasOwnNews, reads };
+  const decided = { told, config, after, isInitial: false, isTimelineExpanded, ownNewsAt, reads };
   return roomPlan(input, index, { ...decided, held, isFirst });
 }
 
@@ -178,7 +179,7 @@ const nothingOf = (input: RoomsToPlan, index: number): RoomReads => ({
 
 type Decided = Pick<
   RoomPlan,
-  "told" | "config" | "after" | "isInitial" | "isTimelineExpanded" | "hasOwnNews" | "reads"
+  "told" | "config" | "after" | "isInitial" | "isTimelineExpanded" | "ownNewsAt" | "reads"
 > & {
   readonly held?: RoomConfig;
   /** Members are asked for that the client was told none of. */

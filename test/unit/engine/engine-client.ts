@@ -86,10 +86,11 @@ export class EngineClient {
     const connection = decodeState(encodeState(this.#confirmed));
     const whole = planSync({ request, connection, from: this.#from, to, view: this.#world.view() });
     const read = this.#world.read(whole.reads, to);
-    const { plan, since } = keepBack(whole, read, this.window ?? { after: to, longAfter: to, sentAfterMs: 0 });
+    const window = this.window ?? { after: to, longAfter: to, sentAfterMs: 0 };
+    const { plan, since } = keepBack(whole, read, window);
     const data = this.#world.withHeroes(read, heroReads(plan, read));
     const members = this.#world.readMembers(memberReads(plan, data), to);
-    return new Answer(assembleSync(plan, data, members), to, since);
+    return new Answer(assembleSync(plan, { data, members }, window.after), to, since);
   }
 
   confirm(answer: Answer): void {

@@ -181,3 +181,36 @@ test("of several rooms the one that is free first says how long nothing moves", 
   room.message(alice);
   expect(client.sync(asking).keptBackSince).toBe(first.position);
 });
+
+describe("unread counts that rose alone", () => {
+  test("wait for another reason to answer, a moment, and are one then", () => {
+    const { room, other, client, second } = started();
+    room.setCounts(1);
+    const waiting = client.lose(asking);
+    expect(waiting.outcome).toMatchObject({ hasNews: false, quietSince: room.readerChangedAt });
+    second();
+    expect(client.lose(asking).outcome).toMatchObject({ hasNews: true, quietSince: undefined });
+    room.setCounts(2);
+    other.message();
+    const answer = client.sync(asking);
+    expect(answer.outcome).toMatchObject({ hasNews: true, quietSince: room.readerChangedAt });
+    expect(answer.rooms.map(({ roomId }) => roomId).sort()).toEqual([room.roomId, other.roomId].sort());
+    expect(client.sync(asking).outcome).toMatchObject({ hasNews: false, quietSince: undefined });
+  });
+
+  test("wait as long as those do that wait longest", () => {
+    const { room, other, client } = started();
+    other.setCounts(1);
+    room.setCounts(1);
+    expect(client.sync(asking).outcome.quietSince).toBe(other.readerChangedAt);
+  });
+
+  test("wait for nothing with a message, and are told at once where nothing is unread", () => {
+    const { room, other, client } = started();
+    room.message();
+    room.setCounts(1);
+    expect(client.sync(asking).outcome).toMatchObject({ hasNews: true, quietSince: undefined });
+    other.setCounts(0);
+    expect(client.sync(asking).outcome).toMatchObject({ hasNews: true, quietSince: undefined });
+  });
+});
