@@ -29,6 +29,12 @@ export class Session {
     this.accessToken = login.access_token;
   }
 
+  /** The same device at another address of its homeserver. */
+  at(baseUrl: string): Session {
+    const login = { user_id: this.userId, device_id: this.deviceId, access_token: this.accessToken };
+    return new Session(baseUrl, login);
+  }
+
   /** `path` follows `/_matrix/client/`; throws an `ApiError` unless the answer is 2xx. */
   async call<T = unknown>(method: string, path: string, body?: JsonObject): Promise<T> {
     return request<T>(this.baseUrl, method, path, body, this.accessToken);

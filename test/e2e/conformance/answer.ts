@@ -1,0 +1,66 @@
+// An answer of the simplified dialect as it stands on the wire, and how rows look at it.
+
+export interface WireEvent {
+  readonly event_id: string;
+  readonly type: string;
+  readonly sender: string;
+  readonly state_key?: string;
+  readonly content: Readonly<Record<string, unknown>>;
+}
+
+export interface WireRoom {
+  readonly initial?: boolean;
+  readonly name?: string | null;
+  readonly avatar?: string | null;
+  readonly heroes?: readonly { readonly user_id: string }[];
+  readonly is_dm?: boolean;
+  readonly invite_state?: readonly WireEvent[];
+  readonly required_state?: readonly WireEvent[];
+  readonly timeline?: readonly WireEvent[];
+  readonly limited?: boolean;
+  readonly prev_batch?: string;
+  readonly num_live?: number;
+  readonly bump_stamp?: number;
+  readonly joined_count?: number;
+  readonly invited_count?: number;
+  readonly unstable_expanded_timeline?: boolean;
+}
+
+export interface Answer {
+  readonly pos: string;
+  readonly lists?: Readonly<
+    Record<
+      string,
+      { readonly count: number; readonly ops?: readonly { op: string; range: number[]; room_ids: string[] }[] }
+    >
+  >;
+  readonly rooms?: Readonly<Record<string, WireRoom>>;
+}
+
+/** What an answer says of a room; throws when it says nothing. */
+export function roomIn(answer: Answer, roomId: string): WireRoom {
+  const room = answer.rooms?.[roomId];
+  if (room === undefined) throw new Error(`${roomId} is not in the answer: ${JSON.stringify(answer)}`);
+  return room;
+}
+
+/** Which rooms an answer says something of, sorted. */
+export const roomIdsIn = ({ rooms = {} }: Answer): readonly string[] => Object.keys(rooms).toSorted();
+
+/** Ids of a room's timeline, oldest first. */
+export const timelineOf = (answer: Answer, roomId: string): readonly string[] =>
+  (roomIn(answer, roomId).timeline ?? []).map(({ event_id: id }) => id);
+
+/** Ids of a room's `required_state`, sorted: their order says nothing. */
+export const stateOf = (answer: Answer, roomId: string): readonly string[] =>
+  idsOf(roomIn(answer, roomId).required_state);
+
+/** Ids of events, sorted. */
+export const idsOf = (events: readonly WireEvent[] = []): readonly string[] =>
+  events.map(({ event_id: id }) => id).toSorted();
+
+/** `type state_key` of a room's `required_state`, sorted. */
+export const stateKeysOf = (answer: Answer, roomId: string): readonly string[] =>
+  (roomIn(answer, roomId).required_state ?? []).map(({ type, state_key: key }) => `${type} ${key}`.trim()).toSorted();
+
+export const countOf = (answer: Answer, list = "foo-list"): number | undefined => answer.lists?.[list]?.count;

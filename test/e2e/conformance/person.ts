@@ -1,0 +1,135 @@
+// A user with one device: acts on the homeserver, syncs with the server that is tried.
+import { setTimeout as pause } from "node:timers/promises";
+import { ApiError, type JsonObject, type Session } from "../../support/room-life/api.ts";
+import type { Answer, WireEvent } from "./answer.ts";
+import type { Target } from "./target.ts";
+
+/** How long a request is watched that must not be answered. Longer: slower. Shorter: an answer in vain may come later. */
+const HELD_MS = 700;
+/** How long a request may wait for news, in milliseconds. */
+export const LONG_POLL_MS = 30_000;
+
+interface SyncOptions {
+  /** Where the client stands; undefined: nowhere. */
+  readonly pos?: string;
+  /** How long the server may wait for news. */
+  readonly timeoutMs?: number;
+}
+
+export class Person {
+  readonly session: Session;
+  readonly #target: Target;
+  #hasSynced = false;
+
+  constructor(target: Target, session: Session) {
+    this.#target = target;
+    this.session = session;
+  }
+
+  get id(): string {
+    return this.session.userId;
+  }
+
+  /** An answer that knows everything that the homeserver has been told before. */
+  async sync(request: JsonObject, options: SyncOptions = {}): Promise<Answer> {
+    if (this.#hasSynced) await this.#target.caughtUp(this.session);
+    const answer = await this.#ask(request, options);
+    this.#hasSynced = true;
+    return answer;
+  }
+
+  /** A request that waits for news, and is not answered by what stands already. */
+  async waitingSync(request: JsonObject, pos: string): Promise<WaitingSync> {
+    await this.#target.caughtUp(this.session);
+    return new WaitingSync(this.#ask(request, { pos, timeoutMs: LONG_POLL_MS }));
+  }
+
+  /** Status and code of a request that is refused. */
+  async refusal(request: JsonObject, options: SyncOptions = {}): Promise<readonly [number, string | undefined]> {
+    try {
+      await this.#ask(request, options);
+    } catch (error) {
+      if (error instanceof ApiError) return [error.status, error.errcode];
+      throw error;
+    }
+    throw new Error("the request was not refused");
+  }
+
+  #ask(request: JsonObject, { pos, timeoutMs = 0 }: SyncOptions): Promise<Answer> {
+    const query = new URLSearchParams({ timeout: String(timeoutMs), ...(pos !== undefined && { pos }) });
+    const path = `unstable/org.matrix.simplified_msc3575/sync?${query}`;
+    return this.session.at(this.#target.syncUrl).call<Answer>("POST", path, request);
+  }
+
+  /** A private room of this user. */
+  async room(options: JsonObject = {}): Promise<string> {
+    return await this.session.createRoom(options);
+  }
+
+  /** A room that everybody may join. */
+  async publicRoom(options: JsonObject = {}): Promise<string> {
+    return await this.session.createRoom({ preset: "public_chat", ...options });
+  }
+
+  async join(roomId: string): Promise<void> {
+    await this.session.inRoom("POST", roomId, "join");
+  }
+
+  async leave(roomId: string): Promise<void> {
+    await this.session.inRoom("POST", roomId, "leave");
+  }
+
+  async forget(roomId: string): Promise<void> {
+    await this.session.inRoom("POST", roomId, "forget");
+  }
+
+  async invite(roomId: string, person: Person): Promise<void> {
+    await this.session.inRoom("POST", roomId, "invite", { user_id: person.id });
+  }
+
+  async kick(roomId: string, person: Person): Promise<void> {
+    await this.session.inRoom("POST", roomId, "kick", { user_id: person.id });
+  }
+
+  async ban(roomId: string, person: Person): Promise<void> {
+    await this.session.inRoom("POST", roomId, "ban", { user_id: person.id });
+  }
+
+  /** A message; its id. */
+  async say(roomId: string, text = "hello"): Promise<string> {
+    return await this.session.sendText(roomId, text);
+  }
+
+  /** The current state event, as the homeserver shows it to this user. */
+  async state(roomId: string, type: string, stateKey = ""): Promise<WireEvent> {
+    const all = await this.allState(roomId);
+    const event = all.find((each) => each.type === type && each.state_key === stateKey);
+    if (event === undefined) throw new Error(`${roomId} has no state ${type} ${stateKey}`);
+    return event;
+  }
+
+  async allState(roomId: string): Promise<readonly WireEvent[]> {
+    return await this.session.inRoom<WireEvent[]>("GET", roomId, "state");
+  }
+}
+
+/** A sync request under way. */
+export class WaitingSync {
+  /** Resolves with the answer when news comes. */
+  readonly answer: Promise<Answer>;
+  #isAnswered = false;
+
+  constructor(answer: Promise<Answer>) {
+    this.answer = answer;
+    const note = () => {
+      this.#isAnswered = true;
+    };
+    answer.then(note, note);
+  }
+
+  /** Throws when the request is answered within a moment in which nothing that is news has happened. */
+  async staysHeld(): Promise<void> {
+    await pause(HELD_MS);
+    if (this.#isAnswered) throw new Error(`the request was answered: ${JSON.stringify(await this.answer)}`);
+  }
+}

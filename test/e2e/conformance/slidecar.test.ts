@@ -1,0 +1,4 @@
+import { tryRows } from "./run-rows.ts";
+import { startFronted } from "./targets.ts";
+
+tryRows(startFronted);

@@ -1,0 +1,109 @@
+// The two servers that each row is tried on: Synapse's own sliding sync, and Slidecar before a Synapse without one.
+import { setTimeout as pause } from "node:timers/promises";
+import { Client } from "pg";
+import { startKeeper } from "../../support/cluster.ts";
+import { databaseUrl } from "../../support/database-url.ts";
+import type { Session } from "../../support/room-life/api.ts";
+import { type Slidecar, startSlidecar } from "../support/slidecar.ts";
+import { startSynapse } from "../support/synapse.ts";
+import type { Target } from "./target.ts";
+
+const LOOK_MS = 10;
+const CAUGHT_UP_WITHIN_MS = 20_000;
+const DATABASE = "conformance";
+
+export type StartedTarget = Target & AsyncDisposable;
+
+/** A Synapse with its own sliding sync on. */
+export async function startNative(): Promise<StartedTarget> {
+  const synapse = await startSynapse({ native: true });
+  return {
+    name: "Synapse",
+    homeserverUrl: synapse.url,
+    syncUrl: synapse.url,
+    // Who was answered by it finds everything in it.
+    caughtUp: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => synapse.stop(),
+  };
+}
+
+/** A Synapse with its own sliding sync off, and Slidecar before it. */
+export async function startFronted(): Promise<StartedTarget> {
+  await using stack = new AsyncDisposableStack();
+  const keeper = await startKeeper();
+  stack.defer(() => keeper.end());
+  const { adminUrl } = keeper.template;
+  await withClient(adminUrl, (client) => client.query(`CREATE DATABASE ${DATABASE}`));
+  const url = databaseUrl(adminUrl, DATABASE);
+  const synapse = stack.use(await startSynapse({ native: false }));
+  const config = { database: { url }, secret: "a secret of the conformance run", sync: { simplified_ops: true } };
+  const slidecar = stack.use(await startSlidecar({ homeserverUrl: synapse.url, config }));
+  const database = new Client({ connectionString: url });
+  await database.connect();
+  stack.defer(() => database.end());
+  const watch = new IntakeWatch(database, slidecar);
+  const owned = stack.move();
+  return {
+    name: "Slidecar",
+    homeserverUrl: synapse.url,
+    syncUrl: slidecar.url,
+    caughtUp: (session) => watch.caughtUp(session),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function withClient(url: string, work: (client: Client) => Promise<unknown>): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+const MARK = "org.example.conformance";
+const MARKED_AT = `
+  SELECT c.position::float8 AS position
+    FROM users AS u
+    JOIN account_data AS a ON a.user_nid = u.user_nid AND a.room = 0 AND a.type = $2
+    JOIN changes AS c ON c.batch = a.batch
+   WHERE u.user_id = $1 AND a.body LIKE $3`;
+
+/**
+ * Knows when Slidecar has taken in what the homeserver had for a user: account data is stored after the rooms of the same
+ * response, so that a mark which the user leaves there comes after everything that happened before.
+ */
+class IntakeWatch {
+  readonly #database: Client;
+  readonly #slidecar: Slidecar;
+  #marks = 0;
+
+  constructor(database: Client, slidecar: Slidecar) {
+    this.#database = database;
+    this.#slidecar = slidecar;
+  }
+
+  async caughtUp(session: Session): Promise<void> {
+    this.#marks += 1;
+    const mark = `mark-${this.#marks}-`;
+    await session.setAccountData(MARK, { mark });
+    const values = [session.userId, MARK, Buffer.from(`%${mark}%`)];
+    let position: number | undefined;
+    await this.#until(async () => {
+      const { rows } = await this.#database.query<{ position: number }>(MARKED_AT, values);
+      position = rows[0]?.position;
+      return position !== undefined;
+    }, `Slidecar stores what ${session.userId} was told`);
+    await this.#until(async () => {
+      const metrics = await this.#slidecar.metrics();
+      return metrics.value("slidecar_stream_position") >= (position ?? 0);
+    }, "Slidecar follows what it has stored");
+  }
+
+  async #until(holds: () => Promise<boolean>, what: string): Promise<void> {
+    for (const deadline = performance.now() + CAUGHT_UP_WITHIN_MS; !(await holds()); await pause(LOOK_MS)) {
+      if (performance.now() > deadline) throw new Error(`in vain: ${what}\n${this.#slidecar.logTail()}`);
+    }
+  }
+}
