@@ -22,6 +22,8 @@ import { SyncService } from "./sync/sync-service.ts";
 const HOT_ROOM_BYTES = 256 * 1024 * 1024;
 /** Memory for the rooms of users that are online: some 2,000 with 10,000 rooms each. More: fewer of them are read again. */
 const READER_BYTES = 256 * 1024 * 1024;
+/** Memory for the rooms of spaces that lists are filtered by. More: fewer reads. Less: a smaller process. */
+const SPACE_BYTES = 32 * 1024 * 1024;
 
 /**
  * How often a user is told of rooms while they arrive with a long first sync. Shorter: clients sort and draw their lists again
@@ -52,6 +54,7 @@ export function createSyncCore({ config, db, secrets, clock, log, metrics }: Syn
   const memory = new Memory(db, {
     maxHotRoomBytes: HOT_ROOM_BYTES,
     maxReaderBytes: READER_BYTES,
+    maxSpaceBytes: SPACE_BYTES,
     isWaitedFor: (user) => stream.isWaitedFor(user),
   });
   const follower = new Follower({

@@ -24,12 +24,29 @@ export interface Range {
 
 /** AND between filters; an undefined one does not filter (MSC4186 "SlidingRoomFilter"). */
 export interface ListFilters {
+  readonly isDm: boolean | undefined;
   readonly isInvite: boolean | undefined;
   readonly isEncrypted: boolean | undefined;
   /** `null` stands for rooms without a type. */
   readonly roomTypes: readonly (string | null)[] | undefined;
   readonly notRoomTypes: readonly (string | null)[] | undefined;
+  /** Any of them; of `notTags` none, which wins. */
+  readonly tags: readonly string[] | undefined;
+  readonly notTags: readonly string[] | undefined;
+  /** Rooms that one of these spaces names; those count that the reader is in. */
+  readonly spaces: readonly RoomId[] | undefined;
 }
+
+export const NO_FILTERS: ListFilters = {
+  isDm: undefined,
+  isInvite: undefined,
+  isEncrypted: undefined,
+  roomTypes: undefined,
+  notRoomTypes: undefined,
+  tags: undefined,
+  notTags: undefined,
+  spaces: undefined,
+};
 
 export interface ListRequest {
   /** `"all"`: every room that passes the filters. */

@@ -35,6 +35,8 @@ export interface RoomAnswer {
   /** null: it was removed. */
   readonly avatar: string | null | undefined;
   readonly heroes: readonly Hero[] | undefined;
+  /** The reader counts the room as a conversation with single people (`m.direct`). */
+  readonly isDm: boolean;
   readonly joinedCount: number | undefined;
   readonly invitedCount: number | undefined;
   readonly notificationCount: number;

@@ -54,4 +54,8 @@ export interface ReaderView {
   readonly own: ReaderFacts;
   readonly facts: RoomFacts;
   readonly rooms: ReaderRooms;
+  /** By room; rooms without tags are not in it. */
+  readonly tags: ReadonlyMap<RoomNid, ReadonlySet<string>>;
+  /** Rooms that a space names which a request filters by. */
+  childrenOf(space: RoomNid): ReadonlySet<RoomId>;
 }

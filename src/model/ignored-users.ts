@@ -1,10 +1,8 @@
-import { isJsonObject, parseJson } from "../lib/json-value.ts";
+import { isJsonObject } from "../lib/json-value.ts";
+import { contentOf } from "./event-content.ts";
 
 /** Whom a user's `m.ignored_user_list` event names (Client-Server API, "Ignoring users"); what is no list names nobody. */
-export function ignoredBy(event: Buffer): ReadonlySet<string> {
-  const value = parseJson(event);
-  return new Set(isJsonObject(value) ? namesIn(value.content) : []);
-}
+export const ignoredBy = (event: Buffer): ReadonlySet<string> => new Set(namesIn(contentOf(event)));
 
 function namesIn(content: unknown): readonly string[] {
   const ignored = isJsonObject(content) ? content.ignored_users : undefined;

@@ -1,4 +1,4 @@
-import type { UserId } from "./ids.ts";
+import type { RoomId, UserId } from "./ids.ts";
 
 /** What is known of a reader beside their rooms. */
 export interface ReaderFacts {
@@ -6,4 +6,6 @@ export interface ReaderFacts {
   readonly announcedJoined: number | undefined;
   /** Whose messages the user does not want to see (`m.ignored_user_list`). */
   readonly ignored: ReadonlySet<UserId>;
+  /** Which rooms are conversations with single people, whether the user is in them or not (`m.direct`). */
+  readonly direct: ReadonlySet<RoomId>;
 }

@@ -6,10 +6,12 @@ import type { Queryable } from "./database.ts";
 import { HotRooms, type RoomTurn } from "./hot-rooms.ts";
 import { OnlineReaders, type OnlineReadersOptions } from "./online-readers.ts";
 import { RoomColumns } from "./room-columns.ts";
+import { SpaceChildren } from "./space-children.ts";
 
 export interface MemoryOptions {
   readonly maxHotRoomBytes: number;
   readonly maxReaderBytes: number;
+  readonly maxSpaceBytes: number;
   readonly isWaitedFor: OnlineReadersOptions["isWaitedFor"];
 }
 
@@ -21,12 +23,14 @@ export class Memory {
   readonly columns = new RoomColumns();
   readonly readers: OnlineReaders;
   readonly hotRooms: HotRooms;
+  readonly spaces: SpaceChildren;
   readonly #db: Queryable;
 
-  constructor(db: Queryable, { maxHotRoomBytes, maxReaderBytes, isWaitedFor }: MemoryOptions) {
+  constructor(db: Queryable, { maxHotRoomBytes, maxReaderBytes, maxSpaceBytes, isWaitedFor }: MemoryOptions) {
     this.#db = db;
     this.readers = new OnlineReaders(db, this.columns, { maxBytes: maxReaderBytes, isWaitedFor });
     this.hotRooms = new HotRooms(db, maxHotRoomBytes);
+    this.spaces = new SpaceChildren(db, maxSpaceBytes);
   }
 
   /**
@@ -35,16 +39,18 @@ export class Memory {
    */
   async prepare(changes: readonly Change[], position: StreamPosition): Promise<() => void> {
     const ofRooms = changes.filter(({ stream, room }) => stream === ChangeStream.room && room !== undefined);
-    const [columns, applyToReaders, applyToHotRooms] = await Promise.all([
+    const [columns, applyToReaders, applyToHotRooms, applyToSpaces] = await Promise.all([
       selectColumns(this.#db, this.#staleColumns(ofRooms)),
       this.readers.prepare(changes),
       this.hotRooms.prepare(turnsOf(ofRooms), position),
+      this.spaces.prepare(withChangedState(ofRooms)),
     ]);
     return () => {
       if (columns !== undefined) this.columns.take(columns);
       for (const change of ofRooms) this.#applyToColumns(change);
       applyToReaders();
       applyToHotRooms();
+      applyToSpaces();
     };
   }
 
@@ -68,6 +74,13 @@ export class Memory {
     });
   }
 }
+
+const withChangedState = (changes: readonly Change[]): ReadonlySet<RoomNid> =>
+  new Set(
+    changes.flatMap(({ room, flags }) =>
+      room !== undefined && (flags & (ChangeFlag.state | ChangeFlag.history)) !== 0 ? [room] : [],
+    ),
+  );
 
 function turnsOf(ofRooms: readonly Change[]): ReadonlyMap<RoomNid, RoomTurn> {
   const turns = new Map<RoomNid, { stateBatches: number[]; isHistory: boolean }>();

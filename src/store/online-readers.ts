@@ -7,6 +7,7 @@ import type { Queryable } from "./database.ts";
 import { NO_FACTS, selectReaderFacts } from "./reader-facts.ts";
 import { ReaderRooms } from "./reader-rooms.ts";
 import { type ReaderRoomsWanted, type ReaderRows, selectReaderRooms, selectSomeReaderRooms } from "./reader-selects.ts";
+import { type ReaderTags, selectReaderTags, selectSomeReaderTags } from "./reader-tags.ts";
 import type { RoomColumns } from "./room-columns.ts";
 import { RoomReaders } from "./room-readers.ts";
 
@@ -16,17 +17,23 @@ export interface OnlineReader {
   readonly userId: UserId;
   readonly rooms: ReaderRooms;
   readonly own: ReaderFacts;
+  readonly tags: ReaderTags;
   readonly bytes: number;
 }
 
 /** The facts are taken again when they change. */
-type KeptReader = OnlineReader & { own: ReaderFacts };
+type KeptReader = OnlineReader & { own: ReaderFacts; readonly tags: Map<RoomNid, ReadonlySet<string>> };
+
+const NO_TAGS: ReaderTags = new Map();
+/** What a room with tags weighs; an estimate that errs upwards. */
+const TAGGED_BYTES = 300;
 
 const FACT_STREAMS: ReadonlySet<ChangeStream> = new Set([ChangeStream.membership, ChangeStream.accountData]);
 
 /** Of what concerns one user, that which an answer may wait for. */
 const WAKING_STREAMS: ReadonlySet<ChangeStream> = new Set([
   ChangeStream.membership,
+  ChangeStream.accountData,
   ChangeStream.history,
   ChangeStream.sent,
 ]);
@@ -40,6 +47,8 @@ export interface OnlineReadersOptions {
 /** What changed of a reader: in rooms, and what belongs to none. */
 interface Touched {
   readonly rooms: Set<RoomNid>;
+  /** Rooms with account data of the reader, which may be tags. */
+  readonly tagged: Set<RoomNid>;
   hasOther: boolean;
 }
 
@@ -63,8 +72,7 @@ export class OnlineReaders {
   constructor(db: Queryable, columns: RoomColumns, { maxBytes, isWaitedFor }: OnlineReadersOptions) {
     this.#db = db;
     this.#columns = columns;
-    const onDrop = (_user: UserNid, reader: OnlineReader) =>
-      this.#byRoom.removeAll(reader.userNid, reader.rooms.rooms());
+    const onDrop = (_user: UserNid, reader: KeptReader) => this.#byRoom.removeAll(reader.userNid, reader.rooms.rooms());
     this.#readers = new ByteCache({ maxBytes, isInUse: isWaitedFor, onDrop });
   }
 
@@ -115,24 +123,26 @@ export class OnlineReaders {
   /** Reads what changed. The result takes it in, in one step, once the position of this process moves there. */
   async prepare(changes: readonly Change[]): Promise<() => void> {
     const touched = this.#touched(changes);
-    const [rows, facts] = await Promise.all([
+    const [rows, tags, facts] = await Promise.all([
       selectSomeReaderRooms(this.#db, touched),
+      selectSomeReaderTags(this.#db, touched),
       selectReaderFacts(this.#db, this.#withOtherFacts(changes)),
     ]);
     const columns = await this.#readColumns([...rows.values()].flatMap(({ rooms }) => [...rooms] as RoomNid[]));
     return () => {
       if (columns !== undefined) this.#columns.take(columns);
       for (const [userNid, own] of rows) this.#apply(userNid, own);
+      for (const { userNid, tagged } of touched) this.#tag(userNid, tagged, tags.get(userNid));
       for (const [userNid, own] of facts) this.#takeFacts(userNid, own);
     };
   }
 
   /** Readers that changed; what is missing from loads under way is noted. */
-  #touched(changes: readonly Change[]): readonly ReaderRoomsWanted[] {
+  #touched(changes: readonly Change[]): readonly (ReaderRoomsWanted & Touched)[] {
     const wanted = new Map<UserNid, ReaderRoomsWanted & Touched>();
     for (const change of changes) {
       const { stream, userNid } = change;
-      if (stream !== ChangeStream.membership || userNid === undefined) continue;
+      if (userNid === undefined || !FACT_STREAMS.has(stream)) continue;
       const load = this.#loading.get(userNid);
       if (load !== undefined) touch(load.missed, change);
       const reader = this.#readers.peek(userNid);
@@ -162,6 +172,13 @@ export class OnlineReaders {
     if (reader !== undefined) reader.own = own;
   }
 
+  #tag(userNid: UserNid, tagged: ReadonlySet<RoomNid>, tags: ReaderTags = NO_TAGS): void {
+    const reader = this.#readers.peek(userNid);
+    if (reader === undefined) return;
+    takeTags(reader.tags, tagged, tags);
+    this.#readers.reweigh(userNid);
+  }
+
   #apply(userNid: UserNid, rows: ReaderRows): void {
     const reader = this.#readers.peek(userNid);
     if (reader === undefined) return;
@@ -171,8 +188,9 @@ export class OnlineReaders {
 
   /** A change that comes while rows are read may be missing from them, so what changed is read again until nothing did. */
   async #load(userNid: UserNid, userId: UserId): Promise<OnlineReader> {
-    const [rows, facts] = await Promise.all([
+    const [rows, tags, facts] = await Promise.all([
       selectReaderRooms(this.#db, userNid, userId),
+      selectReaderTags(this.#db, userNid),
       selectReaderFacts(this.#db, [userNid]),
     ]);
     const rooms = new ReaderRooms(rows, (id) => this.#columns.find(id));
@@ -181,18 +199,20 @@ export class OnlineReaders {
       const columns = await this.#readColumns(rooms.rooms());
       if (columns !== undefined) this.#columns.take(columns);
       const missed = this.#takeMissed(userNid);
-      if (missed.rooms.size === 0 && !missed.hasOther) break;
-      const rows = await selectSomeReaderRooms(this.#db, [{ userNid, userId, ...missed }]);
-      for (const own of rows.values()) rooms.apply(own);
+      if (missed.rooms.size + missed.tagged.size === 0 && !missed.hasOther) break;
+      const again = [{ userNid, userId, ...missed }];
+      for (const own of (await selectSomeReaderRooms(this.#db, again)).values()) rooms.apply(own);
+      takeTags(tags, missed.tagged, (await selectSomeReaderTags(this.#db, again)).get(userNid) ?? NO_TAGS);
       own = (await selectReaderFacts(this.#db, [userNid])).get(userNid) ?? NO_FACTS;
     }
-    const reader = {
+    const reader: KeptReader = {
       userNid,
       userId,
       rooms,
       own,
+      tags,
       get bytes() {
-        return rooms.bytes;
+        return rooms.bytes + TAGGED_BYTES * tags.size;
       },
     };
     this.#byRoom.addAll(userNid, rooms.rooms());
@@ -215,11 +235,21 @@ export class OnlineReaders {
   }
 }
 
-const untouched = (): Touched => ({ rooms: new Set(), hasOther: false });
+const untouched = (): Touched => ({ rooms: new Set(), tagged: new Set(), hasOther: false });
+
+/** Rooms that have no tags any more are not in `tags`. */
+function takeTags(into: Map<RoomNid, ReadonlySet<string>>, tagged: ReadonlySet<RoomNid>, tags: ReaderTags): void {
+  for (const room of tagged) {
+    const own = tags.get(room);
+    if (own === undefined) into.delete(room);
+    else into.set(room, own);
+  }
+}
 
 const isOfRooms = ({ room, rooms }: Change): boolean => room !== undefined || rooms !== undefined;
 
 function touch(touched: Touched, change: Change): void {
-  for (const room of change.rooms ?? (change.room === undefined ? [] : [change.room])) touched.rooms.add(room);
+  const rooms = change.stream === ChangeStream.membership ? touched.rooms : touched.tagged;
+  for (const room of change.rooms ?? (change.room === undefined ? [] : [change.room])) rooms.add(room);
   touched.hasOther ||= !isOfRooms(change);
 }

@@ -1,6 +1,7 @@
 import { assembleSync, type SyncOutcome } from "../engine/assemble.ts";
 import { historyWants } from "../engine/history-wants.ts";
 import { keepBack } from "../engine/keep-back.ts";
+import { spacesIn } from "../engine/lists/filter.ts";
 import { awaitsMembers, memberReads } from "../engine/members.ts";
 import { planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
@@ -32,6 +33,7 @@ import { Hold } from "./hold.ts";
 import { longPoll } from "./long-poll.ts";
 import type { MemberWishes } from "./member-wishes.ts";
 import type { PosCodec } from "./pos.ts";
+import { readerView } from "./reader-view.ts";
 
 /**
  * How long an answer may wait for this process to catch up with a `pos` that another process issued. Longer: clients time
@@ -230,10 +232,9 @@ export class SyncService {
     from: StreamPosition | undefined,
   ): Promise<Computed> {
     const { memory, rooms, stream, clock, wishes } = this.#deps;
-    const reader = await memory.readers.get(userNid, userId);
+    const view = await readerView(memory, { userNid, userId }, spacesIn(request));
     // From here to the end of the plan nothing may wait: memory stands at `to`.
     const to = stream.position;
-    const view = { userNid, userId, own: reader.own, facts: memory.columns, rooms: reader.rooms };
     const whole = planSync({ request, connection, from, to, view });
     const isAhead = (room: RoomNid) => memory.columns.changedAt(room) > to;
     const ahead = whole.rooms.filter(({ as, room }) => as === "joined" && isAhead(room)).map(({ room }) => room);

@@ -58,6 +58,7 @@ const section = fc.record({
   counts: fc.option(upTo(3), { nil: undefined }),
   heroes: fc.option(some(USERS, 2), { nil: undefined }),
   joined: fc.option(upTo(9), { nil: undefined }),
+  tags: fc.option(some(2, 2), { nil: undefined }),
 });
 type Section = typeof section extends fc.Arbitrary<infer T> ? T : never;
 
@@ -82,6 +83,7 @@ const step = fc.oneof(
       back: upTo(4),
     }),
   },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant("read spaces" as const), rooms: some(ROOMS - 1, ROOMS) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant("forget reader" as const), user: upTo(USERS - 1) }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant("forget rooms" as const) }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant("follow" as const) }) },
@@ -121,7 +123,12 @@ function poolOf(world: StoredWorld, users: readonly UserId[]): readonly WireEven
           sender,
         );
       case 4:
-        return world.state("m.room.topic", sender, { topic: `topic ${index}` });
+        return world.state(
+          "m.space.child",
+          sender,
+          index % 3 === 0 ? {} : { via: ["test"] },
+          `!child${index % 4}:test`,
+        );
       case 5:
         return world.state("m.room.history_visibility", sender, {
           history_visibility: index % 2 === 0 ? "joined" : "shared",
@@ -144,7 +151,7 @@ interface Room {
 }
 
 const newMemory = (own: Database, budgets = { maxHotRoomBytes: PLENTY_BYTES, maxReaderBytes: PLENTY_BYTES }): Memory =>
-  new Memory(own, { ...budgets, isWaitedFor: () => false });
+  new Memory(own, { ...budgets, maxSpaceBytes: PLENTY_BYTES, isWaitedFor: () => false });
 
 /** One run: streams that are stored, and the memory of one process that follows. */
 class Run {
@@ -202,7 +209,8 @@ class Run {
   }
 
   #body(section: Section): JoinedBody {
-    const { back, length, holes, state, hasCreate, isStateAfter, limited, hasToken, counts, heroes, joined } = section;
+    const { back, length, holes, state, hasCreate, isStateAfter, limited, hasToken, counts, heroes, joined, tags } =
+      section;
     const room = this.rooms[section.room]!;
     const { pool, create } = room;
     const start = Math.max(0, room.told - back);
@@ -221,6 +229,7 @@ class Run {
         ...(heroes && { "m.heroes": heroes.map((hero) => `@hero${hero}:test`) }),
         ...(joined !== undefined && { "m.joined_member_count": joined }),
       },
+      ...(tags !== undefined && { account_data: { events: [tagEvent(tags)] } }),
       ...(counts !== undefined && { unread_notifications: { notification_count: counts, highlight_count: 0 } }),
     };
   }
@@ -234,6 +243,9 @@ class Run {
       }
       case "read rooms":
         return await this.#readAndCompare(step);
+      case "read spaces":
+        await this.memory.spaces.load(this.known(step.rooms));
+        return;
       case "forget reader":
         return this.memory.readers.forget(this.users[step.user]!.userNid);
       case "forget rooms":
@@ -316,6 +328,11 @@ class Run {
   }
 }
 
+const tagEvent = (tags: readonly number[]) => ({
+  type: "m.tag",
+  content: { tags: Object.fromEntries(tags.map((tag) => [`u.tag${tag}`, {}])) },
+});
+
 const shownState = (events: Iterable<StateEvent>) =>
   [...events]
     .map(({ type, stateKey, eventId, position }) => ({ type, stateKey, eventId, position }))
@@ -375,7 +392,7 @@ const CHANGE = {
 };
 
 async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {
-  const { rooms } = await memory.readers.get(userNid, userId);
+  const { rooms, tags } = await memory.readers.get(userNid, userId);
   const isConcerned = (room: RoomNid) => {
     const change = { ...CHANGE, stream: ChangeStream.room, room };
     return memory.readers.concernedBy([change]).has(userNid);
@@ -392,6 +409,7 @@ async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {
     strippedState: rooms.strippedState(index)?.toString(),
     indexOf: rooms.indexOf(rooms.room(index)),
     isConcerned: isConcerned(rooms.room(index)),
+    tags: tags.get(rooms.room(index)),
   }));
 }
 
@@ -410,6 +428,8 @@ async function expectFresh(run: Run): Promise<void> {
   }
 
   const all = run.known(Array.from({ length: ROOMS }, (_, room) => room));
+  for (const memory of [run.memory, fresh]) await memory.spaces.load(all);
+  for (const room of all) expect(run.memory.spaces.of(room)).toEqual(fresh.spaces.of(room));
   const members = [...run.users.map(({ userId }) => userId), STRANGER];
   const changedAfter = [BEFORE_ALL, ...run.positions];
   for (const [index, after] of changedAfter.entries()) {

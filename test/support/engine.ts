@@ -1,7 +1,13 @@
 // Builders for tests of the engine: one reader, rooms that grow in plain arrays, and the reads that a store would do over them.
 // Imports no code of src/engine, so that what it reads does not depend on what is tested.
 import type { ConnectionState } from "../../src/engine/connection/state.ts";
-import type { ListRequest, RequiredState, RoomConfig, SyncRequest } from "../../src/engine/request.ts";
+import {
+  type ListRequest,
+  NO_FILTERS,
+  type RequiredState,
+  type RoomConfig,
+  type SyncRequest,
+} from "../../src/engine/request.ts";
 import type { ReaderRooms, ReaderView, RoomFacts } from "../../src/engine/view.ts";
 import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../../src/model/ids.ts";
 import { Membership } from "../../src/model/membership.ts";
@@ -196,6 +202,9 @@ export class TestWorld {
   readonly rooms: TestRoom[] = [];
   announcedJoined: number | undefined;
   ignored: ReadonlySet<UserId> = new Set();
+  direct: ReadonlySet<RoomId> = new Set();
+  readonly tags = new Map<RoomNid, ReadonlySet<string>>();
+  readonly children = new Map<RoomNid, ReadonlySet<RoomId>>();
   /** Never 0: that stands before everything. */
   position = 1000 as StreamPosition;
   #nid = 0;
@@ -232,7 +241,9 @@ export class TestWorld {
       userId: alice,
       facts: factsOf(this.rooms),
       rooms: readerRoomsOf(this.rooms),
-      own: { announcedJoined: this.announcedJoined, ignored: this.ignored },
+      own: { announcedJoined: this.announcedJoined, ignored: this.ignored, direct: this.direct },
+      tags: this.tags,
+      childrenOf: (space) => this.children.get(space) ?? new Set(),
     };
   }
 
@@ -327,13 +338,6 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
     findRoom: (roomId) => rooms.find((each) => each.roomId === roomId)?.room,
   };
 }
-
-export const NO_FILTERS: ListRequest["filters"] = {
-  isInvite: undefined,
-  isEncrypted: undefined,
-  roomTypes: undefined,
-  notRoomTypes: undefined,
-};
 
 /** `"type key"`; `*` for a part that matches anything; `lazy` for lazy members. */
 export function requiredState(...entries: readonly string[]): RequiredState {

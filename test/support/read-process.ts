@@ -31,6 +31,7 @@ export async function startReadProcess(
   const memory = new Memory(db, {
     maxHotRoomBytes: PLENTY_BYTES,
     maxReaderBytes: PLENTY_BYTES,
+    maxSpaceBytes: PLENTY_BYTES,
     isWaitedFor: () => false,
     ...budgets,
   });

@@ -43,6 +43,7 @@ export interface JoinedBody {
     readonly "m.joined_member_count"?: number;
     readonly "m.invited_member_count"?: number;
   };
+  readonly account_data?: { readonly events: readonly { readonly type: string; readonly content: object }[] };
   readonly unread_notifications?: { readonly notification_count: number; readonly highlight_count: number };
 }
 

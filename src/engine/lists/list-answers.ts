@@ -9,7 +9,7 @@ import { isIgnoredInvite } from "../rooms/stripped-facts.ts";
 import type { ReaderView } from "../view.ts";
 import { Candidates } from "./candidates.ts";
 import type { Coverage } from "./coverage.ts";
-import { countsUnknownRooms, filtersNothing, passesFilters } from "./filter.ts";
+import { countsUnknownRooms, filtersNothing, RoomFilter } from "./filter.ts";
 import { newest } from "./window.ts";
 
 /** Scratch: what is in here means nothing between two calls. */
@@ -60,10 +60,11 @@ function isListedOutside(view: ReaderView, index: number, connection: Connection
 }
 
 function collectFiltered(list: ListRequest, view: ReaderView): Candidates {
+  const filter = new RoomFilter(list.filters, view);
   filtered.reset(listed.size);
   for (let slot = 0; slot < listed.size; slot++) {
     const index = listed.index[slot] ?? 0;
-    if (!passesFilters(list.filters, view, index)) continue;
+    if (!filter.passes(index)) continue;
     filtered.add(index, listed.room[slot] ?? 0, listed.activity[slot] ?? 0);
   }
   return filtered;

@@ -59,6 +59,7 @@ export const bareAnswer = (room: RoomPlan): RoomAnswer => ({
   name: undefined,
   avatar: undefined,
   heroes: undefined,
+  isDm: room.memory.isDm,
   joinedCount: undefined,
   invitedCount: undefined,
   notificationCount: room.memory.notificationCount,

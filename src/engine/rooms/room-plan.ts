@@ -15,6 +15,7 @@ interface RoomMemory {
   readonly bumpStamp: number;
   readonly name: string | undefined;
   readonly avatar: string | undefined;
+  readonly isDm: boolean;
   readonly joinedCount: number | undefined;
   readonly invitedCount: number | undefined;
   readonly notificationCount: number;
@@ -221,6 +222,7 @@ function memoryOf(view: ReaderView, index: number): RoomMemory {
     bumpStamp: isJoined ? facts.bumpStamp(room) : rooms.since(index),
     name: isJoined ? facts.name(room) : undefined,
     avatar: isJoined ? facts.avatar(room) : undefined,
+    isDm: view.own.direct.has(facts.roomId(room)),
     joinedCount: isJoined ? facts.joinedCount(room) : undefined,
     invitedCount: isJoined ? facts.invitedCount(room) : undefined,
     notificationCount: rooms.notificationCount(index),

@@ -1,10 +1,11 @@
 import type { ReadCall } from "../../homeserver/get-as-user.ts";
 import type { ValueAnswer, ValueReads } from "../../homeserver/value-reads.ts";
 import { errorOf } from "../../lib/error-of.ts";
-import { isJsonObject, parseJson } from "../../lib/json-value.ts";
+import { parseJson } from "../../lib/json-value.ts";
 import { pause } from "../../lib/pause.ts";
 import type { Semaphore } from "../../lib/semaphore.ts";
-import { isRoomId, type RoomId } from "../../model/ids.ts";
+import type { RoomId } from "../../model/ids.ts";
+import { directRooms } from "../../model/room-lists.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { Database } from "../../store/database.ts";
 import type { ClaimedDevice } from "../../store/devices.ts";
@@ -88,16 +89,13 @@ async function chooseRooms(
   const known = await selectNewestRooms(db, joined, WINDOW_ROOMS);
   const isJoined = new Set(joined);
   // Most accounts have none, and nothing depends on it.
-  const direct = await values.accountData(call, userId, undefined, "m.direct").then(directRooms, () => []);
+  const direct = await values.accountData(call, userId, undefined, "m.direct").then(directIn, () => []);
   const chosen = new Set([...known, ...direct.filter((roomId) => isJoined.has(roomId)), ...joined]);
   return [...chosen].slice(0, WINDOW_ROOMS);
 }
 
-function directRooms(answer: ValueAnswer): readonly RoomId[] {
-  const byUser = answer.kind === "found" ? parseJson(answer.raw) : undefined;
-  const lists = isJsonObject(byUser) ? Object.values(byUser) : [];
-  return lists.flatMap((list) => (Array.isArray(list) ? list.filter(isRoomId) : [])) as readonly RoomId[];
-}
+const directIn = (answer: ValueAnswer): readonly RoomId[] =>
+  answer.kind === "found" ? directRooms(parseJson(answer.raw)) : [];
 
 /** One after the other in each of a few lanes. A room that cannot be read is left to the first sync. */
 async function storeRooms(

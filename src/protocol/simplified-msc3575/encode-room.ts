@@ -27,6 +27,7 @@ const wireFields = (room: RoomAnswer) => ({
   name: room.name,
   avatar: room.avatar,
   heroes: room.heroes?.map(wireHero),
+  is_dm: room.isDm ? true : undefined,
   joined_count: room.joinedCount === undefined ? undefined : wireCount(room.joinedCount),
   invited_count: room.invitedCount === undefined ? undefined : wireCount(room.invitedCount),
   notification_count: wireCount(room.notificationCount),

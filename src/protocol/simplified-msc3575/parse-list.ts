@@ -1,4 +1,5 @@
-import type { ListFilters, ListRequest, Range } from "../../engine/request.ts";
+import { type ListFilters, type ListRequest, NO_FILTERS, type Range } from "../../engine/request.ts";
+import { isRoomId } from "../../model/ids.ts";
 import type { WireValue } from "../shared/wire-value.ts";
 import type { RoomConfigParser } from "./parse-room-config.ts";
 
@@ -10,13 +11,6 @@ export const parseList = (wire: WireValue, configs: RoomConfigParser): ListReque
   filters: wire.at("filters").optional(parseFilters) ?? NO_FILTERS,
   config: configs.parse(wire),
 });
-
-const NO_FILTERS: ListFilters = {
-  isInvite: undefined,
-  isEncrypted: undefined,
-  roomTypes: undefined,
-  notRoomTypes: undefined,
-};
 
 function parseRanges(wire: WireValue): readonly Range[] {
   const ranges = wire.items();
@@ -30,20 +24,23 @@ function parseRange(wire: WireValue): Range {
   return { first: first.count(), last: last.count() };
 }
 
-/** Keys that are not evaluated yet are checked all the same, so that a client does not learn of its mistake later. */
+/** Names are not filtered by, as homeservers do not either. */
 function parseFilters(wire: WireValue): ListFilters {
-  wire.at("is_dm").optional((value) => value.boolean());
   wire.at("room_name_like").optional((value) => value.text());
-  for (const key of ["tags", "not_tags", "spaces"]) {
-    wire.at(key).optional((value) => value.items().map((item) => item.text()));
-  }
   return {
+    isDm: wire.at("is_dm").optional((value) => value.boolean()),
     isInvite: wire.at("is_invite").optional((value) => value.boolean()),
     isEncrypted: wire.at("is_encrypted").optional((value) => value.boolean()),
     roomTypes: wire.at("room_types").optional(parseRoomTypes),
     notRoomTypes: wire.at("not_room_types").optional(parseRoomTypes),
+    tags: wire.at("tags").optional(parseTexts),
+    notTags: wire.at("not_tags").optional(parseTexts),
+    // What can be no room is one that the reader is not in.
+    spaces: wire.at("spaces").optional((value) => parseTexts(value).filter(isRoomId)),
   };
 }
+
+const parseTexts = (wire: WireValue): readonly string[] => wire.items().map((item) => item.text());
 
 const parseRoomTypes = (wire: WireValue): readonly (string | null)[] =>
   wire.items().map((item) => item.optional((value) => value.text()) ?? null);

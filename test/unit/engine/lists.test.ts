@@ -1,11 +1,12 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { Candidates } from "../../../src/engine/lists/candidates.ts";
-import { passesFilters } from "../../../src/engine/lists/filter.ts";
+import { RoomFilter } from "../../../src/engine/lists/filter.ts";
 import { newest } from "../../../src/engine/lists/window.ts";
-import type { ListFilters } from "../../../src/engine/request.ts";
+import { type ListFilters, NO_FILTERS } from "../../../src/engine/request.ts";
+import type { RoomId } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
-import { alice, bob, carol, config, list, NO_FILTERS, request, TestWorld } from "../../support/engine.ts";
+import { alice, bob, carol, config, list, request, TestWorld } from "../../support/engine.ts";
 import { EngineClient } from "./engine-client.ts";
 
 test("the newest candidates are those that a full sort puts first", () => {
@@ -28,6 +29,10 @@ test("the newest candidates are those that a full sort puts first", () => {
 
 const stripped = (...events: readonly object[]) => Buffer.from(JSON.stringify(events));
 
+// As the second and the fourth room are called below.
+const SPACE = "!room2:example.org" as RoomId;
+const SPACE_INVITE = "!room4:example.org" as RoomId;
+
 /** Rooms by what filters look at. */
 function rooms() {
   const world = new TestWorld();
@@ -49,6 +54,11 @@ function rooms() {
   const neverSeen = world.emptyRoom();
   neverSeen.setReader(Membership.ban, { sender: bob });
   neverSeen.isComplete = false;
+  world.direct = new Set([joined.roomId, invite.roomId, "!elsewhere:example.org" as RoomId]);
+  world.tags.set(joined.room, new Set(["m.favourite", "u.work"]));
+  world.tags.set(spaceInvite.room, new Set(["u.work"]));
+  world.children.set(encryptedSpace.room, new Set([joined.roomId, invite.roomId, "!elsewhere:example.org" as RoomId]));
+  world.children.set(spaceInvite.room, new Set([encryptedSpace.roomId]));
   return { world, all: { joined, encryptedSpace, invite, spaceInvite, bareInvite, neverSeen } };
 }
 
@@ -66,10 +76,24 @@ test.each<readonly [Partial<ListFilters>, readonly string[]]>([
   [{ notRoomTypes: [] }, ["joined", "encryptedSpace", "spaceInvite"]],
   [{ roomTypes: ["m.space", null], notRoomTypes: [null] }, ["encryptedSpace", "spaceInvite"]],
   [{ isInvite: true, isEncrypted: true }, ["spaceInvite"]],
+  [{ isDm: true }, ["joined", "invite"]],
+  [{ isDm: false }, ["encryptedSpace", "spaceInvite", "bareInvite", "neverSeen"]],
+  [{ isDm: true, isInvite: true }, ["invite"]],
+  [{ tags: ["u.work"] }, ["joined", "spaceInvite"]],
+  [{ tags: ["m.favourite", "u.nothing"] }, ["joined"]],
+  [{ tags: [] }, []],
+  [{ notTags: ["m.favourite"] }, ["encryptedSpace", "invite", "spaceInvite", "bareInvite", "neverSeen"]],
+  [{ notTags: [] }, ["joined", "encryptedSpace", "invite", "spaceInvite", "bareInvite", "neverSeen"]],
+  [{ tags: ["u.work"], notTags: ["m.favourite"] }, ["spaceInvite"]],
+  [{ spaces: [SPACE] }, ["joined", "invite"]],
+  // Nobody is told what a space holds that they are not in.
+  [{ spaces: [SPACE_INVITE] }, []],
+  [{ spaces: ["!elsewhere:example.org" as RoomId] }, []],
+  [{ spaces: [] }, []],
 ])("filters %j let %j pass", (filters, expected) => {
   const { world, all } = rooms();
   const passing = Object.keys(all).filter((_name, index) =>
-    passesFilters({ ...NO_FILTERS, ...filters }, world.view(), index),
+    new RoomFilter({ ...NO_FILTERS, ...filters }, world.view()).passes(index),
   );
   expect(passing).toEqual(expected);
 });
@@ -80,8 +104,9 @@ test("stripped state that cannot be read says nothing of the room", () => {
   room.setReader(Membership.knock);
   for (const text of ["", "{}", "[null, 1]", '[{"type":"m.room.create"}'] as const) {
     room.strippedState = Buffer.from(text);
-    expect(passesFilters({ ...NO_FILTERS, isEncrypted: true }, world.view(), 0)).toBe(false);
-    expect(passesFilters({ ...NO_FILTERS, roomTypes: ["m.space"] }, world.view(), 0)).toBe(false);
+    for (const filter of [{ isEncrypted: true }, { roomTypes: ["m.space"] }]) {
+      expect(new RoomFilter({ ...NO_FILTERS, ...filter }, world.view()).passes(0)).toBe(false);
+    }
   }
 });
 

@@ -16,6 +16,7 @@ const answer = (more: Partial<RoomAnswer> = {}): RoomAnswer => ({
   name: undefined,
   avatar: undefined,
   heroes: undefined,
+  isDm: false,
   joinedCount: undefined,
   invitedCount: undefined,
   notificationCount: 0,

@@ -1,7 +1,8 @@
 import { expect, test } from "@jest/globals";
+import { NO_FILTERS } from "../../../src/engine/request.ts";
 import { ClientError } from "../../../src/model/client-error.ts";
 import { createSimplifiedMsc3575 } from "../../../src/protocol/simplified-msc3575/simplified-msc3575.ts";
-import { alice, NO_FILTERS } from "../../support/engine.ts";
+import { alice } from "../../support/engine.ts";
 
 const dialect = createSimplifiedMsc3575({ maxTimelineLimit: 50, withOps: false });
 
@@ -100,12 +101,18 @@ test.each<readonly [string, object, unknown]>([
 });
 
 test("filters are read, null and unknown keys count as left out", () => {
-  const filters = { is_invite: false, is_encrypted: true, room_types: ["m.space", null], not_room_types: [] };
-  expect(parsedList({ filters: { ...filters, is_dm: true, tags: ["m.favourite"], new_key: 7 } })?.filters).toEqual({
+  const types = { room_types: ["m.space", null], not_room_types: [] };
+  const lists = { tags: ["m.favourite"], not_tags: [], spaces: ["!space:example.org", "not a room"] };
+  const filters = { is_dm: true, is_invite: false, is_encrypted: true, ...types, ...lists };
+  expect(parsedList({ filters: { ...filters, new_key: 7 } })?.filters).toEqual({
+    isDm: true,
     isInvite: false,
     isEncrypted: true,
     roomTypes: ["m.space", null],
     notRoomTypes: [],
+    tags: ["m.favourite"],
+    notTags: [],
+    spaces: ["!space:example.org"],
   });
   const nulls = { is_invite: null, is_encrypted: null, room_types: null, not_room_types: null, is_dm: null };
   expect(parsedList({ filters: nulls })?.filters).toEqual(NO_FILTERS);

@@ -1,0 +1,34 @@
+import type { ReaderView } from "../engine/view.ts";
+import type { RoomId, RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { Memory } from "../store/memory.ts";
+
+interface Reader {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
+}
+
+/**
+ * What memory holds for a reader whose lists are filtered by `spaces`. It stands at the position of this process until something
+ * is waited for.
+ */
+export async function readerView(
+  memory: Memory,
+  { userNid, userId }: Reader,
+  spaces: Iterable<RoomId>,
+): Promise<ReaderView> {
+  const { columns, readers } = memory;
+  // A space that is too large for memory is read for each answer.
+  let read: ReadonlyMap<RoomNid, ReadonlySet<RoomId>> = new Map();
+  for (;;) {
+    const { own, rooms, tags } = await readers.get(userNid, userId);
+    const wanted = [...spaces].flatMap((roomId) => rooms.findRoom(roomId) ?? []);
+    const known = new Map(wanted.map((space) => [space, memory.spaces.of(space) ?? read.get(space)]));
+    const unknown = wanted.filter((space) => known.get(space) === undefined);
+    if (unknown.length === 0) {
+      return { userNid, userId, own, tags, facts: columns, rooms, childrenOf: (space) => known.get(space) ?? NO_ROOMS };
+    }
+    read = new Map([...read, ...(await memory.spaces.load(unknown))]);
+  }
+}
+
+const NO_ROOMS: ReadonlySet<RoomId> = new Set();
