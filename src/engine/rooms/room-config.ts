@@ -1,6 +1,8 @@
+import type { UserId } from "../../model/ids.ts";
 import type { StateSelector } from "../../model/room-reads.ts";
 import type { StateEvent } from "../../model/stored-event.ts";
 import type { Told } from "../connection/state.ts";
+import { MEMBER } from "../event-types.ts";
 import type { RequiredState, RoomConfig } from "../request.ts";
 import { difference, selects, selectsAllMembers, union } from "../required-state.ts";
 import { wantsKnownMembers } from "./all-members.ts";
@@ -31,6 +33,13 @@ function configGrowth(told: RoomConfig, wanted: RoomConfig): ConfigGrowth | unde
     wanted.timelineLimit > told.timelineLimit ||
     (wanted.timelineLimit > 0 && needsLazyMembers(told.requiredState, wanted.requiredState));
   return isTimelineExpanded || selectors.length > 0 ? { isTimelineExpanded, selectors } : undefined;
+}
+
+/** Less the members that were sent for a timeline and are asked for by name now; undefined: nothing is left. */
+export function withoutSentMembers(growth: ConfigGrowth, sent: ReadonlySet<UserId>): ConfigGrowth | undefined {
+  const isSent = ({ type, stateKey }: StateSelector) => type === MEMBER && sent.has(stateKey as UserId);
+  const selectors = growth.selectors.filter((selector) => !isSent(selector));
+  return growth.isTimelineExpanded || selectors.length > 0 ? { ...growth, selectors } : undefined;
 }
 
 const needsLazyMembers = (told: RequiredState, wanted: RequiredState): boolean =>

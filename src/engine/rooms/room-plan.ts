@@ -7,7 +7,7 @@ import { sentAs, toldUpTo } from "../connection/told.ts";
 import type { RoomConfig } from "../request.ts";
 import type { ReaderView } from "../view.ts";
 import { heldConfig, readable, wantsKnownMembers, withKnownMembers } from "./all-members.ts";
-import type { ConfigComparison, ConfigGrowth } from "./room-config.ts";
+import { type ConfigComparison, type ConfigGrowth, withoutSentMembers } from "./room-config.ts";
 
 /** What memory held of the room when the answer was planned; it may go on while the store is read. */
 interface RoomMemory {
@@ -134,7 +134,8 @@ function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: 
   const { facts, rooms } = input.view;
   const after = toldUpTo(told, input.from);
   const held = heldConfig(told.config, after, facts.membersKnownAt(rooms.room(index)));
-  const grown = input.comparison.growth({ ...told, config: held }, tellable(input, index, config));
+  const growth = input.comparison.growth({ ...told, config: held }, tellable(input, index, config));
+  const grown = growth === undefined ? undefined : withoutSentMembers(growth, sentMembersOf(input, index));
   const hasRoomNews = facts.changedAt(rooms.room(index)) > after;
   const ownNewsAt = rooms.changedAt(index) > after ? rooms.changedAt(index) : undefined;
   const hasReads = hasRoomNews || grown !== undefined;
@@ -194,13 +195,12 @@ function roomPlan(input: RoomsToPlan, index: number, { held, isFirst, ...decided
   const wish = decided.isInitial || isFirst === true ? "first" : "again";
   const room = rooms.room(index);
   const membership = rooms.membership(index);
-  const sentMembers = input.connection.lazyMembers.get(room) ?? NO_MEMBERS;
   return {
     room,
     roomId: facts.roomId(room),
     membership,
     as: sentAs(membership),
-    sentMembers,
+    sentMembers: sentMembersOf(input, index),
     memory: memoryOf(input.view, index),
     tellable: told,
     held: held ?? decided.told?.config,
@@ -208,6 +208,9 @@ function roomPlan(input: RoomsToPlan, index: number, { held, isFirst, ...decided
     ...decided,
   };
 }
+
+const sentMembersOf = ({ connection, view }: RoomsToPlan, index: number): ReadonlySet<UserId> =>
+  connection.lazyMembers.get(view.rooms.room(index)) ?? NO_MEMBERS;
 
 const NO_MEMBERS: ReadonlySet<UserId> = new Set();
 

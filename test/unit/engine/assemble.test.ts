@@ -151,6 +151,23 @@ test("a sender that the state selects by name is not sent as a lazy member too",
   expect(client.sync(wanted).state(room)).toEqual([]);
 });
 
+test("a member that was sent as a lazy one is sent again by name only when it changed", () => {
+  const { room, client } = started(3, "lazy");
+  const byName = asking(5, `m.room.member ${bob}`);
+  expect(client.sync(byName).rooms).toEqual([]);
+  room.message(bob);
+  expect(client.sync(byName).state(room)).toEqual([]);
+  room.setMember(bob, "join", { displayname: "Bobby" });
+  expect(client.sync(byName).state(room)).toEqual([`m.room.member ${bob}`]);
+});
+
+test("a lazy member who changed while nobody asked is sent by name", () => {
+  const { room, client } = started(3, "lazy");
+  room.setMember(bob, "join", { displayname: "Bobby" });
+  expect(client.sync(asking(5)).state(room)).toEqual([]);
+  expect(client.sync(asking(5, `m.room.member ${bob}`)).state(room)).toEqual([`m.room.member ${bob}`]);
+});
+
 test("wildcard state and lazy members together are all state but members, and the members that are needed", () => {
   const world = new TestWorld();
   const room = world.joinedRoom(3);
