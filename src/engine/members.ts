@@ -59,7 +59,9 @@ function lacksMember(
       [...data.state, ...data.changed].filter(({ type }) => type === MEMBER).map(({ stateKey }) => stateKey),
     );
     const read = members.get(room.room);
-    return [...neededMembers(room, data, recent)].some((userId) => !known.has(userId) && read?.has(userId) !== true);
+    return [...neededMembers(plan.userId, room, data, recent)].some(
+      (userId) => !known.has(userId) && read?.has(userId) !== true,
+    );
   } catch {
     return false;
   }
@@ -76,7 +78,7 @@ function membersOrNone(plan: SyncPlan, room: RoomPlan, data: RoomData): readonly
 
 function membersToRead(plan: SyncPlan, room: RoomPlan, data: RoomData): readonly UserId[] {
   const cut = cutOf(plan, room, data);
-  const users = new Set(neededMembers(room, data, cut));
+  const users = new Set(neededMembers(plan.userId, room, data, cut));
   for (const hero of neededHeroes(room, data, showsGap(cut))) users.add(hero);
   for (const event of [...data.state, ...data.changed])
     if (event.type === MEMBER) users.delete(event.stateKey as UserId);

@@ -30,7 +30,7 @@ export function selectState(
   known: MemberEvents,
 ): SelectedState {
   const { requiredState } = room.config;
-  const lazy = lazyMembers(room, data, cut, known);
+  const lazy = lazyMembers(reader, room, data, cut, known);
   const isAsked = (event: StateEvent) => matches(requiredState, event.type, event.stateKey);
   const isChosen = room.as === "joined" ? isAsked : () => false;
   const own = data.ownMember === undefined ? [] : [data.ownMember];
@@ -40,6 +40,7 @@ export function selectState(
 }
 
 function lazyMembers(
+  reader: UserId,
   room: RoomPlan,
   data: RoomData,
   cut: TimelineCut | undefined,
@@ -47,7 +48,7 @@ function lazyMembers(
 ): readonly StateEvent[] {
   if (room.as !== "joined") return [];
   const byUser = new Map(toldMemberChanges(room, data, cut).map((event) => [event.stateKey as UserId, event]));
-  for (const userId of neededMembers(room, data, cut)) {
+  for (const userId of neededMembers(reader, room, data, cut)) {
     const event = known.get(userId);
     if (event !== undefined) byUser.set(userId, event);
   }

@@ -168,6 +168,24 @@ test("a lazy member who changed while nobody asked is sent by name", () => {
   expect(client.sync(asking(5, `m.room.member ${bob}`)).state(room)).toEqual([`m.room.member ${bob}`]);
 });
 
+test("the reader's own member that was sent by name is sent as a lazy one only when it changed", () => {
+  const { room, client } = started(0, `m.room.member ${alice}`);
+  room.message(alice);
+  expect(client.sync(asking(1, "lazy")).state(room)).toEqual([]);
+  room.setMember(alice, "join", { displayname: "Alicia" });
+  room.message(alice);
+  expect(client.sync(asking(1, "lazy")).state(room)).toEqual([`m.room.member ${alice}`]);
+});
+
+test("the reader's own member is sent with lazy ones of a room that is joined again, though it was sent by name", () => {
+  const { room, client } = started(0, `m.room.member ${alice}`);
+  room.setReader(Membership.leave);
+  client.sync(asking(5));
+  room.setReader(Membership.join);
+  room.message(alice);
+  expect(client.sync(asking(1, "lazy")).state(room)).toEqual([`m.room.member ${alice}`]);
+});
+
 test("wildcard state and lazy members together are all state but members, and the members that are needed", () => {
   const world = new TestWorld();
   const room = world.joinedRoom(3);
