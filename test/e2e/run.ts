@@ -1,4 +1,5 @@
-// The end-to-end ring: a real Synapse, real clients, the product as an operator starts it. Arguments go to jest.
+// The end-to-end ring: a real Synapse, real clients, the product as an operator starts it. `--write` writes the pages that a run
+// generates; other arguments go to jest.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { installSynapse, REPOSITORY_ROOT } from "./support/synapse-install.ts";
@@ -6,7 +7,9 @@ import { installSynapse, REPOSITORY_ROOT } from "./support/synapse-install.ts";
 try {
   const synapse = await installSynapse((line) => console.log(`test:e2e: ${line}`));
   console.log(`test:e2e: Synapse ${synapse.version}`);
-  process.exitCode = runJest(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (args.includes("--write")) process.env.SLIDECAR_WRITE_PAGES = "1";
+  process.exitCode = runJest(args.filter((each) => each !== "--write"));
 } catch (error) {
   console.error(`test:e2e: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

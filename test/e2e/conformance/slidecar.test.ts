@@ -1,4 +1,0 @@
-import { tryRows } from "./run-rows.ts";
-import { startFronted } from "./targets.ts";
-
-tryRows(startFronted);
