@@ -19,7 +19,6 @@ interface SyncOptions {
 export class Person {
   readonly session: Session;
   readonly #target: Target;
-  #hasSynced = false;
 
   constructor(target: Target, session: Session) {
     this.#target = target;
@@ -32,10 +31,8 @@ export class Person {
 
   /** An answer that knows everything that the homeserver has been told before. */
   async sync(request: JsonObject, options: SyncOptions = {}): Promise<Answer> {
-    if (this.#hasSynced) await this.#target.caughtUp(this.session);
-    const answer = await this.#ask(request, options);
-    this.#hasSynced = true;
-    return answer;
+    await this.#target.caughtUp(this.session);
+    return await this.#ask(request, options);
   }
 
   /** A request that waits for news, and is not answered by what stands already. */

@@ -77,6 +77,7 @@ const MARKED_AT = `
 class IntakeWatch {
   readonly #database: Client;
   readonly #slidecar: Slidecar;
+  readonly #begun = new Set<string>();
   #marks = 0;
 
   constructor(database: Client, slidecar: Slidecar) {
@@ -88,6 +89,7 @@ class IntakeWatch {
     this.#marks += 1;
     const mark = `mark-${this.#marks}-`;
     await session.setAccountData(MARK, { mark });
+    await this.#begin(session);
     const values = [session.userId, MARK, Buffer.from(`%${mark}%`)];
     let position: number | undefined;
     await this.#until(async () => {
@@ -99,6 +101,17 @@ class IntakeWatch {
       const metrics = await this.#slidecar.metrics();
       return metrics.value("slidecar_stream_position") >= (position ?? 0);
     }, "Slidecar follows what it has stored");
+  }
+
+  /**
+   * The first request of a device makes it polled. It has a connection of its own: where the first sync takes long it is answered
+   * before that is stored, and shows joined rooms only.
+   */
+  async #begin(session: Session): Promise<void> {
+    if (this.#begun.has(session.accessToken)) return;
+    this.#begun.add(session.accessToken);
+    const path = "unstable/org.matrix.simplified_msc3575/sync?timeout=0";
+    await session.at(this.#slidecar.url).call("POST", path, { conn_id: "conformance" });
   }
 
   async #until(holds: () => Promise<boolean>, what: string): Promise<void> {
