@@ -26,10 +26,15 @@ describe.each([
   });
 
   // Most of its time a row waits for the servers.
-  for (const { number, title, run, differs } of ROWS) {
+  for (const { number, title, run, differs, needsOwnServers } of ROWS) {
     test.concurrent(`${number}: ${title}`, async () => {
-      const own = name === "Slidecar" ? differs : undefined;
-      await (own?.run ?? run)(new World(await target(), number));
+      const tryOn = (name === "Slidecar" ? differs?.run : undefined) ?? run;
+      if (needsOwnServers === true) {
+        await using own = await start();
+        await tryOn(new World(own, number));
+      } else {
+        await tryOn(new World(await target(), number));
+      }
       passed[name].add(number);
     });
   }

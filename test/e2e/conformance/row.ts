@@ -8,6 +8,8 @@ export interface Row {
   readonly title: string;
   /** Tries it and throws when the server does something else. */
   readonly run: (world: World) => Promise<void>;
+  /** The row changes how the homeserver is set up, and is tried on servers of its own. */
+  readonly needsOwnServers?: true;
   /** What Slidecar does instead, where it differs from Synapse's own sliding sync; undefined: the same. */
   readonly differs?: Deviation;
 }

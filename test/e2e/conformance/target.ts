@@ -7,6 +7,8 @@ export interface Target {
   readonly homeserverUrl: string;
   /** Where clients sync. */
   readonly syncUrl: string;
-  /** Resolves when what the homeserver knows of the user has come to the server that is tried, for a device that syncs there. */
+  /** Sets the homeserver up to show these rooms in no sync; only for rows with servers of their own. */
+  excludeRooms(roomIds: readonly string[]): Promise<void>;
+  /** Resolves when what the homeserver knows of the user has come to the server that is tried. */
   caughtUp(session: Session): Promise<void>;
 }

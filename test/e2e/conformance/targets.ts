@@ -21,6 +21,7 @@ export async function startNative(): Promise<StartedTarget> {
     name: "Synapse",
     homeserverUrl: synapse.url,
     syncUrl: synapse.url,
+    excludeRooms: (excludedRooms) => synapse.restart({ excludedRooms }),
     // Who was answered by it finds everything in it.
     caughtUp: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => synapse.stop(),
@@ -47,6 +48,7 @@ export async function startFronted(): Promise<StartedTarget> {
     name: "Slidecar",
     homeserverUrl: synapse.url,
     syncUrl: slidecar.url,
+    excludeRooms: (excludedRooms) => synapse.restart({ excludedRooms }),
     caughtUp: (session) => watch.caughtUp(session),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -20,6 +20,8 @@ export type SynapseOptions = {
   registration?: string;
   /** How long an answer to `/sync` is kept, for example `"0s"`; Synapse's own default is two minutes. */
   responseCache?: string;
+  /** Rooms that no sync of anybody shows. */
+  excludedRooms?: readonly string[];
 };
 
 export type Synapse = {
@@ -27,6 +29,8 @@ export type Synapse = {
   readonly version: string;
   readonly serverName: "hs1";
   logTail(): string;
+  /** Stops it and starts it again with what it has stored, at the same address; resolves when it answers. */
+  restart(changes: Partial<SynapseOptions>): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -36,7 +40,7 @@ export async function startSynapse(options: SynapseOptions): Promise<Synapse & A
   const folder = await mkdtemp(join(tmpdir(), "synapse-"));
   try {
     const port = options.port ?? (await freePort());
-    const server = await start(installation, folder, port, options);
+    let server = await start(installation, folder, port, options);
     const stop = async () => {
       try {
         await server.stop(STOP_WITHIN_MS);
@@ -49,6 +53,10 @@ export async function startSynapse(options: SynapseOptions): Promise<Synapse & A
       version: installation.version,
       serverName: "hs1",
       logTail: () => server.logTail(),
+      restart: async (changes) => {
+        await server.stop(STOP_WITHIN_MS);
+        server = await start(installation, folder, port, { ...options, ...changes });
+      },
       stop,
       [Symbol.asyncDispose]: stop,
     };
@@ -119,6 +127,7 @@ function config(folder: string, port: number, options: SynapseOptions): Record<s
     bcrypt_rounds: 4,
     ...(options.registration === undefined ? {} : { app_service_config_files: [options.registration] }),
     ...(options.responseCache === undefined ? {} : { caches: { sync_response_cache_duration: options.responseCache } }),
+    exclude_rooms_from_sync: options.excludedRooms ?? [],
     experimental_features: { msc3575_enabled: options.native, msc4222_enabled: options.msc4222 ?? false },
     ...unlimitedRates(),
   };
