@@ -64,3 +64,10 @@ export const stateKeysOf = (answer: Answer, roomId: string): readonly string[] =
   (roomIn(answer, roomId).required_state ?? []).map(({ type, state_key: key }) => `${type} ${key}`.trim()).toSorted();
 
 export const countOf = (answer: Answer, list = "foo-list"): number | undefined => answer.lists?.[list]?.count;
+
+/** Rooms in a list's only window, in its order. */
+export function windowOf(answer: Answer, list = "foo-list"): readonly string[] {
+  const [op, ...more] = answer.lists?.[list]?.ops ?? [];
+  if (op?.op !== "SYNC" || more.length > 0) throw new Error(`${list} has not one window: ${JSON.stringify(answer)}`);
+  return op.room_ids;
+}

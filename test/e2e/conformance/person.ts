@@ -76,8 +76,9 @@ export class Person {
     await this.session.inRoom("POST", roomId, "leave");
   }
 
+  /** Where this user syncs: no stream of the homeserver tells of it. */
   async forget(roomId: string): Promise<void> {
-    await this.session.inRoom("POST", roomId, "forget");
+    await this.session.at(this.#target.syncUrl).inRoom("POST", roomId, "forget");
   }
 
   async invite(roomId: string, person: Person): Promise<void> {
@@ -90,6 +91,11 @@ export class Person {
 
   async ban(roomId: string, person: Person): Promise<void> {
     await this.session.inRoom("POST", roomId, "ban", { user_id: person.id });
+  }
+
+  /** Ignores this person, and nobody else. */
+  async ignore(person: Person): Promise<void> {
+    await this.session.setAccountData("m.ignored_user_list", { ignored_users: { [person.id]: {} } });
   }
 
   /** A message; its id. */
