@@ -79,7 +79,7 @@ async function start(
   const main = ["-m", "synapse.app.homeserver", "-c", configFile];
   const keys = await run(python, [...main, "--generate-keys"]);
   if (keys.code !== 0) throw new Error(`Synapse does not accept its configuration:\n${keys.stdout}${keys.stderr}`);
-  return startServerProcess({
+  const server = await startServerProcess({
     name: "Synapse",
     command: python,
     args: main,
@@ -88,6 +88,23 @@ async function start(
     readyUrl: `http://127.0.0.1:${port}/health`,
     readyWithinMs: READY_WITHIN_MS,
   });
+  if (options.native) await tablesFilled(python, databaseOf(folder));
+  return server;
+}
+
+const databaseOf = (folder: string): string => join(folder, "homeserver.db");
+
+const WAIT_FOR_TABLES = `
+import sqlite3, sys, time
+database = sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", timeout=60, uri=True)
+while database.execute("SELECT 1 FROM background_updates").fetchone():
+    time.sleep(0.05)
+`;
+
+/** Until its tables for it are filled, also with nothing, native sliding sync goes another way and answers otherwise. */
+async function tablesFilled(python: string, database: string): Promise<void> {
+  const { code, stderr } = await run(python, ["-c", WAIT_FOR_TABLES, database]);
+  if (code !== 0) throw new Error(`Synapse's background updates cannot be watched:\n${stderr}`);
 }
 
 const LOG_CONFIG = {
@@ -121,7 +138,9 @@ function config(folder: string, port: number, options: SynapseOptions): Record<s
         resources: [{ names: ["client"], compress: false }],
       },
     ],
-    database: { name: "sqlite3", args: { database: join(folder, "homeserver.db") } },
+    database: { name: "sqlite3", args: { database: databaseOf(folder) } },
+    // They pause between themselves for a second, and are many in a new database.
+    background_updates: { sleep_enabled: false },
     enable_registration: true,
     enable_registration_without_verification: true,
     bcrypt_rounds: 4,
