@@ -1,15 +1,19 @@
 import type { Row } from "./row.ts";
 import { connectionRows } from "./rows/connections.ts";
 import { coreRows } from "./rows/core.ts";
+import { filterRows } from "./rows/filters.ts";
 import { inviteRows } from "./rows/invites.ts";
 import { lazyMemberRows } from "./rows/lazy-members.ts";
 import { requiredStateRows } from "./rows/required-state.ts";
+import { roomTypeFilterRows } from "./rows/room-type-filters.ts";
 
 /** All rows, by number. */
 export const ROWS: readonly Row[] = [
-  ...coreRows,
   ...connectionRows,
+  ...coreRows,
+  ...filterRows,
   ...inviteRows,
   ...lazyMemberRows,
   ...requiredStateRows,
+  ...roomTypeFilterRows,
 ].toSorted((a, b) => a.number - b.number);
