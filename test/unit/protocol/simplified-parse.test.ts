@@ -125,6 +125,20 @@ test("what clients leave out is tolerated", () => {
   expect(parse({ lists: null, room_subscriptions: null, conn_id: null, extensions: null, sort: 1 }).lists.size).toBe(0);
 });
 
+test("what other dialects and extensions know is ignored, whatever it holds", () => {
+  const unknown = { txn_id: "x".repeat(100), delta_token: 7, extensions: { new_extension: 1 }, bump_event_types: null };
+  expect(parse(unknown, "set_presence=asleep&filter=1")).toEqual(parse({}));
+  expect(list({ sort: 7, slow_get_all_rooms: "x", bump_event_types: {} })).toEqual(list({}));
+});
+
+test("several hundred subscriptions, long keys and long conn_ids are taken", () => {
+  const rooms = Array.from({ length: 500 }, (_, index) => [`!room${index}:b`, { timeline_limit: 1 }] as const);
+  expect(parse({ room_subscriptions: Object.fromEntries(rooms) }).subscriptions.size).toBe(500);
+  const key = "k".repeat(64);
+  expect([...parse({ lists: { [key]: {}, "": {} } }).lists.keys()]).toEqual([key, ""]);
+  expect(parse({ conn_id: "x".repeat(255) }).connId).toBe("x".repeat(255));
+});
+
 test("a timeline limit is capped without a word", () => {
   expect(parsedList({ timeline_limit: 1000 })?.config.timelineLimit).toBe(50);
 });
