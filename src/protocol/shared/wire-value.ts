@@ -61,12 +61,12 @@ export class WireValue {
     return this.#value;
   }
 
-  /** A whole number from 0 on. */
+  /** A whole number from 0 on. Clients write the largest of their language for "as much as there is". */
   count(): number {
-    if (!Number.isSafeInteger(this.#value)) throw this.badJson("must be an integer");
+    if (!Number.isInteger(this.#value)) throw this.badJson("must be an integer");
     const value = Number(this.#value);
     if (value < 0) throw this.invalid("must not be negative");
-    return value;
+    return Math.min(value, Number.MAX_SAFE_INTEGER);
   }
 
   /** The value does not have the form that is documented. */

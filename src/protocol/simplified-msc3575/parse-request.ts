@@ -50,8 +50,8 @@ function parseConnId(wire: WireValue): string {
 
 function parseTimeout(text: string | null): number | undefined {
   if (text === null) return undefined;
-  if (!/^\d{1,15}$/.test(text)) throw new ClientError("M_INVALID_PARAM", "timeout must be a number of milliseconds");
-  return Number(text);
+  if (!/^\d+$/.test(text)) throw new ClientError("M_INVALID_PARAM", "timeout must be a number of milliseconds");
+  return Math.min(Number(text), Number.MAX_SAFE_INTEGER);
 }
 
 function parseLists(wire: WireValue, configs: RoomConfigParser): ReadonlyMap<string, ListRequest> {

@@ -152,6 +152,16 @@ test.each<readonly [readonly (readonly [string, string])[], object]>([
   expect(parsedList({ required_state })?.config.requiredState).toEqual(expected);
 });
 
+test("an integer that is too large for JavaScript stands for the largest one", () => {
+  const huge = JSON.parse("18446744073709551615");
+  const most = Number.MAX_SAFE_INTEGER;
+  expect(parsedList({ timeline_limit: huge })?.config.timelineLimit).toBe(50);
+  expect(parsedList({ ranges: [[0, huge]] })?.ranges).toEqual([{ first: 0, last: most }]);
+  expect(parse({}, `timeout=${huge}`).timeoutMs).toBe(most);
+  expect(parse({}, `timeout=${"9".repeat(400)}`).timeoutMs).toBe(most);
+  expect(parse({ timeout: huge }).timeoutMs).toBe(most);
+});
+
 test("equal configs of one request are one object", () => {
   const wanted = { timeline_limit: 20, required_state: [["m.room.name", ""]] };
   const { subscriptions } = parse({ room_subscriptions: { "!a:b": wanted, "!c:d": { ...wanted } } });
@@ -207,6 +217,8 @@ test.each<readonly [object, string, string]>([
   [{ timeline_limit: -1 }, "M_INVALID_PARAM", "timeline_limit"],
   [{ timeline_limit: "1" }, "M_BAD_JSON", "timeline_limit"],
   [{ timeline_limit: null }, "M_BAD_JSON", "timeline_limit"],
+  [{ timeline_limit: 0.5 }, "M_BAD_JSON", "timeline_limit"],
+  [{ timeline_limit: -1e30 }, "M_INVALID_PARAM", "timeline_limit"],
   [{ required_state: {} }, "M_BAD_JSON", "required_state"],
   [{ required_state: [["m.room.name"]] }, "M_BAD_JSON", "required_state[0]"],
   [{ required_state: [["a", "b", "c"]] }, "M_BAD_JSON", "required_state[0]"],
@@ -223,6 +235,6 @@ test.each<readonly [object, string, string]>([
   expect(message.startsWith(`lists.all.${field} `)).toBe(true);
 });
 
-test.each(["-1", "soon", "1.5", "", "9".repeat(16)])("timeout=%s is refused", (timeout) => {
+test.each(["-1", "soon", "1.5", "", "1e3"])("timeout=%s is refused", (timeout) => {
   expect(refusal(() => parse({}, { timeout })).errcode).toBe("M_INVALID_PARAM");
 });
