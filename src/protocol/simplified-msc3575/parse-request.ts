@@ -1,4 +1,5 @@
 import type { ListRequest, RoomConfig, SyncRequest } from "../../engine/request.ts";
+import { isStorableText } from "../../lib/json-value.ts";
 import { ClientError } from "../../model/client-error.ts";
 import { isRoomId, type RoomId, type UserId } from "../../model/ids.ts";
 import { WireValue } from "../shared/wire-value.ts";
@@ -45,6 +46,7 @@ export function parseRequest(
 function parseConnId(wire: WireValue): string {
   const connId = wire.text();
   if (connId.length > MAX_CONN_ID) throw wire.invalid(`must not be longer than ${MAX_CONN_ID} characters`);
+  if (!isStorableText(connId)) throw wire.invalid("must be text without NUL");
   return connId;
 }
 

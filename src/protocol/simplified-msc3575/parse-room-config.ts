@@ -1,4 +1,5 @@
 import type { RequiredState, RoomConfig } from "../../engine/request.ts";
+import { isStorableText } from "../../lib/json-value.ts";
 import type { UserId } from "../../model/ids.ts";
 import type { StateSelector } from "../../model/room-reads.ts";
 import type { WireValue } from "../shared/wire-value.ts";
@@ -32,6 +33,8 @@ export class RoomConfigParser {
     let lazyMembers = false;
     for (const pair of wire.items()) {
       const [type, stateKey] = this.#pair(pair);
+      // No event that is stored has such a type or key, and no database takes a question for one.
+      if (!isStorableText(type) || !isStorableText(stateKey)) continue;
       if (type === "m.room.member" && stateKey === "$LAZY") lazyMembers = true;
       else selectors.push({ type: orAny(type), stateKey: stateKey === "$ME" ? this.#reader : orAny(stateKey) });
     }

@@ -148,6 +148,14 @@ test.each<readonly [readonly (readonly [string, string])[], object]>([
   [[["*", "$ME"]], { selectors: [{ type: undefined, stateKey: alice }], lazyMembers: false }],
   [[["m.room.topic", "$LAZY"]], { selectors: [{ type: "m.room.topic", stateKey: "$LAZY" }], lazyMembers: false }],
   [[["m.room.member", "$LAZY"]], { selectors: [], lazyMembers: true }],
+  [
+    [
+      ["m.room.member", "@a:b\0"],
+      ["m.room.name\0", "*"],
+      ["m.room.topic", "\ud800"],
+    ],
+    { selectors: [], lazyMembers: false },
+  ],
 ])("required state %j is %j", (required_state, expected) => {
   expect(parsedList({ required_state })?.config.requiredState).toEqual(expected);
 });
@@ -195,6 +203,8 @@ test.each<readonly [string, unknown, string, string]>([
   ["timeout that is negative", { timeout: -1 }, "M_INVALID_PARAM", "timeout"],
   ["conn_id that is no string", { conn_id: 7 }, "M_BAD_JSON", "conn_id"],
   ["conn_id that is too long", { conn_id: "x".repeat(256) }, "M_INVALID_PARAM", "conn_id"],
+  ["conn_id that no database can hold", { conn_id: "a\0b" }, "M_INVALID_PARAM", "conn_id"],
+  ["conn_id that is half a character", { conn_id: "\ud800" }, "M_INVALID_PARAM", "conn_id"],
   ["lists that are no object", { lists: [] }, "M_BAD_JSON", "lists"],
   ["too many lists", { lists: tooMany }, "M_INVALID_PARAM", "lists"],
   ["a list's key that is too long", { lists: { ["k".repeat(65)]: {} } }, "M_INVALID_PARAM", "lists.kkk"],
