@@ -8,7 +8,7 @@ import { RoomConfigParser } from "./parse-room-config.ts";
 
 /** Lists in one request, at most (MSC4186, request body). */
 const MAX_LISTS = 100;
-/** Characters of a list's key (MSC3575). */
+/** Characters of a list's key (MSC3575), as Synapse counts them: one outside the basic plane is one. */
 const MAX_LIST_KEY = 64;
 /** Characters of `conn_id`: matrix-rust-sdk keeps to 16; longer ones only cost us an index entry. */
 const MAX_CONN_ID = 255;
@@ -61,7 +61,7 @@ function parseLists(wire: WireValue, configs: RoomConfigParser): ReadonlyMap<str
   if (lists.length > MAX_LISTS) throw wire.invalid(`must not hold more than ${MAX_LISTS} lists`);
   return new Map(
     lists.map(([key, list]) => {
-      if (key.length > MAX_LIST_KEY) throw list.invalid(`has a key of more than ${MAX_LIST_KEY} characters`);
+      if ([...key].length > MAX_LIST_KEY) throw list.invalid(`has a key of more than ${MAX_LIST_KEY} characters`);
       return [key, parseList(list, configs)] as const;
     }),
   );

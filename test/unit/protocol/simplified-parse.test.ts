@@ -135,7 +135,8 @@ test("several hundred subscriptions, long keys and long conn_ids are taken", () 
   const rooms = Array.from({ length: 500 }, (_, index) => [`!room${index}:b`, { timeline_limit: 1 }] as const);
   expect(parse({ room_subscriptions: Object.fromEntries(rooms) }).subscriptions.size).toBe(500);
   const key = "k".repeat(64);
-  expect([...parse({ lists: { [key]: {}, "": {} } }).lists.keys()]).toEqual([key, ""]);
+  const emoji = "😀".repeat(64);
+  expect([...parse({ lists: { [key]: {}, [emoji]: {}, "": {} } }).lists.keys()]).toEqual([key, emoji, ""]);
   expect(parse({ conn_id: "x".repeat(255) }).connId).toBe("x".repeat(255));
 });
 
@@ -208,6 +209,7 @@ test.each<readonly [string, unknown, string, string]>([
   ["lists that are no object", { lists: [] }, "M_BAD_JSON", "lists"],
   ["too many lists", { lists: tooMany }, "M_INVALID_PARAM", "lists"],
   ["a list's key that is too long", { lists: { ["k".repeat(65)]: {} } }, "M_INVALID_PARAM", "lists.kkk"],
+  ["a list's key of too many emoji", { lists: { ["😀".repeat(65)]: {} } }, "M_INVALID_PARAM", "lists."],
   ["a list that is no object", { lists: { all: 1 } }, "M_BAD_JSON", "lists.all"],
   ["a subscription that is no object", { room_subscriptions: { "!a:b": [] } }, "M_BAD_JSON", "room_subscriptions.!a:b"],
 ])("%s is refused, and the message names the field", (_name, body, errcode, field) => {
