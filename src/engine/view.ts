@@ -16,6 +16,8 @@ export interface RoomFacts {
   /** When all members were known, since when changes of them were told; undefined: they are not all known. */
   membersKnownAt(room: RoomNid): StreamPosition | undefined;
   isEncrypted(room: RoomNid): boolean;
+  /** Where in the timeline a room that was known became encrypted; undefined: it always was, or is not. */
+  encryptionOrderKey(room: RoomNid): number | undefined;
   /** `type` of `m.room.create`. */
   roomType(room: RoomNid): string | undefined;
   name(room: RoomNid): string | undefined;

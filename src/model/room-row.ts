@@ -12,6 +12,8 @@ export interface RoomRow {
   readonly name: string | undefined;
   readonly avatar: string | undefined;
   readonly isEncrypted: boolean;
+  /** Where in the timeline a room that was known became encrypted; undefined: it always was, or is not. */
+  readonly encryptionOrderKey: number | undefined;
   readonly historyVisibility: Visibility;
   readonly tombstoneSuccessor: string | undefined;
   readonly joinedCount: number | undefined;

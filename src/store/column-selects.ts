@@ -1,6 +1,17 @@
 import type { RoomNid } from "../model/ids.ts";
 import type { Queryable } from "./database.ts";
-import { highOf, intsOf, lowOf, packedInts, packedTwo, packedValues, selectPositions, valuesOf } from "./packed.ts";
+import {
+  eachPair,
+  highOf,
+  intsOf,
+  lowOf,
+  packedInts,
+  packedPairs,
+  packedTwo,
+  packedValues,
+  selectPositions,
+  valuesOf,
+} from "./packed.ts";
 
 /** What the readers of rooms share, as read: parallel columns, in no order. */
 export interface ColumnRows {
@@ -8,6 +19,8 @@ export interface ColumnRows {
   readonly roomIds: readonly string[];
   readonly isShown: Uint8Array;
   readonly isEncrypted: Uint8Array;
+  /** Of rooms that became encrypted while they were known: where in the timeline. */
+  readonly encryptionOrderKeys: ReadonlyMap<number, number>;
   readonly roomTypes: readonly (string | null)[];
   readonly names: readonly (string | null)[];
   readonly avatars: readonly (string | null)[];
@@ -36,6 +49,7 @@ interface PackedRow {
   readonly members: Buffer;
   readonly flags: Buffer;
   readonly counts: Buffer;
+  readonly encryption_order_keys: Buffer | null;
   readonly room_ids: readonly string[];
   readonly types: readonly (string | null)[];
   readonly names: readonly (string | null)[];
@@ -54,6 +68,8 @@ const PACKED_COLUMNS = `
        | CASE WHEN r.is_encrypted THEN ${IS_ENCRYPTED} ELSE 0 END`,
   )} AS flags,
   ${packedValues(packedTwo("coalesce(r.joined_count::bigint + 1, 0)", "coalesce(r.invited_count::bigint + 1, 0)"))} AS counts,
+  ${packedPairs("r.room", "r.encryption_order_key")}
+    FILTER (WHERE r.encryption_order_key IS NOT NULL) AS encryption_order_keys,
   json_agg(r.room_id) AS room_ids, json_agg(r.room_type) AS types, json_agg(r.name) AS names,
   json_agg(r.avatar) AS avatars`;
 
@@ -101,11 +117,14 @@ async function unpack(db: Queryable, packed: PackedRow): Promise<ColumnRows> {
   const inTime = (value: number) => (value > 0 ? (positions.get(value) ?? 0) : -value);
   const flags = intsOf(packed.flags);
   const counts = valuesOf(packed.counts);
+  const encryptionOrderKeys = new Map<number, number>();
+  eachPair(packed.encryption_order_keys, (room, orderKey) => encryptionOrderKeys.set(room, orderKey));
   return {
     rooms: intsOf(packed.rooms),
     roomIds: packed.room_ids,
     isShown: Uint8Array.from(flags, (value) => value & IS_SHOWN),
     isEncrypted: Uint8Array.from(flags, (value) => value & IS_ENCRYPTED),
+    encryptionOrderKeys,
     roomTypes: packed.types,
     names: packed.names,
     avatars: packed.avatars,

@@ -23,6 +23,7 @@ export class RoomColumns {
   #invited = new Int32Array(INITIAL_ROOMS);
   readonly #roomIds: (RoomId | undefined)[] = [];
   readonly #types = new Map<RoomNid, string>();
+  readonly #encryptionOrderKeys = new Map<RoomNid, number>();
   readonly #names: (string | undefined)[] = [];
   readonly #avatars: (string | undefined)[] = [];
   readonly #byId = new Map<RoomId, RoomNid>();
@@ -104,6 +105,10 @@ export class RoomColumns {
     return ((this.#flags[room] ?? 0) & IS_ENCRYPTED) !== 0;
   }
 
+  encryptionOrderKey(room: RoomNid): number | undefined {
+    return this.#encryptionOrderKeys.get(room);
+  }
+
   roomType(room: RoomNid): string | undefined {
     return this.#types.get(room);
   }
@@ -140,9 +145,8 @@ export class RoomColumns {
     this.#invited[room] = rows.invitedCounts[index] ?? -1;
     this.#names[room] = rows.names[index] ?? undefined;
     this.#avatars[room] = rows.avatars[index] ?? undefined;
-    const type = rows.roomTypes[index] ?? null;
-    if (type === null) this.#types.delete(room);
-    else this.#types.set(room, type);
+    keep(this.#types, room, rows.roomTypes[index] ?? undefined);
+    keep(this.#encryptionOrderKeys, room, rows.encryptionOrderKeys.get(room));
   }
 
   /** Grows the columns so that `room` is inside; a room that is not known yet has no counts. */
@@ -158,6 +162,11 @@ export class RoomColumns {
     this.#joined = grown(this.#joined, new Int32Array(length));
     this.#invited = grown(this.#invited, new Int32Array(length));
   }
+}
+
+function keep<Value>(map: Map<RoomNid, Value>, room: RoomNid, value: Value | undefined): void {
+  if (value === undefined) map.delete(room);
+  else map.set(room, value);
 }
 
 function grown<Column extends Float64Array | Int32Array | Uint8Array>(from: Column, to: Column): Column {

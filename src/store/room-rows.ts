@@ -14,6 +14,7 @@ interface Row {
   readonly name: string | null;
   readonly avatar: string | null;
   readonly is_encrypted: boolean;
+  readonly encryption_order_key: number | null;
   readonly history_visibility: number;
   readonly tombstone_successor: string | null;
   readonly joined_count: number | null;
@@ -28,7 +29,7 @@ interface Row {
 const LOCK_ROOMS = `
   SELECT r.room, r.room_id, r.is_complete, r.quarantined, r.room_version, r.room_type, r.name, r.avatar, r.is_encrypted,
          r.history_visibility, r.tombstone_successor, r.joined_count, r.invited_count, r.first_order_key, r.last_order_key,
-         r.last_chunk, r.members_batch, r.members_reading
+         r.last_chunk, r.members_batch, r.members_reading, r.encryption_order_key
     FROM rooms AS r
    WHERE r.room_id = ANY($1::text[])
    ORDER BY r.room
@@ -65,6 +66,7 @@ const toRoomRow = (row: Row): RoomRow => ({
   name: row.name ?? undefined,
   avatar: row.avatar ?? undefined,
   isEncrypted: row.is_encrypted,
+  encryptionOrderKey: row.encryption_order_key ?? undefined,
   historyVisibility: row.history_visibility as Visibility,
   tombstoneSuccessor: row.tombstone_successor ?? undefined,
   joinedCount: row.joined_count ?? undefined,
@@ -92,6 +94,7 @@ const UPDATE_ROOMS = `
          tombstone_successor = u.tombstone_successor, joined_count = u.joined_count, invited_count = u.invited_count,
          first_order_key = u.first_order_key, last_order_key = u.last_order_key, last_chunk = u.last_chunk,
          last_batch = u.last_batch, members_batch = u.members_batch, members_reading = u.members_reading,
+         encryption_order_key = u.encryption_order_key,
          activity_batch = CASE WHEN u.has_activity THEN u.activity_batch ELSE r.activity_batch END,
          activity_us = CASE WHEN u.has_activity THEN u.activity_us ELSE r.activity_us END,
          bump_batch = CASE WHEN u.has_bump THEN u.bump_batch ELSE r.bump_batch END,
@@ -99,10 +102,11 @@ const UPDATE_ROOMS = `
     FROM unnest($1::int[], $2::bool[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bool[],
                 $9::smallint[], $10::text[], $11::int[], $12::int[], $13::bigint[], $14::bigint[], $15::bigint[],
                 $16::bigint[], $17::bool[], $18::bigint[], $19::bigint[], $20::bool[], $21::bigint[], $22::bigint[],
-                $23::bigint[], $24::bigint[])
+                $23::bigint[], $24::bigint[], $25::bigint[])
          AS u (room, is_complete, quarantined, room_version, room_type, name, avatar, is_encrypted, history_visibility,
                tombstone_successor, joined_count, invited_count, first_order_key, last_order_key, last_chunk, last_batch,
-               has_activity, activity_batch, activity_us, has_bump, bump_batch, bump_us, members_batch, members_reading)
+               has_activity, activity_batch, activity_us, has_bump, bump_batch, bump_us, members_batch, members_reading,
+               encryption_order_key)
    WHERE r.room = u.room`;
 
 /** Writes the columns of locked rooms. */
@@ -133,6 +137,7 @@ export async function updateRooms(tx: Tx, updates: readonly RoomUpdate[]): Promi
     updates.map(({ bump }) => bump?.us ?? 0),
     updates.map(({ row }) => row.membersBatch),
     updates.map(({ row }) => row.membersReading),
+    updates.map(({ row }) => row.encryptionOrderKey),
   ];
   await tx.query({ name: "update-rooms", text: UPDATE_ROOMS, values: columns });
 }

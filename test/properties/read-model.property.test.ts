@@ -374,6 +374,7 @@ const columnsOf = ({ columns }: Memory, room: RoomNid) => ({
   changedAt: columns.changedAt(room),
   isComplete: columns.isComplete(room),
   isEncrypted: columns.isEncrypted(room),
+  encryptionOrderKey: columns.encryptionOrderKey(room),
   roomType: columns.roomType(room),
   name: columns.name(room),
   avatar: columns.avatar(room),

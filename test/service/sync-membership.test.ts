@@ -43,6 +43,7 @@ afterEach(async () => {
 });
 
 const name = (text: string) => world.stored.state("m.room.name", kim.userId, { name: text });
+const encryption = () => world.stored.state("m.room.encryption", kim.userId, { algorithm: "m.megolm.v1.aes-sha2" });
 const message = () => world.stored.message(kim.userId);
 const kickOf = (user: StreamUser, membership = "leave") => world.stored.member(user.userId, membership, kim.userId);
 
@@ -146,6 +147,26 @@ test.each(ways)("a user who left is told nothing that came after, %s", async (_h
   expect(await textOf(answer)).not.toContain("secret");
   const anew = await world.sync(alice, way());
   expect(anew.response.rooms).toEqual([]);
+});
+
+/** How many rooms each user has in a list of encrypted rooms and in one of plain ones. */
+const countsByEncryption = async (...users: readonly StreamUser[]) => {
+  const filters = (isEncrypted: boolean) => list("all", config(0), { isEncrypted });
+  const wanted = request({ encrypted: filters(true), plain: filters(false) });
+  const answers = await Promise.all(users.map((user) => world.sync(user, wanted)));
+  return answers.map(({ response: { lists } }) => [lists.get("encrypted")?.count, lists.get("plain")?.count]);
+};
+
+test.each([
+  ["later", () => [kickOf(alice), encryption()]],
+  ["earlier", () => [encryption(), kickOf(alice)]],
+] as const)("who was kicked stays in lists by what they knew, where the room is encrypted %s", async (when, events) => {
+  await kimBrings(...events());
+  await world.caughtUp();
+  const expected = [[1, 0], when === "later" ? [0, 1] : [1, 0]];
+  expect(await countsByEncryption(kim, alice)).toEqual(expected);
+  await world.restart();
+  expect(await countsByEncryption(kim, alice)).toEqual(expected);
 });
 
 test.each(ways)("a stranger is told nothing, %s", async (_how, way) => {

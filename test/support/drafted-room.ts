@@ -275,6 +275,7 @@ function emptyRow(): RoomRow {
     name: undefined,
     avatar: undefined,
     isEncrypted: false,
+    encryptionOrderKey: undefined,
     historyVisibility: Visibility.shared,
     tombstoneSuccessor: undefined,
     joinedCount: undefined,

@@ -56,6 +56,7 @@ export class TestRoom {
   changedAt = 0 as StreamPosition;
   isComplete = true;
   isEncrypted = false;
+  encryptionOrderKey: number | undefined;
   /** All members are known. */
   membersKnownAt: StreamPosition | undefined = 1 as StreamPosition;
   roomType: string | undefined;
@@ -313,6 +314,7 @@ function factsOf(rooms: readonly TestRoom[]): RoomFacts {
     isComplete: (room) => at(room).isComplete,
     membersKnownAt: (room) => at(room).membersKnownAt,
     isEncrypted: (room) => at(room).isEncrypted,
+    encryptionOrderKey: (room) => at(room).encryptionOrderKey,
     roomType: (room) => at(room).roomType,
     name: (room) => at(room).name,
     avatar: (room) => at(room).avatar,

@@ -97,7 +97,15 @@ function roomsInSpaces(view: ReaderView, spaces: readonly RoomId[]): ReadonlySet
 /** undefined: not known, so that the room passes neither `true` nor `false`. */
 function isEncryptedRoom(view: ReaderView, index: number): boolean | undefined {
   if (isStripped(view.rooms.membership(index))) return strippedFacts(view.rooms.strippedState(index))?.isEncrypted;
-  return isKnown(view, index) ? view.facts.isEncrypted(view.rooms.room(index)) : undefined;
+  if (!isKnown(view, index)) return undefined;
+  return view.facts.isEncrypted(view.rooms.room(index)) && !isEncryptedSinceDeparture(view, index);
+}
+
+/** What happens to a room after the reader's departure is not for them, nor is that it does. */
+function isEncryptedSinceDeparture({ rooms, facts }: ReaderView, index: number): boolean {
+  if (!isDeparted(rooms.membership(index))) return false;
+  const orderKey = facts.encryptionOrderKey(rooms.room(index));
+  return orderKey !== undefined && orderKey > (rooms.sinceOrderKey(index) ?? Number.NEGATIVE_INFINITY);
 }
 
 /** null: the room has no type. undefined: not known. */

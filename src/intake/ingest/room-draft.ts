@@ -18,6 +18,7 @@ import { columnsOf } from "./columns.ts";
 import type { OpenQuestion } from "./contest.ts";
 import { contestsOf } from "./contests-of.ts";
 import { emptyWrites } from "./empty-writes.ts";
+import { encryptionAfter } from "./encryption-after.ts";
 import type { EventBook } from "./event-book.ts";
 import { membersAfter } from "./members-after.ts";
 import { liveMark, timeMark } from "./order-mark.ts";
@@ -100,7 +101,7 @@ export class RoomDraft {
     this.#judge(fold);
     this.#redact(fold);
     this.#order(fold);
-    this.row = { ...this.row, ...this.#timeline.ends };
+    this.row = { ...this.row, ...this.#timeline.ends, ...encryptionAfter(fold, this.row, this.events) };
     for (const change of fold.stateChanges()) this.writes.state.push(change);
     this.#contest(fold);
     return { batch: fold.batch, flags: fold.flags(this.row), hasSent: fold.hasSent };

@@ -93,6 +93,10 @@ export class SectionFold {
     this.contested.set(stateKeyOf(type, stateKey), { type, stateKey });
   }
 
+  get wasEncrypted(): boolean {
+    return this.#row.isEncrypted;
+  }
+
   /** The room goes on before everybody's eyes: it comes first in lists. */
   get isLive(): boolean {
     return this.source.poll === "live" && !this.isBaseline;

@@ -98,6 +98,23 @@ test.each<readonly [Partial<ListFilters>, readonly string[]]>([
   expect(passing).toEqual(expected);
 });
 
+test.each([
+  ["before it became encrypted", -1, false],
+  ["after it became encrypted", 1, true],
+] as const)("a room that its reader left %s is what it was then", (_when, distance, isEncrypted) => {
+  const world = new TestWorld();
+  const room = world.joinedRoom();
+  room.setState("m.room.encryption");
+  room.setReader(Membership.ban, { sender: bob });
+  room.encryptionOrderKey = room.sinceOrderKey! - distance;
+  const passes = (wanted: boolean) => passesFilters({ ...NO_FILTERS, isEncrypted: wanted }, world.view(), 0);
+  expect([passes(true), passes(false)]).toEqual([isEncrypted, !isEncrypted]);
+  room.sinceOrderKey = undefined;
+  expect([passes(true), passes(false)]).toEqual([false, true]);
+  room.membership = Membership.join;
+  expect([passes(true), passes(false)]).toEqual([true, false]);
+});
+
 test("stripped state that cannot be read says nothing of the room", () => {
   const world = new TestWorld();
   const room = world.emptyRoom();

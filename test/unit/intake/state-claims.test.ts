@@ -212,6 +212,25 @@ describe("a room", () => {
     }
   });
 
+  test("knows where in its timeline it became encrypted, unless it was when it was first told", () => {
+    const encryption = state("$e", "m.room.encryption");
+    const placeOf = (room: DraftedRoom, id: string) => room.timeline().find((event) => event.eventId === id)!.orderKey;
+    const later = named();
+    later.fold("join", inRoom([message("$m"), encryption, message("$n")]));
+    expect(later.row.encryptionOrderKey).toBe(placeOf(later, "$e"));
+    later.fold("join", inRoom([state("$again", "m.room.encryption")]));
+    expect(later.row.encryptionOrderKey).toBe(placeOf(later, "$e"));
+    const inGap = named();
+    inGap.fold("join", inRoom([message("$m")], { limited: true, state: [encryption] }));
+    expect(inGap.row.encryptionOrderKey).toBe(placeOf(inGap, "$m"));
+    const unseen = named();
+    unseen.fold("join", inRoom([], { state: [encryption] }));
+    expect(unseen.row.encryptionOrderKey).toBeGreaterThan(Number(placeOf(unseen, "$old")));
+    const always = new DraftedRoom();
+    always.fold("join", inRoom([create(), encryption, message("$m")]));
+    expect([always.row.isEncrypted, always.row.encryptionOrderKey]).toEqual([true, undefined]);
+  });
+
   test("with encryption that cannot be stored is encrypted and set aside", () => {
     const room = named();
     room.fold("join", inRoom([], { state: [{ ...state("$e", "m.room.encryption"), event_id: "none" }] }));
