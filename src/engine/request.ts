@@ -37,17 +37,6 @@ export interface ListFilters {
   readonly spaces: readonly RoomId[] | undefined;
 }
 
-export const NO_FILTERS: ListFilters = {
-  isDm: undefined,
-  isInvite: undefined,
-  isEncrypted: undefined,
-  roomTypes: undefined,
-  notRoomTypes: undefined,
-  tags: undefined,
-  notTags: undefined,
-  spaces: undefined,
-};
-
 export interface ListRequest {
   /** `"all"`: every room that passes the filters. */
   readonly ranges: readonly Range[] | "all";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type ListFilters, NO_FILTERS } from "../../src/engine/request.ts";
+import type { ListFilters } from "../../src/engine/request.ts";
 import type { RoomId, UserId } from "../../src/model/ids.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
-import { config, list, request } from "../support/engine.ts";
+import { config, list, NO_FILTERS, request } from "../support/engine.ts";
 import { type StreamUser, timeline } from "../support/stored-world.ts";
 import { roomIn, SyncWorld } from "../support/sync-world.ts";
 

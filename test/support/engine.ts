@@ -1,13 +1,7 @@
 // Builders for tests of the engine: one reader, rooms that grow in plain arrays, and the reads that a store would do over them.
 // Imports no code of src/engine, so that what it reads does not depend on what is tested.
 import type { ConnectionState } from "../../src/engine/connection/state.ts";
-import {
-  type ListRequest,
-  NO_FILTERS,
-  type RequiredState,
-  type RoomConfig,
-  type SyncRequest,
-} from "../../src/engine/request.ts";
+import type { ListFilters, ListRequest, RequiredState, RoomConfig, SyncRequest } from "../../src/engine/request.ts";
 import type { ReaderRooms, ReaderView, RoomFacts } from "../../src/engine/view.ts";
 import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../../src/model/ids.ts";
 import { Membership } from "../../src/model/membership.ts";
@@ -340,6 +334,17 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
     findRoom: (roomId) => rooms.find((each) => each.roomId === roomId)?.room,
   };
 }
+
+export const NO_FILTERS: ListFilters = {
+  isDm: undefined,
+  isInvite: undefined,
+  isEncrypted: undefined,
+  roomTypes: undefined,
+  notRoomTypes: undefined,
+  tags: undefined,
+  notTags: undefined,
+  spaces: undefined,
+};
 
 /** `"type key"`; `*` for a part that matches anything; `lazy` for lazy members. */
 export function requiredState(...entries: readonly string[]): RequiredState {

@@ -1,4 +1,4 @@
-import { type ListFilters, type ListRequest, NO_FILTERS, type Range } from "../../engine/request.ts";
+import type { ListFilters, ListRequest, Range } from "../../engine/request.ts";
 import { isRoomId } from "../../model/ids.ts";
 import type { WireValue } from "../shared/wire-value.ts";
 import type { RoomConfigParser } from "./parse-room-config.ts";
@@ -11,6 +11,17 @@ export const parseList = (wire: WireValue, configs: RoomConfigParser): ListReque
   filters: wire.at("filters").optional(parseFilters) ?? NO_FILTERS,
   config: configs.parse(wire),
 });
+
+const NO_FILTERS: ListFilters = {
+  isDm: undefined,
+  isInvite: undefined,
+  isEncrypted: undefined,
+  roomTypes: undefined,
+  notRoomTypes: undefined,
+  tags: undefined,
+  notTags: undefined,
+  spaces: undefined,
+};
 
 function parseRanges(wire: WireValue): readonly Range[] {
   const ranges = wire.items();

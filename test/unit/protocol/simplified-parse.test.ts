@@ -1,8 +1,7 @@
 import { expect, test } from "@jest/globals";
-import { NO_FILTERS } from "../../../src/engine/request.ts";
 import { ClientError } from "../../../src/model/client-error.ts";
 import { createSimplifiedMsc3575 } from "../../../src/protocol/simplified-msc3575/simplified-msc3575.ts";
-import { alice } from "../../support/engine.ts";
+import { alice, NO_FILTERS } from "../../support/engine.ts";
 
 const dialect = createSimplifiedMsc3575({ maxTimelineLimit: 50, withOps: false });
 
