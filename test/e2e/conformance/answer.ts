@@ -12,7 +12,7 @@ export interface WireRoom {
   readonly initial?: boolean;
   readonly name?: string | null;
   readonly avatar?: string | null;
-  readonly heroes?: readonly { readonly user_id: string }[];
+  readonly heroes?: readonly { readonly user_id: string; readonly displayname?: string }[];
   readonly is_dm?: boolean;
   readonly invite_state?: readonly WireEvent[];
   readonly required_state?: readonly WireEvent[];
@@ -70,4 +70,11 @@ export function windowOf(answer: Answer, list = "foo-list"): readonly string[] {
   const [op, ...more] = answer.lists?.[list]?.ops ?? [];
   if (op?.op !== "SYNC" || more.length > 0) throw new Error(`${list} has not one window: ${JSON.stringify(answer)}`);
   return op.room_ids;
+}
+
+/** What a room's entry says of the room as a whole. Deliberately without `bump_stamp` and unread counts. */
+export function metaOf(answer: Answer, roomId: string): Partial<WireRoom> {
+  const { initial, name, avatar, heroes, is_dm, joined_count, invited_count } = roomIn(answer, roomId);
+  const meta = { initial, name, avatar, heroes, is_dm, joined_count, invited_count };
+  return Object.fromEntries(Object.entries(meta).filter(([, value]) => value !== undefined));
 }

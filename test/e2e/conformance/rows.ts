@@ -2,18 +2,24 @@ import type { Row } from "./row.ts";
 import { connectionRows } from "./rows/connections.ts";
 import { coreRows } from "./rows/core.ts";
 import { filterRows } from "./rows/filters.ts";
+import { heroRows } from "./rows/heroes.ts";
 import { inviteRows } from "./rows/invites.ts";
 import { lazyMemberRows } from "./rows/lazy-members.ts";
+import { metaRows } from "./rows/meta.ts";
 import { requiredStateRows } from "./rows/required-state.ts";
 import { roomTypeFilterRows } from "./rows/room-type-filters.ts";
+import { subscriptionRows } from "./rows/subscriptions.ts";
 
 /** All rows, by number. */
 export const ROWS: readonly Row[] = [
   ...connectionRows,
   ...coreRows,
   ...filterRows,
+  ...heroRows,
   ...inviteRows,
   ...lazyMemberRows,
+  ...metaRows,
   ...requiredStateRows,
   ...roomTypeFilterRows,
+  ...subscriptionRows,
 ].toSorted((a, b) => a.number - b.number);
