@@ -137,3 +137,19 @@ test(
   },
   LONG_MS,
 );
+
+test(
+  "a user who is in no room waits for the first sync, which alone tells of invites",
+  async () => {
+    const guest = await homeserver.register("guest");
+    const roomId = await homeserver.demo().createRoom();
+    await homeserver.demo().invite(roomId, guest.userId);
+    const initial = await homeserver.control.fault({ path: "*/sync", since: false, effect: { hang: true } });
+    const answer = sync(guest.token, "timeout=0");
+    const asked = async () => (await homeserver.control.requests("/joined_rooms", guest.userId)).length > 0;
+    await until(asked, "asked for a window");
+    await initial.release();
+    expect(Object.keys((await answer).rooms)).toEqual([roomId]);
+  },
+  LONG_MS,
+);

@@ -67,11 +67,13 @@ async function build(deps: FirstWindowDeps, { device, token, signal }: FirstWind
   const forwarded = { xForwardedFor: device.forwardedFor, userAgent: device.userAgent };
   const call: ReadCall = { token, forwarded, signal };
   const joined = [...(await values.joinedRooms(call))];
+  // Only the first sync tells of invites, and of an account without rooms it does not take long.
+  if (joined.length === 0) return false;
   const announced = await announceJoined(db, device.userNid, joined.length);
   if (announced !== undefined) onPosition(announced);
   const wanted = await chooseRooms(deps, device, call, joined);
   const stored = await storeRooms(deps, device, call, wanted);
-  if (stored === 0 && joined.length > 0) return false;
+  if (stored === 0) return false;
   const position = await markWindow(db, device);
   if (position === undefined) return false;
   onPosition(position);
