@@ -35,6 +35,8 @@ export interface ReaderRooms {
   changedAt(index: number): StreamPosition;
   /** Position of the last change from one membership to another. */
   since(index: number): StreamPosition;
+  /** Order in lists, as {@link RoomFacts.activity}, of a room that the reader is not in: when that began. */
+  activityOutside(index: number): number;
   /** The reader left by choice, or was sent away and has forgotten the room: who knows of that sees the room no more. */
   isDoneWith(index: number): boolean;
   /** Where the last change of membership stands in the timeline; undefined: before all events that are stored. */

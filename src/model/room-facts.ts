@@ -176,7 +176,11 @@ export interface MembershipChange {
    */
   readonly sinceOrderKey: number | undefined;
   readonly stripped: Buffer | undefined;
-  readonly strippedUs: number | undefined;
+  /**
+   * When the change happened, in microseconds, where it was learnt later and stands in lists where it would have stood. undefined: it
+   * counts as new.
+   */
+  readonly sinceUs: number | undefined;
 }
 
 /** Per-user facts of a room that come with the user's own stream. */

@@ -8,14 +8,15 @@ const DEPARTED = `(${Membership.leave}, ${Membership.ban})`;
 // again has not forgotten it, nor who was sent away once more: then there was a return in between.
 const UPSERT_MEMBERSHIPS = `
   INSERT INTO memberships AS m (user_nid, room, membership, sender, nid, batch, since_batch, since_order_key, departure_nid,
-                                stripped, stripped_us)
+                                stripped, since_us)
   SELECT * FROM unnest($1::int[], $2::int[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
                        $8::bigint[], $9::bigint[], $10::bytea[], $11::bigint[])
   ON CONFLICT (user_nid, room) DO UPDATE
      SET membership = EXCLUDED.membership, sender = EXCLUDED.sender, nid = EXCLUDED.nid, batch = EXCLUDED.batch,
          forgotten = m.forgotten AND EXCLUDED.membership IN ${DEPARTED}
                      AND NOT (m.membership IN ${DEPARTED} AND coalesce(m.nid <> EXCLUDED.nid, false)),
-         departure_nid = EXCLUDED.departure_nid, stripped = EXCLUDED.stripped, stripped_us = EXCLUDED.stripped_us,
+         departure_nid = EXCLUDED.departure_nid, stripped = EXCLUDED.stripped,
+         since_us = CASE WHEN EXCLUDED.since_batch = 0 THEN m.since_us ELSE EXCLUDED.since_us END,
          since_batch = CASE WHEN EXCLUDED.since_batch = 0 THEN m.since_batch ELSE EXCLUDED.since_batch END,
          since_order_key = CASE WHEN EXCLUDED.since_batch = 0 THEN coalesce(EXCLUDED.since_order_key, m.since_order_key)
                                 ELSE EXCLUDED.since_order_key END`;
@@ -28,9 +29,9 @@ export async function upsertMemberships(tx: Tx, writes: readonly RoomWrites[]): 
   const folded = new Map<string, (typeof all)[number] & { readonly sinceBatch: number }>();
   for (const change of all) {
     const key = `${change.userNid}/${change.room}`;
-    const { sinceBatch = 0, sinceOrderKey } = folded.get(key) ?? {};
+    const { sinceBatch = 0, sinceOrderKey, sinceUs } = folded.get(key) ?? {};
     const isSame = !change.isTransition;
-    const kept = { sinceBatch, sinceOrderKey: change.sinceOrderKey ?? sinceOrderKey };
+    const kept = { sinceBatch, sinceOrderKey: change.sinceOrderKey ?? sinceOrderKey, sinceUs };
     folded.set(key, isSame ? { ...change, ...kept } : { ...change, sinceBatch: change.batch });
   }
   const changes = [...folded.values()];
@@ -45,7 +46,7 @@ export async function upsertMemberships(tx: Tx, writes: readonly RoomWrites[]): 
     changes.map(({ sinceOrderKey }) => sinceOrderKey),
     changes.map(({ membership, nid }) => (isDeparted(membership) ? nid : undefined)),
     changes.map(({ stripped }) => stripped),
-    changes.map(({ strippedUs }) => strippedUs),
+    changes.map(({ sinceUs }) => sinceUs),
   ];
   await tx.query({ name: "upsert-memberships", text: UPSERT_MEMBERSHIPS, values });
 }

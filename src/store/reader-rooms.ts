@@ -19,6 +19,7 @@ export class ReaderRooms {
   #isDoneWith: Uint8Array;
   #changed: Float64Array;
   #since: Float64Array;
+  readonly #sinceUs: Map<number, number>;
   #orderKeys: Float64Array;
   readonly #counts: Map<number, UnreadCounts>;
   readonly #stripped: Map<number, Buffer>;
@@ -33,6 +34,7 @@ export class ReaderRooms {
     this.#isDoneWith = rows.isDoneWith;
     this.#changed = rows.changed;
     this.#since = rows.since;
+    this.#sinceUs = new Map(rows.sinceUs);
     this.#orderKeys = rows.sinceOrderKeys;
     this.#counts = new Map(rows.counts);
     this.#stripped = new Map(rows.stripped);
@@ -45,7 +47,7 @@ export class ReaderRooms {
 
   /** Estimated memory. */
   get bytes(): number {
-    const inMaps = this.#counts.size * COUNTS_BYTES;
+    const inMaps = (this.#counts.size + this.#sinceUs.size) * COUNTS_BYTES;
     const stripped = this.#stripped.size * STRIPPED_OVERHEAD_BYTES + this.#strippedBytes;
     return this.#rooms.length * ROOM_BYTES + inMaps + stripped;
   }
@@ -78,6 +80,10 @@ export class ReaderRooms {
 
   since(index: number): StreamPosition {
     return (this.#since[index] ?? 0) as StreamPosition;
+  }
+
+  activityOutside(index: number): number {
+    return this.#sinceUs.get(this.room(index)) ?? this.since(index);
   }
 
   isDoneWith(index: number): boolean {
@@ -118,6 +124,7 @@ export class ReaderRooms {
     this.#changed[index] = rows.changed[from] ?? 0;
     this.#since[index] = rows.since[from] ?? 0;
     this.#orderKeys[index] = rows.sinceOrderKeys[from] ?? NO_ORDER_KEY;
+    keep(this.#sinceUs, room, rows.sinceUs.get(room));
     keep(this.#counts, room, rows.counts.get(room));
     const stripped = rows.stripped.get(room);
     this.#strippedBytes += (stripped?.length ?? 0) - (this.#stripped.get(room)?.length ?? 0);

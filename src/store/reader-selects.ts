@@ -25,6 +25,8 @@ export interface ReaderRows {
   readonly isDoneWith: Uint8Array;
   readonly changed: Float64Array;
   readonly since: Float64Array;
+  /** When the membership began, where it stands in lists by that and not by `since`. */
+  readonly sinceUs: ReadonlyMap<number, number>;
   /** {@link NO_ORDER_KEY}: before all that is stored. */
   readonly sinceOrderKeys: Float64Array;
   readonly counts: ReadonlyMap<number, UnreadCounts>;
@@ -46,6 +48,7 @@ interface PackedReader {
   readonly batches: Buffer;
   readonly since_batches: Buffer | null;
   readonly counts_batches: Buffer | null;
+  readonly since_us: Buffer | null;
   readonly since_order_keys: Buffer | null;
   readonly memberships: Buffer | null;
   readonly counts: Buffer | null;
@@ -63,6 +66,7 @@ const packedReader = (userId: string, inTime = (batch: string) => batch): string
   m.user_nid, ${packedInts("m.room")} AS rooms, ${packedValues(inTime("m.batch"))} AS batches,
   ${packedPairs("m.room", inTime("m.since_batch"))} FILTER (WHERE m.since_batch <> m.batch) AS since_batches,
   ${packedPairs("m.room", inTime("m.counts_batch"))} FILTER (WHERE m.counts_batch <> m.batch) AS counts_batches,
+  ${packedPairs("m.room", "m.since_us")} FILTER (WHERE m.since_us IS NOT NULL) AS since_us,
   ${packedPairs("m.room", "m.since_order_key")} FILTER (WHERE m.since_order_key IS NOT NULL) AS since_order_keys,
   ${packedPairs("m.room", doneWith(userId))}
     FILTER (WHERE m.membership <> ${Membership.join}) AS memberships,
@@ -141,7 +145,11 @@ function unpack(row: PackedReader, positionOf: (batch: number) => number): Reade
   return { rooms, memberships, isDoneWith, changed, since, sinceOrderKeys, ...unpackRare(row) };
 }
 
-function unpackRare(row: PackedReader): Pick<ReaderRows, "counts" | "stripped"> {
+function unpackRare(row: PackedReader): Pick<ReaderRows, "sinceUs" | "counts" | "stripped"> {
+  const sinceUs = new Map<number, number>();
+  eachPair(row.since_us, (room, us) => {
+    sinceUs.set(room, us);
+  });
   const counts = new Map<number, UnreadCounts>();
   eachPair(row.counts, (room, value) => {
     counts.set(room, { notifications: highOf(value), highlights: lowOf(value) });
@@ -150,7 +158,7 @@ function unpackRare(row: PackedReader): Pick<ReaderRows, "counts" | "stripped"> 
   eachBytes(row.stripped, (room, bytes) => {
     stripped.set(room, bytes);
   });
-  return { counts, stripped };
+  return { sinceUs, counts, stripped };
 }
 
 /** More rooms than a user can have; with a room number (32 bits) below 2^53. */
@@ -193,6 +201,7 @@ const NO_ROWS: ReaderRows = {
   isDoneWith: new Uint8Array(0),
   changed: new Float64Array(0),
   since: new Float64Array(0),
+  sinceUs: new Map(),
   sinceOrderKeys: new Float64Array(0),
   counts: new Map(),
   stripped: new Map(),

@@ -403,6 +403,7 @@ async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {
     membership: rooms.membership(index),
     changedAt: rooms.changedAt(index),
     since: rooms.since(index),
+    activityOutside: rooms.activityOutside(index),
     isDoneWith: rooms.isDoneWith(index),
     sinceOrderKey: rooms.sinceOrderKey(index),
     notificationCount: rooms.notificationCount(index),

@@ -79,6 +79,31 @@ test("a reader's rooms are all there, in order of their numbers", async () => {
   expect(reader.rooms.membership(0)).toBe(Membership.join);
 });
 
+test("a room that an invite is known of stands where the invite was sent, however the reader is read", async () => {
+  const [roomId, other] = [world.roomId(), world.roomId()];
+  const inviteOf = (ts: number, text: string) => {
+    const member = { type: "m.room.member", state_key: alice.userId, sender: bob, content: { membership: "invite" } };
+    const name = { type: "m.room.name", state_key: "", sender: bob, content: { name: text } };
+    return { invite_state: { events: [name, { ...member, origin_server_ts: ts }] } };
+  };
+  const activities = async () => {
+    const { rooms } = await online(alice);
+    return [roomId, other].map((id) => rooms.activityOutside(rooms.indexOf(nid(id))));
+  };
+  await online(alice);
+  await world.store(alice, { invite: { [roomId]: inviteOf(5_000, "a") } }, { isCatchUp: true });
+  await world.store(alice, { invite: { [other]: inviteOf(6_000, "a") } });
+  await own.caughtUp();
+  const [sent, came] = await activities();
+  expect([sent, Number(came) > 6_000_000]).toEqual([5_000_000, true]);
+  // What an invite shows may change; it stays where it is.
+  await world.store(alice, { invite: { [roomId]: inviteOf(7_000, "b"), [other]: inviteOf(7_000, "b") } });
+  await own.caughtUp();
+  expect(await activities()).toEqual([sent, came]);
+  await restart({});
+  expect(await activities()).toEqual([sent, came]);
+});
+
 test("a user of whom nothing is stored has no rooms, and is woken by the first", async () => {
   const reader = await online(alice);
   expect(reader.rooms.size).toBe(0);

@@ -61,6 +61,8 @@ export class TestRoom {
   membership: Membership = Membership.join;
   readerChangedAt = 0 as StreamPosition;
   since = 0 as StreamPosition;
+  /** When the reader's membership began, where it was learnt later. */
+  sinceUs: number | undefined;
   sinceOrderKey: number | undefined;
   isDoneWith = false;
   departure: StateEvent | undefined;
@@ -325,6 +327,7 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
     membership: (index) => at(index).membership,
     changedAt: (index) => at(index).readerChangedAt,
     since: (index) => at(index).since,
+    activityOutside: (index) => at(index).sinceUs ?? at(index).since,
     isDoneWith: (index) => at(index).isDoneWith,
     sinceOrderKey: (index) => at(index).sinceOrderKey,
     notificationCount: (index) => at(index).notificationCount,

@@ -43,7 +43,7 @@ function collectListed(view: ReaderView, connection: ConnectionState, from: Stre
     if (rooms.membership(index) === Membership.join) {
       if (facts.isComplete(room)) listed.add(index, room, facts.activity(room));
     } else if (isListedOutside(view, index, connection, from) && !isIgnoredInvite(view, index)) {
-      listed.add(index, room, rooms.since(index));
+      listed.add(index, room, rooms.activityOutside(index));
     }
   }
 }

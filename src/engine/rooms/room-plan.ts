@@ -219,10 +219,10 @@ function memoryOf(view: ReaderView, index: number): RoomMemory {
   const { rooms, facts } = view;
   const room = rooms.room(index);
   const isJoined = sentAs(rooms.membership(index)) === "joined";
-  const activity = isJoined ? facts.activity(room) : rooms.since(index);
+  const activity = isJoined ? facts.activity(room) : rooms.activityOutside(index);
   return {
     activity,
-    bumpStamp: isJoined ? facts.bumpStamp(room) : rooms.since(index),
+    bumpStamp: isJoined ? facts.bumpStamp(room) : activity,
     name: isJoined ? facts.name(room) : undefined,
     avatar: isJoined ? facts.avatar(room) : undefined,
     isDm: view.own.direct.has(facts.roomId(room)),

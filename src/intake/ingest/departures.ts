@@ -37,7 +37,7 @@ export function departuresOfOthers(
       isTransition,
       sinceOrderKey: orderKey ?? seenBefore(draft, source),
       stripped: undefined,
-      strippedUs: undefined,
+      sinceUs: undefined,
     });
   }
   for (const before of lostMembers(draft, section)) {
@@ -73,7 +73,7 @@ const lostMembership = (
   isTransition: true,
   sinceOrderKey,
   stripped: undefined,
-  strippedUs: undefined,
+  sinceUs: undefined,
 });
 
 /** The homeserver was asked after the membership was stored. */

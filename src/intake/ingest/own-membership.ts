@@ -84,7 +84,7 @@ function joined(word: OwnWord): UnnumberedMembership | undefined {
     isTransition,
     sinceOrderKey,
     stripped: undefined,
-    strippedUs: undefined,
+    sinceUs: undefined,
   };
 }
 
@@ -162,7 +162,8 @@ function departed(word: OwnWord): UnnumberedMembership | undefined {
     isTransition,
     sinceOrderKey: isTransition || isPlaced ? endsAt : undefined,
     stripped: undefined,
-    strippedUs: undefined,
+    // A departure that a client may have to be told of comes first, however old it is.
+    sinceUs: source.poll === "first" && before === undefined ? happenedUs(own?.originServerTsMs, source) : undefined,
   };
 }
 
@@ -183,9 +184,12 @@ function invited(word: OwnWord, kind: "invite" | "knock"): UnnumberedMembership 
     isTransition,
     sinceOrderKey: undefined,
     stripped,
-    strippedUs: typeof ts === "number" && ts > 0 ? Math.floor(Math.min(ts * 1000, source.nowUs)) : undefined,
+    sinceUs: source.poll === "live" ? undefined : happenedUs(ts, source),
   };
 }
+
+const happenedUs = (ts: unknown, { nowUs }: Source): number | undefined =>
+  typeof ts === "number" && ts > 0 ? Math.floor(Math.min(ts * 1000, nowUs)) : undefined;
 
 const isOwnStripped = (event: unknown, userId: UserId): event is JsonObject =>
   isJsonObject(event) && event.type === "m.room.member" && event.state_key === userId;

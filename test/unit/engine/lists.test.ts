@@ -127,6 +127,22 @@ test("stripped state that cannot be read says nothing of the room", () => {
   }
 });
 
+test("a room that the reader is not in stands in lists, and says so, by when that began", () => {
+  const world = new TestWorld();
+  const before = world.emptyRoom();
+  before.message();
+  const invite = world.emptyRoom();
+  const after = world.emptyRoom();
+  after.message();
+  invite.setReader(Membership.invite, { sender: bob });
+  const first = () => new EngineClient(world).sync(request({ all: list([[0, 1]]) })).rooms.map(({ roomId }) => roomId);
+  expect(first()).toEqual([invite.roomId, after.roomId]);
+  invite.sinceUs = (before.activity + after.activity) / 2;
+  expect(first()).toEqual([after.roomId, invite.roomId]);
+  const { bumpStamp } = new EngineClient(world).sync(request({ all: list("all") })).room(invite);
+  expect(bumpStamp).toBe(invite.sinceUs);
+});
+
 test("an invite from an ignored user is neither listed nor shown to a subscription", () => {
   const world = new TestWorld();
   const invite = world.emptyRoom();

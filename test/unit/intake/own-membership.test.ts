@@ -170,6 +170,15 @@ describe("a departure", () => {
     expect(of(room, BOB)?.sender).toBe(sender);
   });
 
+  test("that a first sync tells of is as old as its event, unless somebody may have to be told of it", () => {
+    const old = inRoom([member("$out", BOB, "ban", { sender: ALICE, origin_server_ts: 5_000 })]);
+    const first = { ...bobs, poll: "first" } as const;
+    const { writes } = new DraftedRoom().fold("leave", old, first);
+    expect(writes.memberships).toMatchObject([{ membership: Membership.ban, sinceUs: 5_000_000 }]);
+    const known = shared().fold("leave", old, first);
+    expect(known.writes.memberships).toMatchObject([{ membership: Membership.ban, sinceUs: undefined }]);
+  });
+
   test("that is told in the state alone ends with the timeline", () => {
     const room = shared();
     room.fold("leave", inRoom([message("$m")], { state: [kick("$out")] }), goesOn);
@@ -315,10 +324,19 @@ describe("an invite", () => {
     const room = new DraftedRoom();
     const { writes, changes } = room.fold("invite", invite, bobs);
     expect(writes.memberships).toMatchObject([
-      { membership: Membership.invite, sender: ALICE, nid: undefined, isTransition: true, strippedUs: 5_000_000 },
+      { membership: Membership.invite, sender: ALICE, nid: undefined, isTransition: true },
     ]);
     expect(JSON.parse(String(writes.memberships[0]?.stripped))).toEqual(invite.invite_state.events);
     expect([room.row.isComplete, room.events.size, changes.length]).toEqual([false, 0, 1]);
+  });
+
+  test.each([
+    ["first", 5_000_000],
+    ["catch-up", 5_000_000],
+    ["live", undefined],
+  ] as const)("that a %s response brings is as old as it says, unless it comes as it happens", (poll, sinceUs) => {
+    const { writes } = new DraftedRoom().fold("invite", invite, { ...bobs, poll });
+    expect(writes.memberships.map((each) => each.sinceUs)).toEqual([sinceUs]);
   });
 
   test("is no news when it is told again as it was", () => {
@@ -332,14 +350,14 @@ describe("an invite", () => {
   test("may hold anything", () => {
     const room = new DraftedRoom();
     const events = ["text", null, { type: "m.room.member", state_key: BOB, sender: 5, origin_server_ts: "x" }];
-    const { writes } = room.fold("invite", { invite_state: { events } }, bobs);
-    expect(writes.memberships).toMatchObject([{ sender: BOB, strippedUs: undefined }]);
+    const { writes } = room.fold("invite", { invite_state: { events } }, { ...bobs, poll: "first" });
+    expect(writes.memberships).toMatchObject([{ sender: BOB, sinceUs: undefined }]);
     expect(JSON.parse(String(writes.memberships[0]?.stripped))).toEqual([events[2]]);
     room.fold("invite", {}, bobs);
     expect(of(room, BOB)?.stripped?.toString()).toBe("[]");
     const future = { ...member("$i", BOB, "invite"), origin_server_ts: Number.MAX_SAFE_INTEGER };
-    const late = room.fold("invite", { invite_state: { events: [future] } }, { ...bobs, nowUs: 77 });
-    expect(late.writes.memberships).toMatchObject([{ strippedUs: 77 }]);
+    const late = room.fold("invite", { invite_state: { events: [future] } }, { ...bobs, poll: "first", nowUs: 77 });
+    expect(late.writes.memberships).toMatchObject([{ sinceUs: 77 }]);
   });
 
   test("ends with a join, from where that stands", () => {
