@@ -16,7 +16,7 @@ import { createHistoryQueue } from "./history/create-history-queue.ts";
 import type { OpenQuestion } from "./ingest/contest.ts";
 import { type WriteLane, Writer } from "./ingest/writer.ts";
 import { pollFilter } from "./poller/filter.ts";
-import type { PollerDeps, SyncUpstream } from "./poller/poller.ts";
+import type { PollerDeps, SyncUpstream } from "./poller/poller-deps.ts";
 import { PollerPool } from "./poller/poller-pool.ts";
 import { FIRST_REST_MS } from "./poller/stream-past.ts";
 import type { Verdict } from "./poller/verdict.ts";

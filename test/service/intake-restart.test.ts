@@ -4,7 +4,7 @@ import { Registry } from "prom-client";
 import type { RoomReads } from "../../src/homeserver/room-reads.ts";
 import type { ValueReads } from "../../src/homeserver/value-reads.ts";
 import { createIntake } from "../../src/intake/intake.ts";
-import type { SyncUpstream } from "../../src/intake/poller/poller.ts";
+import type { SyncUpstream } from "../../src/intake/poller/poller-deps.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createLogger } from "../../src/logging/logger.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";

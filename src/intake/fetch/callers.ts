@@ -1,7 +1,7 @@
 import type { DeviceNid, UserNid } from "../../model/ids.ts";
 import type { Forwarded } from "../../model/upstream.ts";
 import type { ClaimedDevice } from "../../store/devices.ts";
-import type { SyncUpstream } from "../poller/poller.ts";
+import type { SyncUpstream } from "../poller/poller-deps.ts";
 
 /** A device in whose name the homeserver can be asked. */
 export interface Caller {

@@ -8,3 +8,11 @@ export function pollFilter(timelineLimit: number): string {
     },
   });
 }
+
+const NOTHING = { types: [] };
+
+/** The v2 filter of a first poll that leaves all rooms out; each part of it saves the homeserver work. */
+export const FILTER_WITHOUT_ROOMS = JSON.stringify({
+  presence: NOTHING,
+  room: { rooms: [], timeline: NOTHING, state: NOTHING, ephemeral: NOTHING, account_data: NOTHING },
+});

@@ -14,7 +14,9 @@ import {
   releaseDevice,
   renewLeases,
 } from "../../store/devices.ts";
-import { Poller, type PollerDeps, type PollerEnd } from "./poller.ts";
+import type { Sibling } from "./further-device.ts";
+import { Poller, type PollerEnd } from "./poller.ts";
+import type { PollerDeps } from "./poller-deps.ts";
 
 /** Leases are renewed three times in their life, so that one lost renewal costs nothing. */
 const RENEW_EVERY_MS = (LEASE_SECONDS * 1000) / 3;
@@ -30,7 +32,7 @@ export interface PoolDeps {
   /** Throws when the token was sealed with a secret that is not known. */
   readonly openToken: (sealed: Buffer) => string;
   /** What a poller of this device gets; its own log fields for one. `isAskedFor`: a client of it is here. */
-  readonly pollerDeps: (device: ClaimedDevice, isAskedFor: boolean) => PollerDeps;
+  readonly pollerDeps: (device: ClaimedDevice, isAskedFor: boolean) => Omit<PollerDeps, "sibling">;
   readonly onRunning: (pollers: number) => void;
   readonly onStopped: (device: ClaimedDevice, reason: PollerEnd["reason"] | Error) => void;
   /** A statement of the pool failed; it is repeated with the next turn. */
@@ -127,12 +129,10 @@ export class PollerPool {
     this.#running.get(device.deviceNid)?.stop.abort();
     const stop = new AbortController();
     const ignored = device.ignoredUserList && ignoredBy(device.ignoredUserList);
-    const poller = new Poller(
-      device,
-      { text, hash: device.tokenHash },
-      ignored,
-      this.#deps.pollerDeps(device, isAskedFor),
-    );
+    const poller = new Poller(device, { text, hash: device.tokenHash }, ignored, {
+      ...this.#deps.pollerDeps(device, isAskedFor),
+      sibling: () => this.#siblingOf(device),
+    });
     this.#running.set(device.deviceNid, { device, poller, stop });
     this.#deps.onRunning(this.#running.size);
     const done = poller
@@ -142,6 +142,11 @@ export class PollerPool {
       .catch((error: Error) => this.#deps.onError(error));
     this.#pending.add(done);
     void done.finally(() => this.#pending.delete(done));
+  }
+
+  #siblingOf({ userNid, deviceNid }: ClaimedDevice): Sibling | undefined {
+    const ofUser = [...this.#running.values()].filter(({ device }) => device.userNid === userNid);
+    return ofUser.find(({ device, poller }) => device.deviceNid !== deviceNid && poller.hasBegun)?.poller;
   }
 
   async #ended(device: ClaimedDevice, end: PollerEnd | Error): Promise<void> {

@@ -1,21 +1,18 @@
-import { type Clock, microseconds } from "../../lib/clock.ts";
+import { microseconds } from "../../lib/clock.ts";
 import { errorOf } from "../../lib/error-of.ts";
 import { JsonLimitError, JsonSyntaxError } from "../../lib/json-errors.ts";
 import { pause } from "../../lib/pause.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
-import type { Forwarded, UpstreamFault } from "../../model/upstream.ts";
+import type { UpstreamFault } from "../../model/upstream.ts";
 import { UpstreamError } from "../../model/upstream-error.ts";
 import { FencedError } from "../../store/device-stream.ts";
 import type { ClaimedDevice } from "../../store/devices.ts";
-import type { FirstWindowOf } from "../first-window/first-window.ts";
+import { FILTER_WITHOUT_ROOMS } from "./filter.ts";
+import { beginBeside, type Sibling } from "./further-device.ts";
 import { LastSeen } from "./last-seen.ts";
-import {
-  type Arrived,
-  type IntakeEvents,
-  MalformedResponseError,
-  type PartStore,
-  ResponseIntake,
-} from "./response-intake.ts";
+import { type PollRequest, PollRequests } from "./poll-requests.ts";
+import type { PollerDeps } from "./poller-deps.ts";
+import { type Arrived, MalformedResponseError, ResponseIntake } from "./response-intake.ts";
 import { StreamPast } from "./stream-past.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
@@ -31,50 +28,6 @@ const POLL_TIMEOUT_MS = 30_000;
  * an old answer may count as a new one after as many restarts in two minutes.
  */
 const CATCH_UP_TIMEOUTS_MS = 16;
-
-/** Upstream `/sync`, as far as a poller needs it. */
-export interface SyncUpstream {
-  syncV2(poll: {
-    readonly token: string;
-    readonly since: string | undefined;
-    readonly timeoutMs: number;
-    readonly filter: string;
-    readonly forwarded: Forwarded;
-    readonly signal: AbortSignal;
-  }): Promise<AsyncIterable<Buffer>>;
-}
-
-export interface PollerDeps {
-  readonly upstream: SyncUpstream;
-  readonly store: PartStore;
-  readonly clock: Clock;
-  /** In [0, 1). */
-  readonly random: () => number;
-  readonly filter: string;
-  readonly events: PollerEvents;
-  /** Runs a first sync, or the first poll after a time without any, when there is a place for it. */
-  readonly admit: (kind: "first" | "catch-up", work: () => Promise<void>, signal: AbortSignal) => Promise<unknown>;
-  /** Stores what can be shown before the first sync is there; settles when it is done with that, and never rejects. */
-  readonly firstWindow: (window: FirstWindowOf) => Promise<unknown>;
-}
-
-export interface PollerEvents extends IntakeEvents {
-  /** A first sync goes on: what has arrived of it since it began, and since this was last called. */
-  onProgress(all: Arrived, news: Arrived): void;
-  onPolled(poll: Polled): void;
-  onFailed(fault: UpstreamFault | Error, verdict: Verdict): void;
-}
-
-/** A poll whose response is stored. */
-export interface Polled {
-  readonly seconds: number;
-  readonly bytes: number;
-  readonly isEmpty: boolean;
-  /** The homeserver has lost a part of its stream: the next poll asks for all. */
-  readonly hasLost: boolean;
-  /** How long the next poll waits, because answers come at once and bring nothing. */
-  readonly restMs: number;
-}
 
 /** An access token of the device. */
 export interface PollToken {
@@ -103,6 +56,7 @@ export class Poller {
   readonly #past = new StreamPast();
   readonly #lastSeen = new LastSeen();
   #toldUpTo: StreamPosition | undefined;
+  readonly #requests = new PollRequests();
   /** Aborts when the answer to the first sync begins, and when it is stored. */
   readonly #first = { begins: new AbortController(), ends: new AbortController() };
 
@@ -125,7 +79,23 @@ export class Poller {
     this.#token = token;
   }
 
+  /** The stream has a place from which it goes on. */
+  get hasBegun(): boolean {
+    return this.#since !== undefined;
+  }
+
+  /** As a {@link Sibling}. */
+  pollNow(signal: AbortSignal): Promise<boolean> {
+    return this.#requests.add(signal);
+  }
+
   async run(signal: AbortSignal): Promise<PollerEnd> {
+    using _requests = this.#requests;
+    const sibling = this.#since === undefined ? this.#deps.sibling() : undefined;
+    if (sibling !== undefined) {
+      const begin = () => this.#beginBeside(sibling, signal).catch(() => undefined);
+      await this.#deps.admit("catch-up", begin, signal);
+    }
     if (this.#since !== undefined) return await this.#run(signal);
     const window = this.#deps.firstWindow({
       device: this.#device,
@@ -153,6 +123,7 @@ export class Poller {
         if (this.#restMs > 0) await pause(this.#restMs, signal);
       } catch (error) {
         if (signal.aborted) break;
+        if (this.#requests.hasInterrupted(error)) continue;
         failures += 1;
         const verdict = this.#verdictOf(error, failures);
         if (verdict.next === "again") await pause(verdict.afterMs, signal);
@@ -167,10 +138,12 @@ export class Poller {
   async #poll(signal: AbortSignal): Promise<void> {
     const { clock, events, store } = this.#deps;
     const startedMs = clock.nowMs();
-    const asked = { since: this.#askedSince, hasWaited: !this.#isCatchUp };
+    using request = this.#requests.begin(signal);
+    const asked = { since: this.#askedSince, hasWaited: !(this.#isCatchUp || request.isHurried) };
     const context = this.#context();
     const intake = new ResponseIntake(context, store, events);
-    const body = await this.#ask(signal);
+    const body = await this.#ask(request);
+    request.isAnswered();
     this.#first.begins.abort();
     let told: Arrived = { bytes: 0, rooms: 0 };
     const tell = asked.since === undefined;
@@ -191,6 +164,28 @@ export class Poller {
     const tookMs = clock.nowMs() - startedMs;
     this.#restMs = this.#past.note({ ...taken, ...asked, tookMs });
     events.onPolled({ seconds: tookMs / 1000, bytes, isEmpty, hasLost, restMs: this.#restMs });
+    request.isStored();
+  }
+
+  /** Begins without rooms where a {@link Sibling} brings them. What fails here fails, and is told, with the first sync. */
+  async #beginBeside(sibling: Sibling, signal: AbortSignal): Promise<void> {
+    const { clock, events, store } = this.#deps;
+    const startedMs = clock.nowMs();
+    const { source, ...context } = this.#context();
+    const { onSetAside } = events;
+    const ask = () => this.#request({ timeoutMs: 0, filter: FILTER_WITHOUT_ROOMS, signal });
+    const asCatchUp = { ...context, source: { ...source, poll: "catch-up" } } as const;
+    const begun = await beginBeside({ context: asCatchUp, store, onSetAside, ask, sibling, signal });
+    if (begun === undefined) return;
+    const { taken, toldUpTo } = begun;
+    this.#storedBefore = undefined;
+    this.#since = taken.nextBatch;
+    this.#ignored = taken.ignored;
+    this.#isCatchUp = false;
+    this.#toldUpTo = toldUpTo;
+    const tookMs = clock.nowMs() - startedMs;
+    this.#past.note({ ...taken, since: undefined, hasWaited: false, tookMs });
+    events.onPolled({ seconds: tookMs / 1000, bytes: taken.bytes, isEmpty: taken.isEmpty, hasLost: false, restMs: 0 });
   }
 
   #tellProgress(all: Arrived, told: Arrived): Arrived {
@@ -234,15 +229,17 @@ export class Poller {
     } as const;
   }
 
-  #ask(signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
+  #ask({ hurriedMs, signal }: PollRequest): Promise<AsyncIterable<Buffer>> {
+    return this.#request({ timeoutMs: hurriedMs ?? this.#timeoutMs(), filter: this.#deps.filter, signal });
+  }
+
+  #request(how: { readonly timeoutMs: number; readonly filter: string; readonly signal: AbortSignal }) {
     const { forwardedFor, userAgent } = this.#device;
     return this.#deps.upstream.syncV2({
       token: this.#token.text,
       since: this.#askedSince,
-      timeoutMs: this.#timeoutMs(),
-      filter: this.#deps.filter,
       forwarded: { xForwardedFor: forwardedFor, userAgent },
-      signal,
+      ...how,
     });
   }
 

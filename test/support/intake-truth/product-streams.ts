@@ -5,7 +5,7 @@ import { type Contest, isContest, questionKey } from "../../../src/intake/ingest
 import { contestOf } from "../../../src/intake/ingest/contest-rows.ts";
 import type { ResponsePart } from "../../../src/intake/ingest/part.ts";
 import { Writer } from "../../../src/intake/ingest/writer.ts";
-import { pollFilter } from "../../../src/intake/poller/filter.ts";
+import { FILTER_WITHOUT_ROOMS, pollFilter } from "../../../src/intake/poller/filter.ts";
 import { LastSeen } from "../../../src/intake/poller/last-seen.ts";
 import { ResponseIntake, type TakenIn } from "../../../src/intake/poller/response-intake.ts";
 import type { DeviceId, DeviceNid, UserId } from "../../../src/model/ids.ts";
@@ -28,6 +28,8 @@ interface Pending {
   readonly taken: TakenIn;
   /** How many of its sections are stored. */
   stored: number;
+  /** Whose stream has to tell of everything before, where the response left all rooms out. */
+  readonly sibling: Stream | undefined;
 }
 
 interface Stream {
@@ -83,7 +85,9 @@ export class ProductStreams {
     if (stream.pending !== undefined) return;
     const { claim, since, isCatchUp, toldUpTo, lastSeen, session } = stream;
     const { userNid, userId, deviceNid } = claim;
-    const poll = since === undefined ? "first" : isCatchUp ? "catch-up" : "live";
+    const sibling = since === undefined ? this.#siblingOf(stream) : undefined;
+    const poll = since === undefined && sibling === undefined ? "first" : isCatchUp ? "catch-up" : "live";
+    const filter = sibling === undefined ? this.#filter : FILTER_WITHOUT_ROOMS;
     const storedBefore = Math.max(claim.head, this.#writer.position) as StreamPosition;
     const parts: ResponsePart[] = [];
     const collect = async (part: ResponsePart): Promise<void> => void parts.push(part);
@@ -98,11 +102,11 @@ export class ProductStreams {
       { position: this.#writer.position, live: collect, bulk: collect },
       { onSetAside: (what, where, reason) => this.aside.push(`${what} ${where}: ${reason}`) },
     );
-    await intake.write(await this.#homeserver.poll(session.token, since, this.#filter));
+    await intake.write(await this.#homeserver.poll(session.token, since, filter));
     const taken = await intake.end();
     const [part] = parts;
     if (part === undefined || parts.length > 1) throw new Error("a response is one part here");
-    stream.pending = { part, taken, stored: 0 };
+    stream.pending = { part, taken, stored: 0, sibling };
   }
 
   /**
@@ -122,9 +126,10 @@ export class ProductStreams {
     const stream = this.#stream(index);
     const { pending } = stream;
     if (pending === undefined) return;
+    const toldUpTo = await this.#toldBy(pending);
     await this.#writer.live({ ...pending.part, sections: pending.part.sections.slice(pending.stored) });
     stream.pending = undefined;
-    stream.toldUpTo = pending.part.source.storedBefore;
+    stream.toldUpTo = toldUpTo;
     stream.since = pending.taken.nextBatch;
     stream.ignored = pending.taken.ignored;
     for (const [roomId, eventId] of pending.taken.lastSeen) stream.lastSeen.note(roomId, eventId);
@@ -133,6 +138,21 @@ export class ProductStreams {
       this.#open.push(...bodies.flatMap((body) => contestOf(body, stream.claim) ?? []).filter(isContest));
     }
     stream.isCatchUp = false;
+  }
+
+  /** What the stream has told when its response is stored; the sibling's is asked once more where it has to tell the rest. */
+  async #toldBy({ part, sibling }: Pending): Promise<StreamPosition> {
+    if (sibling === undefined) return part.source.storedBefore;
+    const index = this.streams.indexOf(sibling);
+    await this.store(index);
+    await this.poll(index);
+    await this.store(index);
+    return this.#writer.position;
+  }
+
+  #siblingOf({ claim, deviceNid }: Stream): Stream | undefined {
+    const ofUser = this.streams.filter((other) => other.claim.userNid === claim.userNid);
+    return ofUser.find((other) => other.deviceNid !== deviceNid && other.since !== undefined);
   }
 
   /** The response breaks off, after what was stored of it. */
