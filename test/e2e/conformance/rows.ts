@@ -8,7 +8,9 @@ import { lazyMemberRows } from "./rows/lazy-members.ts";
 import { metaRows } from "./rows/meta.ts";
 import { requiredStateRows } from "./rows/required-state.ts";
 import { roomTypeFilterRows } from "./rows/room-type-filters.ts";
+import { stateChangeRows } from "./rows/state-changes.ts";
 import { subscriptionRows } from "./rows/subscriptions.ts";
+import { timelineRows } from "./rows/timeline.ts";
 
 /** All rows, by number. */
 export const ROWS: readonly Row[] = [
@@ -21,5 +23,7 @@ export const ROWS: readonly Row[] = [
   ...metaRows,
   ...requiredStateRows,
   ...roomTypeFilterRows,
+  ...stateChangeRows,
   ...subscriptionRows,
+  ...timelineRows,
 ].toSorted((a, b) => a.number - b.number);
