@@ -96,7 +96,7 @@ class TrueRoom {
 
   moveReader(isKick: boolean): void {
     if (this.isReaderIn) {
-      this.learn(() => this.stored.setReader(Membership.leave, { sender: isKick ? bob : alice }));
+      this.learn(() => this.stored.setReader(Membership.leave, { sender: isKick ? bob : alice, previous: "join" }));
       this.isReaderIn = false;
     } else {
       this.isReaderIn = true;

@@ -29,6 +29,13 @@ export interface EventOptions {
   readonly isOutOfTimeline?: boolean;
 }
 
+interface ReaderMove {
+  readonly sender?: UserId;
+  readonly visibility?: Visibility;
+  /** The membership before, as the event says. */
+  readonly previous?: "join" | "invite";
+}
+
 interface StateChange {
   readonly event: StateEvent;
   readonly position: StreamPosition;
@@ -124,10 +131,10 @@ export class TestRoom {
   }
 
   /** Sets the reader's own membership, now. */
-  setReader(membership: Membership, options: { sender?: UserId; visibility?: Visibility } = {}): ReadEvent {
+  setReader(membership: Membership, options: ReaderMove = {}): ReadEvent {
     const names = { 1: "join", 2: "invite", 3: "knock", 4: "leave", 5: "ban" } as const;
     const sender = options.sender ?? alice;
-    const { visibility = Visibility.shared } = options;
+    const { visibility = Visibility.shared, previous } = options;
     const content = { membership: names[membership] };
     const event = this.send({ type: "m.room.member", stateKey: alice, content, sender, visibility });
     this.membership = membership;
@@ -135,7 +142,8 @@ export class TestRoom {
     this.readerChangedAt = event.position;
     this.sinceOrderKey = event.orderKey;
     this.isDoneWith = membership === Membership.leave && sender === alice;
-    this.departure = event as StateEvent;
+    const unsigned = previous && Buffer.from(JSON.stringify({ prev_content: { membership: previous } }));
+    this.departure = { ...event, unsigned } as StateEvent;
     const stripped = { type: "m.room.member", state_key: alice, sender, content };
     this.strippedState = Buffer.from(JSON.stringify([stripped]));
     return event;

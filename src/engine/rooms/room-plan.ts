@@ -111,7 +111,7 @@ function planAnew(input: RoomsToPlan, index: number, config: RoomConfig, as: Sen
 /** A departure ends what the reader may see: nothing is told but the departure, and what came before it. */
 function planDeparture(input: RoomsToPlan, index: number, config: RoomConfig, told: Told | undefined): RoomPlan {
   const sinceOrderKey = input.view.rooms.sinceOrderKey(index);
-  const isEndTold = told?.as === "joined" && sinceOrderKey !== undefined;
+  const isEndTold = (told === undefined || told.as === "joined") && sinceOrderKey !== undefined;
   const reads: RoomReads = {
     ...nothingOf(input, index),
     timelineEvents: isEndTold ? timelineReads(config) : 0,

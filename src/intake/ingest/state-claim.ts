@@ -1,6 +1,5 @@
-import { isJsonObject, parseJson } from "../../lib/json-value.ts";
 import type { UserId } from "../../model/ids.ts";
-import { isDeparted, Membership, membershipOf } from "../../model/membership.ts";
+import { isDeparted, Membership, membershipOf, previousMembership } from "../../model/membership.ts";
 import type { StateValue } from "../../model/room-facts.ts";
 import { type Visibility, visibilityOf } from "../../model/visibility.ts";
 import { ENCRYPTION, type ParsedEvent } from "../response/parse-event.ts";
@@ -70,10 +69,7 @@ export const isMemberOf = (event: ParsedEvent, userId: UserId): boolean =>
   event.type === "m.room.member" && event.stateKey === userId;
 
 /** A change of name or picture, as against an arrival. */
-export function wasJoinedBefore({ unsigned }: ParsedEvent): boolean {
-  const shared = unsigned && parseJson(unsigned);
-  return isJsonObject(shared) && membershipOf(shared.prev_content) === Membership.join;
-}
+export const wasJoinedBefore = ({ unsigned }: ParsedEvent): boolean => previousMembership(unsigned) === Membership.join;
 
 export const isVisibilityEvent = (event: ParsedEvent): boolean =>
   event.type === "m.room.history_visibility" && event.stateKey === "";

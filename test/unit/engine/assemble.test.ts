@@ -303,10 +303,21 @@ test("a departure has the own member event and the timeline up to it, and nothin
   });
 });
 
-test("a kick from a room that was never told shows no history", () => {
+test("a ban from a room that was never told ends its last events, and shows none that came after", () => {
   const world = new TestWorld();
   const room = world.joinedRoom(3);
-  room.setReader(Membership.leave, { sender: bob });
+  const last = room.message();
+  const ban = room.setReader(Membership.ban, { sender: bob, previous: "join" });
+  room.message();
+  const answer = new EngineClient(world).sync(asking(2));
+  expect(answer.timeline(room)).toEqual([last.eventId, ban.eventId]);
+  expect(answer.room(room)).toMatchObject({ isInitial: true, timeline: { limited: true, numLive: 0 } });
+});
+
+test.each([undefined, "invite"] as const)("a departure that was never told shows no history after %s", (previous) => {
+  const world = new TestWorld();
+  const room = world.joinedRoom(3);
+  room.setReader(Membership.leave, { sender: bob, ...(previous && { previous }) });
   expect(new EngineClient(world).sync(asking(5, "* *")).room(room)).toMatchObject({
     isInitial: true,
     timeline: undefined,
