@@ -1,6 +1,6 @@
 import type { RoomNid } from "../../model/ids.ts";
 import { Membership } from "../../model/membership.ts";
-import type { StreamPosition } from "../../model/stream-position.ts";
+import { BEFORE_ALL, type StreamPosition } from "../../model/stream-position.ts";
 import type { ConnectionState } from "../connection/state.ts";
 import { owesDeparture } from "../connection/told.ts";
 import type { ListRequest, Range, SyncRequest } from "../request.ts";
@@ -50,13 +50,15 @@ function collectListed(view: ReaderView, connection: ConnectionState, from: Stre
 
 /**
  * Invites, knocks, kicks and bans are listed. One that was left by choice, or forgotten, is listed until this
- * connection knows of the departure.
+ * connection knows of the departure. Where the connection was told nothing of the room it is listed with the first answer after
+ * the departure: the client may have the room from an earlier connection, and show it until it is told.
  */
 function isListedOutside(view: ReaderView, index: number, connection: ConnectionState, from: StreamPosition): boolean {
   const { rooms } = view;
   if (!rooms.isDoneWith(index)) return true;
   const told = connection.rooms.get(rooms.room(index));
-  return told !== undefined && owesDeparture(told, rooms.since(index), from);
+  if (told === undefined) return from > BEFORE_ALL && rooms.since(index) > from;
+  return owesDeparture(told, rooms.since(index), from);
 }
 
 function collectFiltered(list: ListRequest, view: ReaderView): Candidates {

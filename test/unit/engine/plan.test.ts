@@ -179,6 +179,21 @@ test("a room that was left by choice is not listed on a connection that never kn
   expect(answer.rooms).toEqual([]);
 });
 
+test("a departure by choice is told once on a connection that was not told of the room", () => {
+  const world = new TestWorld();
+  const room = world.joinedRoom(1);
+  const client = new EngineClient(world);
+  client.sync(request());
+  room.setReader(Membership.leave);
+  const leaving = client.sync(everything);
+  expect(leaving.outcome.response.lists.get("all")?.count).toBe(1);
+  expect(leaving.room(room)).toMatchObject({ isInitial: true, membership: Membership.leave });
+  room.message();
+  const after = client.sync(everything);
+  expect(after.outcome.response.lists.get("all")?.count).toBe(0);
+  expect(after.rooms).toEqual([]);
+});
+
 test("a joined room is left out until it is complete", () => {
   const world = new TestWorld();
   const room = world.joinedRoom();
