@@ -22,6 +22,8 @@ export interface RoomReads {
    * another selector names `m.room.member`.
    */
   readonly state: readonly StateSelector[];
+  /** State as of the reader's departure, at `upToOrderKey`; undefined: not wanted. */
+  readonly stateAtDeparture?: StateAtDeparture | undefined;
   /** Member events of these users. */
   readonly members: readonly UserId[];
   /** State changes in `(changedAfter, to]`; undefined: not wanted. */
@@ -30,6 +32,13 @@ export interface RoomReads {
   readonly ownMember: boolean;
   /** The room's heroes. */
   readonly heroes: boolean;
+}
+
+/** What is wanted of a room as it was when the reader departed. */
+export interface StateAtDeparture {
+  readonly selectors: readonly StateSelector[];
+  /** What was known by then was there before the departure; of what came later without a place in the timeline that is not known. */
+  readonly knownAt: StreamPosition;
 }
 
 /** A timeline event with what is needed to say where a client can go on reading backwards. */
@@ -51,6 +60,7 @@ export interface RoomData {
   readonly timeline: readonly ReadEvent[];
   /** Every chunk that occurs in `timeline`. */
   readonly chunks: ReadonlyMap<ChunkNid, Chunk>;
+  /** Current, or as of the reader's departure. */
   readonly state: readonly StateEvent[];
   readonly members: ReadonlyMap<UserId, StateEvent>;
   /** The last value of each state key that changed in `(changedAfter, to]`. */

@@ -3,7 +3,7 @@ import type { ReadEvent, RemovedState, RoomData, RoomReads } from "../model/room
 import type { StateEvent } from "../model/stored-event.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
-import { chunksOf, toReadEvent, toStateEvent } from "./event-rows.ts";
+import { chunksOf, type EventRow, toReadEvent, toStateEvent } from "./event-rows.ts";
 import type { HotRoom } from "./hot-room.ts";
 import type { HotRooms } from "./hot-rooms.ts";
 import {
@@ -13,6 +13,7 @@ import {
   selectHeroes,
   selectMembershipMove,
   selectOwnMembers,
+  selectStateAt,
   selectTails,
   selectTransactionIds,
 } from "./room-selects.ts";
@@ -60,10 +61,11 @@ export class RoomReader {
       selectHeroes(db, this.#for.userNid, named),
     ]);
     this.#hot = hot;
-    const [timelines, changed, allMembers, ownMembers, members] = await Promise.all([
+    const [timelines, changed, allMembers, departed, ownMembers, members] = await Promise.all([
       readTimelines(db, hot, reads, to),
       readChanged(db, hot, reads, to),
       readAllMembers(db, reads),
+      readStateAtDeparture(db, reads),
       readOwnMembers(db, reads, this.#for),
       this.#members(new Map(reads.map((read) => [read.room, [...read.members, ...namedMembers(read)]]))),
     ]);
@@ -71,6 +73,7 @@ export class RoomReader {
     const stateOf = (read: RoomReads): readonly StateEvent[] => [
       ...(hot.get(read.room)?.select(read.state) ?? []),
       ...(allMembers.get(read.room) ?? only(members.get(read.room), namedMembers(read))),
+      ...(departed.get(read.room) ?? []),
     ];
     const dataOf = (read: RoomReads): RoomData => ({
       ...(timelines.get(read.room) ?? NO_TIMELINE),
@@ -217,11 +220,21 @@ async function readAllMembers(
   reads: readonly RoomReads[],
 ): Promise<ReadonlyMap<RoomNid, readonly StateEvent[]>> {
   const rooms = reads.filter(({ state }) => state.some(isAnyMember)).map(({ room }) => room);
-  const rows = await selectAllMembers(db, rooms);
-  return new Map(
-    [...Map.groupBy(rows, (row) => row.room as RoomNid)].map(([room, own]) => [room, own.map(toStateEvent)]),
-  );
+  return byRoom(await selectAllMembers(db, rooms));
 }
+
+async function readStateAtDeparture(
+  db: Queryable,
+  reads: readonly RoomReads[],
+): Promise<ReadonlyMap<RoomNid, readonly StateEvent[]>> {
+  const wanted = reads.flatMap(({ room, upToOrderKey: orderKey, stateAtDeparture }) =>
+    stateAtDeparture === undefined || orderKey === undefined ? [] : [{ room, orderKey, ...stateAtDeparture }],
+  );
+  return byRoom(await selectStateAt(db, wanted));
+}
+
+const byRoom = (rows: readonly EventRow[]): ReadonlyMap<RoomNid, readonly StateEvent[]> =>
+  new Map([...Map.groupBy(rows, (row) => row.room as RoomNid)].map(([room, own]) => [room, own.map(toStateEvent)]));
 
 async function readOwnMembers(
   db: Queryable,

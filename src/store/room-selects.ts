@@ -1,4 +1,5 @@
 import type { EventNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { StateAtDeparture } from "../model/room-reads.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
 import { EVENT_COLUMNS, type EventRow, type TimelineRow } from "./event-rows.ts";
@@ -151,6 +152,51 @@ const SELECT_BATCH_STATE = `
 export async function selectBatchState(db: Queryable, batches: readonly number[]): Promise<readonly EventRow[]> {
   if (batches.length === 0) return [];
   return await db.query<EventRow>({ name: "select-batch-state", text: SELECT_BATCH_STATE, values: [batches] });
+}
+
+/** Of a state event without a place that was learnt after `known_at` nobody knows whether it came before the departure. */
+const SELECT_STATE_AT = `
+  WITH valued AS (
+       SELECT DISTINCT ON (v.room, v.type, v.state_key) v.nid, w.known_at
+         FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS w (room, order_key, known_at)
+         JOIN events AS d ON d.room = w.room AND d.order_key = w.order_key
+         JOIN changes AS dc ON dc.batch = d.batch
+        CROSS JOIN LATERAL (
+              SELECT room, type, state_key, nid, NULL::bigint AS until FROM current_state WHERE room = w.room
+              UNION ALL
+              SELECT s.room, s.type, s.state_key, s.prev_nid, c.position
+                FROM changes AS c
+                JOIN state_deltas AS s ON s.batch = c.batch
+               WHERE c.room = w.room AND c.position >= dc.position) AS v
+         JOIN events AS e ON e.nid = v.nid
+         JOIN changes AS ec ON ec.batch = e.batch AND ec.position <= dc.position
+        WHERE (e.order_key IS NULL OR e.order_key <= w.order_key)
+          AND EXISTS (SELECT FROM unnest($4::int[], $5::text[], $6::text[]) AS s (room, type, state_key)
+                       WHERE s.room = v.room AND coalesce(s.type, v.type) = v.type
+                         AND coalesce(s.state_key, v.state_key) = v.state_key)
+        ORDER BY v.room, v.type, v.state_key, v.until DESC NULLS FIRST)
+  SELECT ${EVENT_COLUMNS}, c.position
+    FROM valued AS v
+    JOIN events AS e ON e.nid = v.nid
+    JOIN changes AS c ON c.batch = e.batch
+   WHERE e.order_key IS NOT NULL OR c.position <= v.known_at`;
+
+/** State of rooms as it was at an event of the timeline, each event with the position at which it was learnt. */
+export async function selectStateAt(
+  db: Queryable,
+  wanted: readonly ({ readonly room: RoomNid; readonly orderKey: number } & StateAtDeparture)[],
+): Promise<readonly EventRow[]> {
+  if (wanted.length === 0) return [];
+  const selectors = wanted.flatMap(({ room, selectors: ofRoom }) => ofRoom.map((each) => ({ room, ...each })));
+  const values = [
+    wanted.map(({ room }) => room),
+    wanted.map(({ orderKey }) => orderKey),
+    wanted.map(({ knownAt }) => knownAt),
+    selectors.map(({ room }) => room),
+    selectors.map(({ type }) => type),
+    selectors.map(({ stateKey }) => stateKey),
+  ];
+  return await db.query<EventRow>({ name: "select-state-at", text: SELECT_STATE_AT, values });
 }
 
 const SELECT_OWN_MEMBERS = `

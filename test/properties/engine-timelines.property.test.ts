@@ -152,7 +152,10 @@ class ShownRoom {
       this.#hasGapBefore = true;
       this.state.clear();
     }
-    for (const event of answer.requiredState) this.state.set(`${event.type} ${event.stateKey}`, event.eventId);
+    for (const event of answer.requiredState) {
+      this.state.set(`${event.type} ${event.stateKey}`, event.eventId);
+      if (!this.#truth.isReaderIn) this.#expectBeforeDeparture(event);
+    }
     if (answer.timeline === undefined) return;
     const senders = new Set(answer.timeline.events.map(({ event }) => event.sender));
     if (wantsMembers && this.#truth.isReaderIn) for (const sender of senders) this.expectState("m.room.member", sender);
@@ -169,6 +172,10 @@ class ShownRoom {
   expectUpToDate(): void {
     if (this.#truth.isReaderIn) expect(this.#run.at(-1)).toBe(this.#truth.newest);
     else expect(this.state.get(`m.room.member ${alice}`)).toBe(this.#truth.stored.departure?.eventId);
+  }
+
+  #expectBeforeDeparture({ position }: { readonly position: number }): void {
+    expect(position).toBeLessThanOrEqual(this.#truth.stored.departure!.position);
   }
 
   #applyTimeline({ isInitial, isTimelineExpanded }: RoomAnswer, timeline: NonNullable<RoomAnswer["timeline"]>): void {

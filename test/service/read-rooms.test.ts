@@ -228,6 +228,39 @@ test("state is selected by type, by key, by both, or all but members", async () 
   expect(await selected(select("m.room.member", "@nobody:test"))).toEqual([]);
 });
 
+test("state as of a departure is what stands before it, and what was known by then where it has no place", async () => {
+  const { world, alice, roomId, room, send, first } = await newWorld();
+  const state = (type: string) => world.state(type, bob);
+  /** What is in nobody's timeline. */
+  const lost = async (...events: readonly WireEvent[]) => {
+    const after = { timeline: { events: messages(world, 1), limited: true }, state: { events } };
+    await world.store(alice, { join: { [roomId]: after } });
+    return await own.caughtUp();
+  };
+  const [topic, name, pins, acl] = [state("m.room.topic"), state("m.room.name"), state("org.pins"), state("org.acl")];
+  await send(state("m.room.topic"), name);
+  await send(topic);
+  const knownAt = await lost(pins);
+  await lost(acl);
+  const kick = world.member(alice.userId, "leave", bob);
+  await send(kick, state("m.room.topic"), state("org.made"));
+  await send(state("m.room.name"), world.member(bob));
+  await lost(state("org.pins"), state("org.acl"), state("org.lost"));
+  const { timeline: found } = await read(alice, room, { timelineEvents: 10 });
+  const upToOrderKey = found.find(({ eventId }) => eventId === kick.event_id)!.orderKey;
+  const stateAt = async (at: number, ...selectors: readonly StateSelector[]) => {
+    const stateAtDeparture = { selectors, knownAt: at as StreamPosition };
+    return idsOf((await read(alice, room, { upToOrderKey, stateAtDeparture })).state).sort();
+  };
+  const [create, , bobMember] = first;
+  const placed = [create!, bobMember!, kick, topic, name];
+  expect(await stateAt(knownAt, select())).toEqual(idsIn([...placed, pins]).sort());
+  expect(await stateAt(0, select())).toEqual(idsIn(placed).sort());
+  expect(await stateAt(knownAt, select("m.room.topic", ""), select(undefined, bob))).toEqual(
+    idsIn([topic, bobMember!]).sort(),
+  );
+});
+
 test("the reader's own member event is that of the departure, whoever sent it", async () => {
   const { world, alice, roomId, room } = await newWorld();
   const kick = world.member(alice.userId, "leave", bob);

@@ -288,7 +288,7 @@ function readRoom(room: TestRoom, read: RoomReads, to: StreamPosition): RoomData
   return {
     timeline,
     chunks: new Map([...room.chunks].filter(([chunk]) => timeline.some((event) => event.chunk === chunk))),
-    state: [...room.stateAt(to).values()].filter(isWanted),
+    state: [...[...room.stateAt(to).values()].filter(isWanted), ...stateAtDeparture(room, read)],
     members: membersOf(room, read.members, to),
     changed: read.changedAfter === undefined ? [] : [...room.stateAt(to, read.changedAfter).values()],
     ownMember: read.ownMember ? room.departure : undefined,
@@ -296,6 +296,23 @@ function readRoom(room: TestRoom, read: RoomReads, to: StreamPosition): RoomData
     transactionIds: room.transactionIds,
     attributed: room.attributed,
   };
+}
+
+function stateAtDeparture(room: TestRoom, { upToOrderKey = 0, ...read }: RoomReads): readonly StateEvent[] {
+  if (read.stateAtDeparture === undefined) return [];
+  const { selectors, knownAt } = read.stateAtDeparture;
+  const placed = new Map<EventNid, ReadEvent>(room.timeline.map((event) => [event.nid, event]));
+  const values = new Map<string, StateEvent>();
+  for (const { event } of room.stateChanges) {
+    const isAfter = (placed.get(event.nid)?.orderKey ?? 0) > upToOrderKey;
+    if (!isAfter) values.set(`${event.type} ${event.stateKey}`, event);
+  }
+  const isKnown = ({ nid, position }: StateEvent) => placed.has(nid) || position <= knownAt;
+  const isWanted = (event: StateEvent) =>
+    selectors.some(
+      ({ type = event.type, stateKey = event.stateKey }) => type === event.type && stateKey === event.stateKey,
+    );
+  return [...values.values()].filter((event) => isKnown(event) && isWanted(event));
 }
 
 function membersOf(room: TestRoom, users: readonly UserId[], to: StreamPosition): ReadonlyMap<UserId, StateEvent> {

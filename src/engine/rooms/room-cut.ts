@@ -10,7 +10,7 @@ export const showsGap = (cut: TimelineCut | undefined): boolean => cut?.limited 
  * Whether the reader is in the room, or was. Of who departed that is known where the client was told, or where the event of the
  * departure says so: invites and knocks end in departures, too.
  */
-const hasBeenIn = ({ as, told }: RoomPlan, { ownMember }: RoomData): boolean =>
+export const hasBeenIn = ({ as, told }: RoomPlan, { ownMember }: RoomData): boolean =>
   as === "joined" || told?.as === "joined" || previousMembership(ownMember?.unsigned) === Membership.join;
 
 /** The timeline that a planned room gets; undefined: none was wanted. */

@@ -1,7 +1,7 @@
 import type { RoomId, RoomNid, UserId, UserNid } from "../../model/ids.ts";
 import type { Membership } from "../../model/membership.ts";
-import type { RoomReads } from "../../model/room-reads.ts";
-import type { StreamPosition } from "../../model/stream-position.ts";
+import type { RoomReads, StateAtDeparture } from "../../model/room-reads.ts";
+import { BEFORE_ALL, type StreamPosition } from "../../model/stream-position.ts";
 import type { ConnectionState, SentAs, Told } from "../connection/state.ts";
 import { sentAs, toldUpTo } from "../connection/told.ts";
 import type { RoomConfig } from "../request.ts";
@@ -116,6 +116,7 @@ function planDeparture(input: RoomsToPlan, index: number, config: RoomConfig, to
     ...nothingOf(input, index),
     timelineEvents: isEndTold ? timelineReads(config) : 0,
     upToOrderKey: sinceOrderKey,
+    stateAtDeparture: isEndTold ? stateAtDeparture(input, config, told) : undefined,
     ownMember: true,
   };
   return roomPlan(input, index, {
@@ -129,6 +130,12 @@ function planDeparture(input: RoomsToPlan, index: number, config: RoomConfig, to
     reads,
   });
 }
+
+/** A client that was told of the room as one who is in it was told nothing that came after the departure. */
+const stateAtDeparture = ({ from }: RoomsToPlan, config: RoomConfig, told: Told | undefined): StateAtDeparture => ({
+  selectors: config.requiredState.selectors,
+  knownAt: told === undefined ? BEFORE_ALL : toldUpTo(told, from),
+});
 
 function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: Told): RoomPlan | undefined {
   const { facts, rooms } = input.view;

@@ -3,7 +3,9 @@ import type { RoomData } from "../../model/room-reads.ts";
 import type { StateEvent } from "../../model/stored-event.ts";
 import { CREATE, MEMBER } from "../event-types.ts";
 import { matches } from "../required-state.ts";
+import { wantsKnownMembers } from "./all-members.ts";
 import { changedMembers, neededMembers, toldMemberChanges } from "./lazy-members.ts";
+import { hasBeenIn } from "./room-cut.ts";
 import type { RoomPlan } from "./room-plan.ts";
 import type { TimelineCut } from "./timeline.ts";
 
@@ -32,7 +34,7 @@ export function selectState(
   const { requiredState } = room.config;
   const lazy = lazyMembers(reader, room, data, cut, known);
   const isAsked = (event: StateEvent) => matches(requiredState, event.type, event.stateKey);
-  const isChosen = room.as === "joined" ? isAsked : () => false;
+  const isChosen = room.as === "joined" ? isAsked : (event: StateEvent) => isAsked(event) && isOwed(room, data, event);
   const own = data.ownMember === undefined ? [] : [data.ownMember];
   const events = inOrder([...own, ...data.state.filter(isChosen), ...data.changed.filter(isChosen), ...lazy], reader);
   const sentMembers = new Set(lazy.map((event) => event.stateKey as UserId));
@@ -53,6 +55,16 @@ function lazyMembers(
     if (event !== undefined) byUser.set(userId, event);
   }
   return [...byUser.values()];
+}
+
+/** Whether a client that is told of a departure does not have the state event as of then. */
+function isOwed(room: RoomPlan, data: RoomData, { type, stateKey, position }: StateEvent): boolean {
+  if (!hasBeenIn(room, data)) return false;
+  const { told, after } = room;
+  if (told === undefined || after === undefined || position > after) return true;
+  const { requiredState } = told.config;
+  const isMemberTold = type === MEMBER && wantsKnownMembers(requiredState.selectors);
+  return !isMemberTold && !matches(requiredState, type, stateKey);
 }
 
 /** A client forgets the members of a room that is sent anew. */

@@ -303,6 +303,37 @@ test("a departure has the own member event and the timeline up to it, and nothin
   });
 });
 
+test("a departure brings state that changed before it or is asked for anew, as of then", () => {
+  const { room, client } = started(3, "m.room.topic", "m.room.pinned_events", "m.room.member *");
+  const [acl, topic] = [room.setState("m.room.server_acl"), room.setState("m.room.topic")];
+  const leave = room.setReader(Membership.leave, { sender: bob });
+  for (const type of ["m.room.topic", "m.room.pinned_events", "m.room.server_acl"]) room.setState(type);
+  room.setMember(carol);
+  const state = ["m.room.topic", "m.room.pinned_events", "m.room.member *", "m.room.server_acl"];
+  const { requiredState } = client.sync(asking(5, ...state)).room(room);
+  const ids = requiredState.map(({ eventId }) => eventId);
+  expect(ids.toSorted()).toEqual([leave, acl, topic].map(({ eventId }) => eventId).toSorted());
+});
+
+test("of state that changed without a place in the timeline nobody knows whether it was there at a departure", () => {
+  const { room, client } = started(3, "m.room.create");
+  room.send({ type: "m.room.topic", stateKey: "", isOutOfTimeline: true });
+  room.setReader(Membership.leave, { sender: bob });
+  expect(client.sync(asking(5, "m.room.create", "m.room.topic")).state(room)).toEqual([`m.room.member ${alice}`]);
+});
+
+test("a ban from a room that was never told has its state as of then", () => {
+  const world = new TestWorld();
+  const room = world.joinedRoom(3);
+  room.setState("m.room.topic");
+  room.setReader(Membership.ban, { sender: bob, previous: "join" });
+  room.setState("m.room.topic");
+  room.setState("m.room.pinned_events");
+  const answer = new EngineClient(world).sync(asking(2, "m.room.topic", "m.room.pinned_events", "m.room.member *"));
+  const expected = ["m.room.topic", `m.room.member ${alice}`, `m.room.member ${bob}`];
+  expect(answer.state(room).toSorted()).toEqual(expected.toSorted());
+});
+
 test("a ban from a room that was never told ends its last events, and shows none that came after", () => {
   const world = new TestWorld();
   const room = world.joinedRoom(3);
