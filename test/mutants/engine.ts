@@ -119,9 +119,30 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a departure that was missed is never told",
     file: "src/engine/lists/list-answers.ts",
-    find: "return told !== undefined && owesDeparture(told, rooms.since(index), from);",
-    replace: "return told !== undefined && rooms.since(index) > from;",
+    find: "return owesDeparture(told, rooms.since(index), from);",
+    replace: "return rooms.since(index) > from;",
     test,
+  },
+  {
+    name: "whoever departed counts as one who was in the room",
+    file: "src/engine/rooms/room-cut.ts",
+    find: "previousMembership(ownMember?.unsigned) === Membership.join;",
+    replace: "previousMembership(ownMember?.unsigned) !== Membership.ban;",
+    test: "test/unit/engine/assemble.test.ts",
+  },
+  {
+    name: "state of nobody knows when counts as of a departure",
+    file: "src/engine/rooms/room-plan.ts",
+    find: "knownAt: told === undefined ? BEFORE_ALL : toldUpTo(told, from),",
+    replace: "knownAt: told === undefined ? BEFORE_ALL : (from + 2 ** 50) as StreamPosition,",
+    test: "test/unit/engine/assemble.test.ts",
+  },
+  {
+    name: "state that was learnt after a departure counts as of then",
+    file: "src/store/room-selects.ts",
+    find: "AND ec.position <= dc.position",
+    replace: "",
+    test: "test/service/sync-membership.test.ts",
   },
   {
     name: "who sends without pause is never told of it",
