@@ -1,3 +1,4 @@
+import { ChangeFlag } from "../model/change.ts";
 import type { EventNid, RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { StateAtDeparture } from "../model/room-reads.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
@@ -167,7 +168,7 @@ const SELECT_STATE_AT = `
               SELECT s.room, s.type, s.state_key, s.prev_nid, c.position
                 FROM changes AS c
                 JOIN state_deltas AS s ON s.batch = c.batch
-               WHERE c.room = w.room AND c.position >= dc.position) AS v
+               WHERE c.room = w.room AND c.position >= dc.position AND c.flags & ${ChangeFlag.state} <> 0) AS v
          JOIN events AS e ON e.nid = v.nid
          JOIN changes AS ec ON ec.batch = e.batch AND ec.position <= dc.position
         WHERE (e.order_key IS NULL OR e.order_key <= w.order_key)

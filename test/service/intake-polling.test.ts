@@ -199,4 +199,28 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
     await untilRow(db, echoes, sent[0]);
     expect(await db.query({ text: echoes, values: [sent[0]] })).toEqual([{ device_id: alice.deviceId }]);
   });
+
+  test("a further device begins without rooms, and goes on with them", async () => {
+    const { robot: alice, roomId } = await polled();
+    const tablet = await homeserver.login(alice.userId.slice(1).split(":")[0]!, `TABLET${made}`);
+    await alice.sendToDevice(alice.userId, tablet.deviceId, { kept: true });
+    await want(db, tablet);
+    await untilStored(tablet);
+    await homeserver.control.untilPollsHeld(2, alice.userId);
+    const polls = (await homeserver.control.requests("/sync", alice.userId)).filter(
+      ({ deviceId }) => deviceId === tablet.deviceId,
+    );
+    const roomsOf = ({ query }: (typeof polls)[number]) => JSON.parse(String(query.filter)).room.rooms;
+    expect(polls.map((poll) => [poll.query.since === undefined, roomsOf(poll)])).toEqual([
+      [true, []],
+      [false, undefined],
+    ]);
+    expect(
+      await db.query({
+        text: "SELECT FROM to_device_messages m JOIN devices d USING (device_nid) WHERE d.device_id = $1",
+        values: [tablet.deviceId],
+      }),
+    ).toHaveLength(1);
+    await untilEvent(await alice.send(roomId, "told to both"));
+  });
 });

@@ -1,3 +1,5 @@
+import { isJsonObject, textAt } from "../../lib/json-value.ts";
+import { contentOf } from "../../model/event-content.ts";
 import { isBumpType } from "../../model/events-that-bump.ts";
 import type { UserId } from "../../model/ids.ts";
 import type { ReadEvent, RoomData } from "../../model/room-reads.ts";
@@ -6,7 +8,7 @@ import { AVATAR, MEMBER, NAME } from "../event-types.ts";
 import type { Hero, RoomAnswer, ShownEvent, TimelineAnswer } from "../response.ts";
 import { heroOf, neededHeroes } from "./heroes.ts";
 import { madeDeparture } from "./made-departure.ts";
-import { cutOf, showsGap } from "./room-cut.ts";
+import { cutOf, hasBeenIn, showsGap } from "./room-cut.ts";
 import type { Answering, RoomPlan } from "./room-plan.ts";
 import { type MemberEvents, type SelectedState, selectState } from "./selected-state.ts";
 import type { TimelineCut } from "./timeline.ts";
@@ -33,7 +35,7 @@ export function assembleRoom(
   const state = selectState(answering.userId, room, data, cut, known);
   const answer: RoomAnswer = {
     ...bareAnswer(room),
-    name: isNews(room, data, NAME) ? room.memory.name : undefined,
+    name: nameOf(room, data),
     avatar: avatarOf(room, data),
     heroes: heroesOf(room, data, cut, known),
     ...countsOf(room, data, cut),
@@ -83,7 +85,23 @@ const isChanged = ({ changed, removed = [] }: RoomData, type: string): boolean =
 /** Columns of the room: on the first answer, then when the event they come from changed. */
 const isNews = (room: RoomPlan, data: RoomData, type: string): boolean => room.isInitial || isChanged(data, type);
 
+function nameOf(room: RoomPlan, data: RoomData): string | undefined {
+  if (room.as === "departed") return atDeparture(room, data, NAME, "name");
+  return isNews(room, data, NAME) ? room.memory.name : undefined;
+}
+
+/** Of a room that a client learns of by its reader's departure. */
+function atDeparture(room: RoomPlan, data: RoomData, type: string, field: string): string | undefined {
+  if (!room.isInitial || !hasBeenIn(room, data)) return undefined;
+  const content = contentOf(data.state.find((event) => event.type === type)?.body ?? NO_BODY);
+  const text = isJsonObject(content) ? textAt(content, field) : undefined;
+  return text === "" ? undefined : text;
+}
+
+const NO_BODY = Buffer.alloc(0);
+
 function avatarOf(room: RoomPlan, data: RoomData): string | null | undefined {
+  if (room.as === "departed") return atDeparture(room, data, AVATAR, "url");
   if (room.as !== "joined" || !isNews(room, data, AVATAR)) return undefined;
   return room.memory.avatar ?? (room.isInitial ? undefined : null);
 }

@@ -4,6 +4,7 @@ import type { RoomReads, StateAtDeparture } from "../../model/room-reads.ts";
 import { BEFORE_ALL, type StreamPosition } from "../../model/stream-position.ts";
 import type { ConnectionState, SentAs, Told } from "../connection/state.ts";
 import { sentAs, toldUpTo } from "../connection/told.ts";
+import { AVATAR, NAME } from "../event-types.ts";
 import type { RoomConfig } from "../request.ts";
 import type { ReaderView } from "../view.ts";
 import { heldConfig, readable, wantsKnownMembers, withKnownMembers } from "./all-members.ts";
@@ -131,11 +132,17 @@ function planDeparture(input: RoomsToPlan, index: number, config: RoomConfig, to
   });
 }
 
-/** A client that was told of the room as one who is in it was told nothing that came after the departure. */
-const stateAtDeparture = ({ from }: RoomsToPlan, config: RoomConfig, told: Told | undefined): StateAtDeparture => ({
-  selectors: config.requiredState.selectors,
-  knownAt: told === undefined ? BEFORE_ALL : toldUpTo(told, from),
-});
+/**
+ * A client that was told of the room as one who is in it was told nothing that came after the departure. One that was told nothing
+ * is told how the room was called, whatever state it asks for.
+ */
+function stateAtDeparture({ from }: RoomsToPlan, config: RoomConfig, told: Told | undefined): StateAtDeparture {
+  const { selectors } = config.requiredState;
+  if (told !== undefined) return { selectors, knownAt: toldUpTo(told, from) };
+  return { selectors: [...selectors, ...SHOWN_OF_ROOM], knownAt: BEFORE_ALL };
+}
+
+const SHOWN_OF_ROOM = [NAME, AVATAR].map((type) => ({ type, stateKey: "" }));
 
 function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: Told): RoomPlan | undefined {
   const { facts, rooms } = input.view;

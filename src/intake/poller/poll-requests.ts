@@ -4,8 +4,8 @@
  */
 const HURRIED_TIMEOUTS_MS = 500;
 
-/** How long somebody waits for a poll that they asked for. Longer: who waits begins late. Shorter: it begins at greater cost. */
-const PATIENCE_MS = 5_000;
+/** How long somebody waits for a poll that they asked for; tuwunel holds each for five seconds. Longer: who waits begins late. Shorter: it begins at greater cost. */
+const PATIENCE_MS = 8_000;
 
 /** One upstream request of a poller. */
 export interface PollRequest extends Disposable {

@@ -334,6 +334,34 @@ test("a ban from a room that was never told has its state as of then", () => {
   expect(answer.state(room).toSorted()).toEqual(expected.toSorted());
 });
 
+test("a ban from a room that was never told names it as it was called then, and tells its state only where that is asked for", () => {
+  const world = new TestWorld();
+  const room = world.joinedRoom(3);
+  room.setState("m.room.name", "", { name: "before" });
+  room.setState("m.room.avatar", "", { url: "mxc://test/before" });
+  room.setReader(Membership.ban, { sender: bob, previous: "join" });
+  room.setState("m.room.name", "", { name: "after" });
+  [room.name, room.avatar] = ["after", "mxc://test/after"];
+  const client = new EngineClient(world);
+  const answer = client.sync(asking(2));
+  expect(answer.room(room)).toMatchObject({ name: "before", avatar: "mxc://test/before", joinedCount: undefined });
+  expect(answer.state(room)).toEqual([`m.room.member ${alice}`]);
+  room.setReader(Membership.leave, { sender: bob });
+  expect(client.sync(asking(2)).room(room)).toMatchObject({ name: undefined, avatar: undefined });
+});
+
+test.each([
+  ["an empty name", "join", { name: "" }],
+  ["a name that is none", "join", { name: 7 }],
+  ["an invite alone", "invite", { name: "secret" }],
+] as const)("a ban from a room that was never told names nothing after %s", (_, previous, content) => {
+  const world = new TestWorld();
+  const room = world.joinedRoom(3);
+  room.setState("m.room.name", "", content);
+  room.setReader(Membership.ban, { sender: bob, previous });
+  expect(new EngineClient(world).sync(asking(2)).room(room).name).toBeUndefined();
+});
+
 test("a ban from a room that was never told ends its last events, and shows none that came after", () => {
   const world = new TestWorld();
   const room = world.joinedRoom(3);
