@@ -4,7 +4,7 @@ import { Client } from "pg";
 import { startKeeper } from "../../support/cluster.ts";
 import { databaseUrl } from "../../support/database-url.ts";
 import type { Session } from "../../support/room-life/api.ts";
-import { type Slidecar, startSlidecar } from "../support/slidecar.ts";
+import { type Slidecar, type SlidecarOptions, startSlidecar } from "../support/slidecar.ts";
 import { startSynapse } from "../support/synapse.ts";
 import type { Target } from "./target.ts";
 
@@ -29,7 +29,17 @@ export async function startNative(): Promise<StartedTarget> {
 }
 
 /** A Synapse with its own sliding sync off, and Slidecar before it. */
-export async function startFronted(): Promise<StartedTarget> {
+export const startFronted = (): Promise<StartedTarget> => startReplicas(1, { sync: { simplified_ops: true } });
+
+export type StartedReplicas = StartedTarget & {
+  /** Where each of them serves clients. */
+  readonly replicaUrls: readonly string[];
+  /** The ends of what the homeserver and they have logged. */
+  logTail(): string;
+};
+
+/** A Synapse with its own sliding sync off, and so many processes of Slidecar before it, which share a database. */
+export async function startReplicas(count: number, config: SlidecarOptions["config"] = {}): Promise<StartedReplicas> {
   await using stack = new AsyncDisposableStack();
   const keeper = await startKeeper();
   stack.defer(() => keeper.end());
@@ -37,22 +47,31 @@ export async function startFronted(): Promise<StartedTarget> {
   await withClient(adminUrl, (client) => client.query(`CREATE DATABASE ${DATABASE}`));
   const url = databaseUrl(adminUrl, DATABASE);
   const synapse = stack.use(await startSynapse({ native: false }));
-  const config = { database: { url }, secret: "a secret of the conformance run", sync: { simplified_ops: true } };
-  const slidecar = stack.use(await startSlidecar({ homeserverUrl: synapse.url, config }));
+  const shared = { database: { url }, secret: "a secret of the conformance run", ...config };
+  const slidecars: Slidecar[] = [];
+  while (slidecars.length < count) {
+    slidecars.push(stack.use(await startSlidecar({ homeserverUrl: synapse.url, config: shared })));
+  }
   const database = new Client({ connectionString: url });
   await database.connect();
   stack.defer(() => database.end());
-  const watch = new IntakeWatch(database, slidecar);
+  const watch = new IntakeWatch(database, slidecars);
+  const replicaUrls = slidecars.map((slidecar) => slidecar.url);
   const owned = stack.move();
   return {
     name: "Slidecar",
     homeserverUrl: synapse.url,
-    syncUrl: slidecar.url,
+    syncUrl: replicaUrls[0]!,
+    replicaUrls,
     excludeRooms: (excludedRooms) => synapse.restart({ excludedRooms }),
     caughtUp: (session) => watch.caughtUp(session),
+    logTail: () => logTails([synapse, ...slidecars]),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+const logTails = (servers: readonly { logTail(): string }[]): string =>
+  servers.map((server) => server.logTail()).join("\n");
 
 async function withClient(url: string, work: (client: Client) => Promise<unknown>): Promise<void> {
   const client = new Client({ connectionString: url });
@@ -78,13 +97,13 @@ const MARKED_AT = `
  */
 class IntakeWatch {
   readonly #database: Client;
-  readonly #slidecar: Slidecar;
+  readonly #slidecars: readonly Slidecar[];
   readonly #begun = new Set<string>();
   #marks = 0;
 
-  constructor(database: Client, slidecar: Slidecar) {
+  constructor(database: Client, slidecars: readonly Slidecar[]) {
     this.#database = database;
-    this.#slidecar = slidecar;
+    this.#slidecars = slidecars;
   }
 
   async caughtUp(session: Session): Promise<void> {
@@ -100,8 +119,8 @@ class IntakeWatch {
       return position !== undefined;
     }, `Slidecar stores what ${session.userId} was told`);
     await this.#until(async () => {
-      const metrics = await this.#slidecar.metrics();
-      return metrics.value("slidecar_stream_position") >= (position ?? 0);
+      const metrics = await Promise.all(this.#slidecars.map((slidecar) => slidecar.metrics()));
+      return metrics.every((each) => each.value("slidecar_stream_position") >= (position ?? 0));
     }, "Slidecar follows what it has stored");
   }
 
@@ -113,12 +132,12 @@ class IntakeWatch {
     if (this.#begun.has(session.accessToken)) return;
     this.#begun.add(session.accessToken);
     const path = "unstable/org.matrix.simplified_msc3575/sync?timeout=0";
-    await session.at(this.#slidecar.url).call("POST", path, { conn_id: "conformance" });
+    await session.at(this.#slidecars[0]!.url).call("POST", path, { conn_id: "conformance" });
   }
 
   async #until(holds: () => Promise<boolean>, what: string): Promise<void> {
     for (const deadline = performance.now() + CAUGHT_UP_WITHIN_MS; !(await holds()); await pause(LOOK_MS)) {
-      if (performance.now() > deadline) throw new Error(`in vain: ${what}\n${this.#slidecar.logTail()}`);
+      if (performance.now() > deadline) throw new Error(`in vain: ${what}\n${logTails(this.#slidecars)}`);
     }
   }
 }
