@@ -156,6 +156,19 @@ export const coreRows: readonly Row[] = [
     },
   },
   {
+    number: 13,
+    title: "A room in which nothing happened does not come again",
+    run: async (world) => {
+      const [user1, user2] = await world.pair();
+      const [quiet, busy] = [await user2.publicRoom(), await user2.publicRoom()];
+      await user1.join(quiet);
+      await user1.join(busy);
+      const { pos } = await user1.sync(fooList());
+      await user2.say(busy);
+      expect(roomIdsIn(await user1.sync(fooList(), { pos }))).toEqual([busy]);
+    },
+  },
+  {
     number: 14,
     title: "A room without timeline and state in the request comes all the same, as initial",
     run: async (world) => {

@@ -144,16 +144,6 @@ export const filterRows: readonly Row[] = [
       const { kept, encrypted, plain, answer } = await createdAndLeft(world);
       expectLists(answer, { encrypted: [encrypted], plain: [kept, plain] });
     },
-    differs: {
-      reason:
-        'MSC4186 "Room list": a room that was left is listed only where the connection was sent it before. ' +
-        "A client that never heard of the room has nothing to take away, and would show it as a new one for a moment.",
-      run: async (world) => {
-        const { kept, answer } = await createdAndLeft(world);
-        expectLists(answer, { encrypted: [], plain: [kept] });
-        expect(roomIdsIn(answer)).toEqual([]);
-      },
-    },
   },
   {
     number: 31,
