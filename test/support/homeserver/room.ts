@@ -36,6 +36,8 @@ export class Room {
   /** 0 until somebody typed here since the start. */
   typingSerial = 0;
   depth = 0;
+  /** The homeserver does not know the room's version any more: it has its users in the room and cannot read its events. */
+  isOfUnknownVersion = false;
   #latest = new Map<string, StateChange>();
   #topological: StoredEvent[] | undefined;
   /** The stream position up to which late events know what happened. */
@@ -49,6 +51,15 @@ export class Room {
   /** 10 for the versions that are not a number. */
   get versionNumber(): number {
     return Number(/^\d+$/.test(this.version) ? this.version : 10);
+  }
+
+  /** As after a downgrade of the homeserver. */
+  forgetVersion(): void {
+    this.isOfUnknownVersion = true;
+    this.timeline.length = 0;
+    this.changes.length = 0;
+    this.#latest.clear();
+    this.#topological = undefined;
   }
 
   get lastStream(): number {

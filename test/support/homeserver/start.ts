@@ -61,6 +61,13 @@ export interface Control {
     roomId?: string;
     strippedState?: JsonObject[];
   }): Promise<string>;
+  /**
+   * What this server has of a room of other servers; returns its id. Nobody's stream tells of `history`, which a new room alone
+   * may have. State of it that comes later is what a join was answered without (partial state), or what state resolution made.
+   */
+  remoteRoom(room: { roomId?: string; state?: RemoteEvent[]; history?: RemoteEvent[] }): Promise<string>;
+  /** This server no longer knows the version of the room. */
+  forgetRoomVersion(roomId: string): Promise<void>;
   /** The inviter of a remote invite takes it back. */
   retractRemoteInvite(retraction: { roomId: string; userId: string; sender: string }): Promise<void>;
 }
@@ -91,6 +98,11 @@ export interface InjectedEvent {
   readonly loses?: boolean;
   readonly softFailed?: boolean;
 }
+
+export type RemoteEvent = Pick<
+  InjectedEvent,
+  "sender" | "type" | "content" | "stateKey" | "eventId" | "originServerTs"
+>;
 
 export interface Homeserver {
   readonly url: string;
@@ -201,6 +213,8 @@ function createControl(base: string): Control {
     gap: async (roomId) => void (await post("gap", { roomId })),
     resetState: async (roomId, type, stateKey, eventId) =>
       void (await post("state-reset", { roomId, type, stateKey, eventId })),
+    remoteRoom: async (room) => String((await post("remote-room", room)).room_id),
+    forgetRoomVersion: async (roomId) => void (await post("unknown-version", { roomId })),
     remoteInvite: async (invite) => String((await post("remote-invite", invite)).room_id),
     retractRemoteInvite: async (retraction) => void (await post("remote-retract", retraction)),
   };

@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { type EventDraft, type Membership, membershipOf, type StoredEvent } from "./event.ts";
+import { type EventDraft, type Membership, membershipOf, type StoredEvent, stateKeyOf } from "./event.ts";
 import type { Ids } from "./ids.ts";
 import { stringOr } from "./json.ts";
 import { notFound } from "./matrix-error.ts";
@@ -121,8 +121,28 @@ export class World {
     return event;
   }
 
+  /** State of a room as other servers tell it: it is current, and stands in no timeline. */
+  learnState(room: Room, draft: EventDraft): void {
+    const event = this.#store(room, { ...draft, oddity: { outlier: true } });
+    room.changeState(stateKeyOf(event.type, event.stateKey ?? ""), event, event.stream);
+    this.wakeRoom(room);
+  }
+
+  /** Events from before this server was in the room, oldest first: as in Synapse, they stand before all that any stream tells of. */
+  backfill(room: Room, drafts: readonly EventDraft[]): void {
+    drafts.forEach((draft, index) => {
+      room.append(this.#make(room, draft, index - drafts.length));
+    });
+  }
+
   #store(room: Room, draft: EventDraft): StoredEvent {
     this.streams.room += 1;
+    const event = this.#make(room, draft, this.streams.room);
+    this.stream.push(event);
+    return event;
+  }
+
+  #make(room: Room, draft: EventDraft, stream: number): StoredEvent {
     const event: StoredEvent = {
       eventId: draft.eventId ?? this.ids.event(),
       roomId: room.id,
@@ -131,7 +151,7 @@ export class World {
       sender: draft.sender,
       content: draft.content,
       originServerTs: draft.originServerTs ?? this.clock.nowMs(),
-      stream: this.streams.room,
+      stream,
       depth: draft.depth ?? room.depth + 1,
       redacts: draft.redacts,
       replaces: draft.stateKey === undefined ? undefined : room.state(draft.type, draft.stateKey),
@@ -141,7 +161,6 @@ export class World {
       oddity: draft.oddity,
     };
     this.events.set(event.eventId, event);
-    this.stream.push(event);
     return event;
   }
 

@@ -2,6 +2,7 @@ import { type EventDraft, type Oddity, stateKeyOf } from "../event.ts";
 import { json } from "../http/reply.ts";
 import type { Router } from "../http/router.ts";
 import { type JsonObject, numberOr, objectOr, objects, stringOr } from "../json.ts";
+import type { Room } from "../room.ts";
 import type { World } from "../world.ts";
 
 /** What only a federation, a state resolution or an administrator brings about. */
@@ -19,6 +20,11 @@ export function addScriptRoutes(router: Router, world: World): void {
     resetState(world, body);
     return json({});
   });
+  router.open("POST", "/_control/unknown-version", ({ body }) => {
+    world.room(stringOr(body.roomId, "")).forgetVersion();
+    return json({});
+  });
+  router.open("POST", "/_control/remote-room", ({ body }) => json({ room_id: remoteRoom(world, body) }));
   router.open("POST", "/_control/remote-invite", ({ body }) => json({ room_id: remoteInvite(world, body) }));
   router.open("POST", "/_control/remote-retract", ({ body }) => {
     const room = world.room(stringOr(body.roomId, ""));
@@ -63,13 +69,25 @@ function resetState(world: World, body: JsonObject): void {
   world.wakeRoom(room);
 }
 
+/** What this server has of a room of others: what it read of the past, and state that it was told with a join or later. */
+function remoteRoom(world: World, body: JsonObject): string {
+  const room = roomOfOthers(world, body);
+  world.backfill(room, objects(body.history).map(draftOf));
+  for (const event of objects(body.state)) world.learnState(room, draftOf(event));
+  return room.id;
+}
+
+function roomOfOthers(world: World, body: JsonObject): Room {
+  const roomId = stringOr(body.roomId, world.ids.room("remote.example"));
+  return world.rooms.get(roomId) ?? world.addRoom(roomId, world.profile.defaultRoomVersion);
+}
+
 /** An invite to a room that this server is not in: all it has is what the inviting server sent along. */
 function remoteInvite(world: World, body: JsonObject): string {
-  const roomId = stringOr(body.roomId, world.ids.room("remote.example"));
-  const room = world.rooms.get(roomId) ?? world.addRoom(roomId, world.profile.defaultRoomVersion);
+  const room = roomOfOthers(world, body);
   const oddity: Oddity = { outlier: true, strippedState: objects(body.strippedState) };
   const [sender, stateKey] = [stringOr(body.sender, "@inviter:remote.example"), stringOr(body.userId, "")];
   const content = { membership: "invite", ...objectOr(body.content) };
   world.append(room, { type: "m.room.member", sender, stateKey, content, oddity });
-  return roomId;
+  return room.id;
 }

@@ -7,6 +7,10 @@ import type { SyncRequest } from "./model.ts";
  * room: with ten thousand rooms and a thousand events a second that would be all this process does.
  */
 export function candidateRooms(world: World, request: SyncRequest): Room[] {
+  return mayHaveNews(world, request).filter((room) => !room.isOfUnknownVersion);
+}
+
+function mayHaveNews(world: World, request: SyncRequest): Room[] {
   const { user } = request.device;
   const { since } = request;
   if (since === undefined || request.fullState) return user.joinedRooms().map((roomId) => world.room(roomId));

@@ -28,8 +28,8 @@ export function roomsForInitial(world: World, request: SyncRequest, now: StreamT
   const changes = noChanges();
   const { user } = request.device;
   for (const [roomId, own] of user.memberships) {
-    if (own.forgotten) continue;
     const room = world.room(roomId);
+    if (own.forgotten || room.isOfUnknownVersion) continue;
     const entry = () => wholeRoom(room, "leave", atStream(now, own.event.stream));
     if (own.membership === "join") changes.entries.push(wholeRoom(room, "join", now));
     else if (own.membership === "invite") {
