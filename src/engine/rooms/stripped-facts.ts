@@ -5,7 +5,8 @@ import type { ReaderView } from "../view.ts";
 
 /** What filters have to know of a room that the reader has only stripped state of. */
 interface StrippedFacts {
-  readonly isEncrypted: boolean;
+  /** undefined: the stripped state does not say; an invite of another server may come with none but the own member event. */
+  readonly isEncrypted: boolean | undefined;
   /** null: the room has no type. undefined: the stripped state does not say. */
   readonly roomType: string | null | undefined;
   /** Who sent the member event of each user in it. */
@@ -29,7 +30,7 @@ export function strippedFacts(strippedState: Buffer | undefined): StrippedFacts 
 function factsOf(events: readonly Record<string, unknown>[]): StrippedFacts {
   const create = events.find((event) => event.type === CREATE);
   return {
-    isEncrypted: events.some((event) => event.type === ENCRYPTION),
+    isEncrypted: events.some((event) => event.type === ENCRYPTION) || (create === undefined ? undefined : false),
     roomType: create === undefined ? undefined : typeOf(create.content),
     memberSenders: new Map(
       events.filter(({ type }) => type === MEMBER).map(({ state_key: member, sender }) => [member, sender]),

@@ -48,6 +48,9 @@ function rooms() {
     { type: "m.room.create", content: { type: "m.space" } },
     { type: "m.room.encryption", content: {} },
   );
+  const openInvite = world.emptyRoom();
+  openInvite.setReader(Membership.invite, { sender: bob });
+  openInvite.strippedState = stripped({ type: "m.room.create", content: {} });
   const bareInvite = world.emptyRoom();
   bareInvite.setReader(Membership.invite, { sender: bob });
   bareInvite.strippedState = undefined;
@@ -59,31 +62,31 @@ function rooms() {
   world.tags.set(spaceInvite.room, new Set(["u.work"]));
   world.children.set(encryptedSpace.room, new Set([joined.roomId, invite.roomId, "!elsewhere:example.org" as RoomId]));
   world.children.set(spaceInvite.room, new Set([encryptedSpace.roomId]));
-  return { world, all: { joined, encryptedSpace, invite, spaceInvite, bareInvite, neverSeen } };
+  return { world, all: { joined, encryptedSpace, invite, spaceInvite, openInvite, bareInvite, neverSeen } };
 }
 
 test.each<readonly [Partial<ListFilters>, readonly string[]]>([
-  [{}, ["joined", "encryptedSpace", "invite", "spaceInvite", "bareInvite", "neverSeen"]],
-  [{ isInvite: true }, ["invite", "spaceInvite", "bareInvite"]],
+  [{}, ["joined", "encryptedSpace", "invite", "spaceInvite", "openInvite", "bareInvite", "neverSeen"]],
+  [{ isInvite: true }, ["invite", "spaceInvite", "openInvite", "bareInvite"]],
   [{ isInvite: false }, ["joined", "encryptedSpace", "neverSeen"]],
   [{ isEncrypted: true }, ["encryptedSpace", "spaceInvite"]],
-  [{ isEncrypted: false }, ["joined", "invite"]],
+  [{ isEncrypted: false }, ["joined", "openInvite"]],
   [{ roomTypes: ["m.space"] }, ["encryptedSpace", "spaceInvite"]],
-  [{ roomTypes: [null] }, ["joined"]],
+  [{ roomTypes: [null] }, ["joined", "openInvite"]],
   [{ roomTypes: [] }, []],
-  [{ notRoomTypes: ["m.space"] }, ["joined"]],
+  [{ notRoomTypes: ["m.space"] }, ["joined", "openInvite"]],
   [{ notRoomTypes: [null] }, ["encryptedSpace", "spaceInvite"]],
-  [{ notRoomTypes: [] }, ["joined", "encryptedSpace", "spaceInvite"]],
+  [{ notRoomTypes: [] }, ["joined", "encryptedSpace", "spaceInvite", "openInvite"]],
   [{ roomTypes: ["m.space", null], notRoomTypes: [null] }, ["encryptedSpace", "spaceInvite"]],
   [{ isInvite: true, isEncrypted: true }, ["spaceInvite"]],
   [{ isDm: true }, ["joined", "invite"]],
-  [{ isDm: false }, ["encryptedSpace", "spaceInvite", "bareInvite", "neverSeen"]],
+  [{ isDm: false }, ["encryptedSpace", "spaceInvite", "openInvite", "bareInvite", "neverSeen"]],
   [{ isDm: true, isInvite: true }, ["invite"]],
   [{ tags: ["u.work"] }, ["joined", "spaceInvite"]],
   [{ tags: ["m.favourite", "u.nothing"] }, ["joined"]],
   [{ tags: [] }, []],
-  [{ notTags: ["m.favourite"] }, ["encryptedSpace", "invite", "spaceInvite", "bareInvite", "neverSeen"]],
-  [{ notTags: [] }, ["joined", "encryptedSpace", "invite", "spaceInvite", "bareInvite", "neverSeen"]],
+  [{ notTags: ["m.favourite"] }, ["encryptedSpace", "invite", "spaceInvite", "openInvite", "bareInvite", "neverSeen"]],
+  [{ notTags: [] }, ["joined", "encryptedSpace", "invite", "spaceInvite", "openInvite", "bareInvite", "neverSeen"]],
   [{ tags: ["u.work"], notTags: ["m.favourite"] }, ["spaceInvite"]],
   [{ spaces: [SPACE] }, ["joined", "invite"]],
   // Nobody is told what a space holds that they are not in.
