@@ -1,7 +1,8 @@
+import { isUserId, type UserId } from "../../model/ids.ts";
 import type { StateSelector } from "../../model/room-reads.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import { MEMBER } from "../event-types.ts";
-import type { RoomConfig } from "../request.ts";
+import type { RequiredState, RoomConfig } from "../request.ts";
 import { selectsAllMembers } from "../required-state.ts";
 
 /**
@@ -10,47 +11,80 @@ import { selectsAllMembers } from "../required-state.ts";
  */
 const KNOWN_MEMBERS: StateSelector = { type: MEMBER, stateKey: "" };
 
-/** The same object for the same config, so that configs can be compared by identity; many rooms share few. */
-const reduced = new WeakMap<RoomConfig, RoomConfig>();
+/** Before a user id it stands for "this member, if they were known", in the same way: no user id begins with it. */
+const IF_KNOWN = "?";
 
-/** What a config comes to while not all members are known; the config itself where it does not select them all. */
-export function withKnownMembers(config: RoomConfig): RoomConfig {
+/** The same object for the same config, so that configs can be compared by identity; many rooms share few. */
+const reduced = new WeakMap<RoomConfig, { readonly reader: UserId; readonly config: RoomConfig }>();
+
+/** What a config comes to while not all members are known; the config itself where it selects none that may be unknown. */
+export function withKnownMembers(config: RoomConfig, reader: UserId): RoomConfig {
   const before = reduced.get(config);
-  if (before !== undefined) return before;
-  const known = selectsAllMembers(config.requiredState) ? reduce(config) : config;
-  reduced.set(config, known);
+  if (before?.reader === reader) return before.config;
+  const known = selectsOthers(config.requiredState, reader) ? reduce(config, reader) : config;
+  reduced.set(config, { reader, config: known });
   return known;
 }
 
-function reduce({ timelineLimit, requiredState: { selectors, lazyMembers } }: RoomConfig): RoomConfig {
-  const others = selectors.filter(({ type, stateKey }) => type !== MEMBER || stateKey !== undefined);
+const selectsOthers = (required: RequiredState, reader: UserId): boolean =>
+  selectsAllMembers(required) ||
+  required.selectors.some(
+    ({ type, stateKey }) =>
+      (type === MEMBER || (type === undefined && !required.lazyMembers)) && isOther(stateKey, reader),
+  );
+
+/** The reader's own member event is known of every room that they are in. */
+const isOther = (stateKey: string | undefined, reader: UserId): boolean => isUserId(stateKey) && stateKey !== reader;
+
+function reduce({ timelineLimit, requiredState: { selectors, lazyMembers } }: RoomConfig, reader: UserId): RoomConfig {
+  const mayBeUnknown = ({ stateKey }: StateSelector) => stateKey === undefined || isOther(stateKey, reader);
+  const ofMembers = selectors.filter((selector) => selector.type === MEMBER && mayBeUnknown(selector));
+  const others = selectors.filter((selector) => selector.type !== MEMBER || !mayBeUnknown(selector));
   const ofAnyType = lazyMembers ? [] : others.filter(({ type }) => type === undefined);
-  const named = ofAnyType
-    .filter(({ stateKey }) => stateKey !== undefined)
-    .map(({ stateKey }) => ({ type: MEMBER, stateKey }));
+  const named = [...ofMembers, ...ofAnyType].map((selector) => {
+    return mayBeUnknown(selector) ? ifKnown(selector.stateKey) : { type: MEMBER, stateKey: selector.stateKey };
+  });
   // With lazy members a selector without a type stands for no members.
+  const standsForNone = ofAnyType.length > 0 ? [KNOWN_MEMBERS] : [];
   const requiredState = {
-    selectors: [...others, ...named, KNOWN_MEMBERS],
+    selectors: [...others, ...named, ...standsForNone],
     lazyMembers: lazyMembers || ofAnyType.length > 0,
   };
   return { timelineLimit, requiredState };
 }
 
-/** Whether members that are known are wanted, and all of them owed. */
+const ifKnown = (stateKey: string | undefined): StateSelector =>
+  stateKey === undefined ? KNOWN_MEMBERS : { type: MEMBER, stateKey: `${IF_KNOWN}${stateKey}` };
+
+/** Whether known members are wanted, and all of them owed. */
 export const wantsKnownMembers = (selectors: readonly StateSelector[]): boolean => selectors.some(isKnownMembers);
 
+/** Whether members are wanted as far as they are known. */
+export const wantsIfKnown = (selectors: readonly StateSelector[]): boolean =>
+  selectors.some((selector) => isKnownMembers(selector) || isIfKnown(selector));
+
 /** What is to be read for selectors. */
-export const readable = (selectors: readonly StateSelector[]): readonly StateSelector[] =>
-  selectors.map((selector) => (isKnownMembers(selector) ? { type: MEMBER, stateKey: undefined } : selector));
+export const readable = (selectors: readonly StateSelector[]): readonly StateSelector[] => selectors.map(readableOne);
+
+export function readableOne(selector: StateSelector): StateSelector {
+  if (isKnownMembers(selector)) return { type: MEMBER, stateKey: undefined };
+  return isIfKnown(selector) ? { type: MEMBER, stateKey: selector.stateKey?.slice(IF_KNOWN.length) } : selector;
+}
 
 const isKnownMembers = ({ type, stateKey }: StateSelector): boolean => type === MEMBER && stateKey === "";
+
+const isIfKnown = ({ type, stateKey }: StateSelector): boolean =>
+  type === MEMBER && stateKey?.startsWith(IF_KNOWN) === true;
+
+interface HeldSince {
+  /** The room was told up to it. */
+  readonly toldUpTo: StreamPosition;
+  readonly membersKnownAt: StreamPosition | undefined;
+}
 
 /**
  * What a client has of a room that was told up to a position: not all members, where they are not all known, or where changes
  * before they were known may have been missed.
  */
-export const heldConfig = (
-  config: RoomConfig,
-  toldUpTo: StreamPosition,
-  membersKnownAt: StreamPosition | undefined,
-): RoomConfig => (membersKnownAt === undefined || membersKnownAt > toldUpTo ? withKnownMembers(config) : config);
+export const heldConfig = (config: RoomConfig, reader: UserId, { toldUpTo, membersKnownAt }: HeldSince): RoomConfig =>
+  membersKnownAt === undefined || membersKnownAt > toldUpTo ? withKnownMembers(config, reader) : config;

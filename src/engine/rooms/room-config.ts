@@ -5,7 +5,7 @@ import type { Told } from "../connection/state.ts";
 import { MEMBER } from "../event-types.ts";
 import type { RequiredState, RoomConfig } from "../request.ts";
 import { difference, selects, selectsAllMembers, union } from "../required-state.ts";
-import { wantsKnownMembers } from "./all-members.ts";
+import { readableOne, wantsKnownMembers } from "./all-members.ts";
 
 /**
  * Selectors that are remembered of what a room was sent with. More: a client that names other members in every request
@@ -38,7 +38,7 @@ function configGrowth(told: RoomConfig, wanted: RoomConfig): ConfigGrowth | unde
 /** Less the members that were sent for a timeline and are asked for by name now; undefined: nothing is left. */
 export function withoutSentMembers(growth: ConfigGrowth, sent: ReadonlySet<UserId>): ConfigGrowth | undefined {
   const isSent = ({ type, stateKey }: StateSelector) => type === MEMBER && sent.has(stateKey as UserId);
-  const selectors = growth.selectors.filter((selector) => !isSent(selector));
+  const selectors = growth.selectors.filter((selector) => !isSent(readableOne(selector)));
   return growth.isTimelineExpanded || selectors.length > 0 ? { ...growth, selectors } : undefined;
 }
 

@@ -7,7 +7,7 @@ import { sentAs, toldUpTo } from "../connection/told.ts";
 import { AVATAR, NAME } from "../event-types.ts";
 import type { RoomConfig } from "../request.ts";
 import type { ReaderView } from "../view.ts";
-import { heldConfig, readable, wantsKnownMembers, withKnownMembers } from "./all-members.ts";
+import { heldConfig, readable, wantsIfKnown, withKnownMembers } from "./all-members.ts";
 import { type ConfigComparison, type ConfigGrowth, withoutSentMembers } from "./room-config.ts";
 
 /** What memory held of the room when the answer was planned; it may go on while the store is read. */
@@ -52,7 +52,7 @@ export interface RoomPlan {
   readonly tellable: RoomConfig;
   /** What the client has of what it was told; undefined: nothing. */
   readonly held: RoomConfig | undefined;
-  /** All members are wanted and not all are known. `"first"`: the client was told none of them on that account. */
+  /** Members are wanted that may be unknown: not all are known. `"first"`: the client was told none of them on that account. */
   readonly wish: "first" | "again" | undefined;
   readonly isTimelineExpanded: boolean;
   /**
@@ -78,7 +78,7 @@ export interface RoomsToPlan {
 
 /** What of a config can be told of a room. */
 export const tellable = ({ view }: RoomsToPlan, index: number, config: RoomConfig): RoomConfig =>
-  view.facts.membersKnownAt(view.rooms.room(index)) === undefined ? withKnownMembers(config) : config;
+  view.facts.membersKnownAt(view.rooms.room(index)) === undefined ? withKnownMembers(config, view.userId) : config;
 
 /** Whether a fact of the room, or of the reader in the room, is newer than `after`. */
 export const hasChanged = (view: ReaderView, index: number, after: StreamPosition): boolean =>
@@ -145,9 +145,10 @@ function stateAtDeparture({ from }: RoomsToPlan, config: RoomConfig, told: Told 
 const SHOWN_OF_ROOM = [NAME, AVATAR].map((type) => ({ type, stateKey: "" }));
 
 function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: Told): RoomPlan | undefined {
-  const { facts, rooms } = input.view;
+  const { facts, rooms, userId } = input.view;
   const after = toldUpTo(told, input.from);
-  const held = heldConfig(told.config, after, facts.membersKnownAt(rooms.room(index)));
+  const since = { toldUpTo: after, membersKnownAt: facts.membersKnownAt(rooms.room(index)) };
+  const held = heldConfig(told.config, userId, since);
   const growth = input.comparison.growth({ ...told, config: held }, tellable(input, index, config));
   const grown = growth === undefined ? undefined : withoutSentMembers(growth, sentMembersOf(input, index));
   const hasRoomNews = facts.changedAt(rooms.room(index)) > after;
@@ -156,7 +157,7 @@ function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: 
   if (!hasReads && ownNewsAt === undefined && told.upTo === "live") return undefined;
   const reads = hasReads ? deltaReads(input, index, config, grown, hasRoomNews ? after : undefined) : undefined;
   const isTimelineExpanded = grown?.isTimelineExpanded === true;
-  const isFirst = grown !== undefined && wantsKnownMembers(grown.selectors);
+  const isFirst = grown !== undefined && wantsIfKnown(grown.selectors);
   const decided = { told, config, after, isInitial: false, isTimelineExpanded, ownNewsAt, reads };
   return roomPlan(input, index, { ...decided, held, isFirst });
 }

@@ -87,6 +87,48 @@ describe.each([
   });
 });
 
+describe.each([
+  ["by their type", [`m.room.member ${carol}`]],
+  ["in any type", [`* ${carol}`]],
+  ["beside lazy members", ["lazy", `m.room.member ${carol}`]],
+  ["beside the own one in any type", [`* ${alice}`, `m.room.member ${carol}`]],
+] as const)("a member of a room who is named %s", (_, state) => {
+  const wanted = wanting(...state);
+  const isOfCarol = (each: string) => each === `m.room.member ${carol}`;
+
+  test("and is not known is told when all are, once", () => {
+    const { world, room, client } = lazyRoom();
+    expect(client.sync(wanted).state(room).filter(isOfCarol)).toEqual([]);
+    expect(client.sync(wanted).rooms).toEqual([]);
+    learn(world, room, carol);
+    expect(client.sync(wanted).state(room)).toEqual(members(carol));
+    const last = client.sync(wanted);
+    expect([last.rooms, last.writes]).toEqual([[], false]);
+  });
+
+  test("and is known is told at once, also where they are named later, and each time that they change", () => {
+    const { room, client } = lazyRoom();
+    room.setMember(carol);
+    client.sync(wanting("m.room.create", `m.room.member ${bob}`));
+    expect(client.sync(wanted).state(room)).toContain(`m.room.member ${carol}`);
+    room.setMember(carol, "leave");
+    expect(client.sync(wanted).state(room)).toEqual(members(carol));
+  });
+});
+
+test.each([
+  [["m.room.create", "lazy", `m.room.member ${alice}`], 0],
+  [[`* ${alice}`, "* @nobody"], 0],
+  [[`m.room.member ${carol}`], 1],
+  [["lazy", `* ${carol}`], 0],
+  [[`* ${carol}`], 1],
+  [["m.room.member *"], 1],
+] as const)("for %j the members of %i rooms are to be read", (state, rooms) => {
+  const { world } = lazyRoom();
+  const asked = { request: wanting(...state), connection: NOTHING_TOLD, from: undefined };
+  expect(planSync({ ...asked, to: world.position, view: world.view() }).wishes).toHaveLength(rooms);
+});
+
 test("a reader of the members that the timeline needs is not told what was learnt of others", () => {
   const { world, room, client } = lazyRoom();
   client.sync(wanting("lazy"));
