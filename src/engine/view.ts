@@ -43,7 +43,7 @@ export interface ReaderRooms {
   sinceOrderKey(index: number): number | undefined;
   notificationCount(index: number): number;
   highlightCount(index: number): number;
-  /** Invite and knock: stripped state as a raw JSON array. */
+  /** Of an invite or a knock, or of one that ended without a join: stripped state as a raw JSON array. */
   strippedState(index: number): Buffer | undefined;
   /** -1: none. */
   indexOf(room: RoomNid): number;

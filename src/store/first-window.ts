@@ -1,5 +1,6 @@
 import { ChangeStream } from "../model/change.ts";
 import type { DeviceNid, RoomId, UserNid } from "../model/ids.ts";
+import { Membership } from "../model/membership.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Database, Queryable, Tx } from "./database.ts";
 import type { DeviceClaim } from "./device-stream.ts";
@@ -80,7 +81,8 @@ const HAS_ANSWER = `
   SELECT FROM devices WHERE device_nid = $1 AND (is_synced OR has_window)
    UNION ALL
   SELECT FROM memberships AS m JOIN rooms AS r USING (room)
-   WHERE m.user_nid = $2 AND (r.is_complete OR m.stripped IS NOT NULL) AND r.quarantined IS NULL
+   WHERE m.user_nid = $2 AND (r.is_complete OR m.membership IN (${Membership.invite}, ${Membership.knock}))
+     AND r.quarantined IS NULL
    LIMIT 1`;
 
 /** Whether a device can be answered: it has its data, or there is any room that its user can be shown. */

@@ -29,9 +29,8 @@ const inviteTo = (person: Person, strippedState: readonly object[], roomId?: str
     ...(roomId !== undefined && { roomId }),
   });
 
-const oneList: JsonObject = {
-  lists: { all: { ranges: [[0, 99]], timeline_limit: 1, required_state: [["m.room.member", "$ME"]] } },
-};
+const own = { ranges: [[0, 99]], timeline_limit: 1, required_state: [["m.room.member", "$ME"]] };
+const oneList: JsonObject = { lists: { all: own } };
 /** A list for each filter, and one of everything. */
 const byFilter = (filters: Readonly<Record<string, JsonObject>>): JsonObject => ({
   lists: Object.fromEntries(
@@ -72,20 +71,31 @@ test("row 7: an invite into a room of another server is listed, and a second one
   expect([listedIn(third), roomIn(third, roomId).initial]).toEqual([{ all: [roomId] }, true]);
 });
 
-test("row 8: an invite into a room of another server that its user rejects is listed once more, with their leave in required_state", async () => {
+test("row 8: an invite into a room of another server that its user rejects is listed once more where it was, with their leave in required_state", async () => {
   const user = await new World(target, 8).user();
   const roomId = await inviteTo(user, [created()]);
-  const { pos } = await user.sync(oneList);
+  const plain = await user.sync(oneList);
+  // The only list has a filter that the end of an invite must pass as the invite did.
+  const filtered: JsonObject = {
+    conn_id: "filtered",
+    lists: { all: { ...own, filters: { not_room_types: ["m.space"] } } },
+  };
+  const ofRooms = await user.sync(filtered);
   await user.leave(roomId);
-  const answer = await user.sync(oneList, { pos });
-  expect(listedIn(answer)).toEqual({ all: [roomId] });
-  const room = roomIn(answer, roomId);
-  expect(room.required_state).toEqual([
-    expect.objectContaining({ type: "m.room.member", state_key: user.id, content: { membership: "leave" } }),
-  ]);
-  expect(room.invite_state).toBeUndefined();
-  const next = await user.sync(oneList, { pos: answer.pos });
-  expect([listedIn(next), roomIdsIn(next)]).toEqual([{ all: [] }, []]);
+  for (const [request, { pos }] of [
+    [oneList, plain],
+    [filtered, ofRooms],
+  ] as const) {
+    const answer = await user.sync(request, { pos });
+    expect(listedIn(answer)).toEqual({ all: [roomId] });
+    const room = roomIn(answer, roomId);
+    expect(room.required_state).toEqual([
+      expect.objectContaining({ type: "m.room.member", state_key: user.id, content: { membership: "leave" } }),
+    ]);
+    expect(room.invite_state).toBeUndefined();
+    const next = await user.sync(request, { pos: answer.pos });
+    expect([listedIn(next), roomIdsIn(next)]).toEqual([{ all: [] }, []]);
+  }
 });
 
 /** An ordinary room and an encrypted one, a space, and who is in all three. */

@@ -96,8 +96,7 @@ function roomsInSpaces(view: ReaderView, spaces: readonly RoomId[]): ReadonlySet
 
 /** undefined: not known, so that the room passes neither `true` nor `false`. */
 function isEncryptedRoom(view: ReaderView, index: number): boolean | undefined {
-  if (isStripped(view.rooms.membership(index))) return strippedFacts(view.rooms.strippedState(index))?.isEncrypted;
-  if (!isKnown(view, index)) return undefined;
+  if (isKnownAsStripped(view, index)) return strippedFacts(view.rooms.strippedState(index))?.isEncrypted;
   return view.facts.isEncrypted(view.rooms.room(index)) && !isEncryptedSinceDeparture(view, index);
 }
 
@@ -110,10 +109,12 @@ function isEncryptedSinceDeparture({ rooms, facts }: ReaderView, index: number):
 
 /** null: the room has no type. undefined: not known. */
 function roomType(view: ReaderView, index: number): string | null | undefined {
-  if (isStripped(view.rooms.membership(index))) return strippedFacts(view.rooms.strippedState(index))?.roomType;
-  return isKnown(view, index) ? (view.facts.roomType(view.rooms.room(index)) ?? null) : undefined;
+  if (isKnownAsStripped(view, index)) return strippedFacts(view.rooms.strippedState(index))?.roomType;
+  return view.facts.roomType(view.rooms.room(index)) ?? null;
 }
 
-/** A room that was left without ever having been joined may be known by nothing but the departure. */
-const isKnown = (view: ReaderView, index: number): boolean =>
-  !isDeparted(view.rooms.membership(index)) || view.facts.isComplete(view.rooms.room(index));
+/** An invite, a knock, or one that ended without a join: the departure may be all else that is known of the room. */
+function isKnownAsStripped({ rooms, facts }: ReaderView, index: number): boolean {
+  const membership = rooms.membership(index);
+  return isStripped(membership) || (isDeparted(membership) && !facts.isComplete(rooms.room(index)));
+}

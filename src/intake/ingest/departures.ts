@@ -36,7 +36,7 @@ export function departuresOfOthers(
       nid,
       isTransition,
       sinceOrderKey: orderKey ?? seenBefore(draft, source),
-      stripped: undefined,
+      stripped: before.stripped,
       sinceUs: undefined,
     });
   }
@@ -63,7 +63,7 @@ function seenBefore({ row, events }: RoomDraft, { lastSeen }: Source): number | 
 
 /** State resolution took the member event away: a departure that nobody sent. */
 const lostMembership = (
-  { userNid, userId }: MembershipRow,
+  { userNid, userId, stripped }: MembershipRow,
   sinceOrderKey: number | undefined,
 ): UnnumberedMembership => ({
   userNid,
@@ -72,7 +72,7 @@ const lostMembership = (
   nid: undefined,
   isTransition: true,
   sinceOrderKey,
-  stripped: undefined,
+  stripped,
   sinceUs: undefined,
 });
 

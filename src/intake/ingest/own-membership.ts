@@ -161,7 +161,8 @@ function departed(word: OwnWord): UnnumberedMembership | undefined {
     nid,
     isTransition,
     sinceOrderKey: isTransition || isPlaced ? endsAt : undefined,
-    stripped: undefined,
+    // Of a room that was never joined it is all that is known.
+    stripped: before?.stripped,
     // A departure that a client may have to be told of comes first, however old it is.
     sinceUs: source.poll === "first" && before === undefined ? happenedUs(own?.originServerTsMs, source) : undefined,
   };

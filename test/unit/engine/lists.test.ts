@@ -57,36 +57,49 @@ function rooms() {
   const neverSeen = world.emptyRoom();
   neverSeen.setReader(Membership.ban, { sender: bob });
   neverSeen.isComplete = false;
+  const endedInvite = world.emptyRoom();
+  endedInvite.setReader(Membership.leave, { sender: alice });
+  endedInvite.isComplete = false;
+  endedInvite.strippedState = spaceInvite.strippedState;
   world.direct = new Set([joined.roomId, invite.roomId, "!elsewhere:example.org" as RoomId]);
   world.tags.set(joined.room, new Set(["m.favourite", "u.work"]));
   world.tags.set(spaceInvite.room, new Set(["u.work"]));
   world.children.set(encryptedSpace.room, new Set([joined.roomId, invite.roomId, "!elsewhere:example.org" as RoomId]));
   world.children.set(spaceInvite.room, new Set([encryptedSpace.roomId]));
-  return { world, all: { joined, encryptedSpace, invite, spaceInvite, openInvite, bareInvite, neverSeen } };
+  return {
+    world,
+    all: { joined, encryptedSpace, invite, spaceInvite, openInvite, bareInvite, neverSeen, endedInvite },
+  };
 }
 
 test.each<readonly [Partial<ListFilters>, readonly string[]]>([
-  [{}, ["joined", "encryptedSpace", "invite", "spaceInvite", "openInvite", "bareInvite", "neverSeen"]],
+  [{}, ["joined", "encryptedSpace", "invite", "spaceInvite", "openInvite", "bareInvite", "neverSeen", "endedInvite"]],
   [{ isInvite: true }, ["invite", "spaceInvite", "openInvite", "bareInvite"]],
-  [{ isInvite: false }, ["joined", "encryptedSpace", "neverSeen"]],
-  [{ isEncrypted: true }, ["encryptedSpace", "spaceInvite"]],
+  [{ isInvite: false }, ["joined", "encryptedSpace", "neverSeen", "endedInvite"]],
+  [{ isEncrypted: true }, ["encryptedSpace", "spaceInvite", "endedInvite"]],
   [{ isEncrypted: false }, ["joined", "openInvite"]],
-  [{ roomTypes: ["m.space"] }, ["encryptedSpace", "spaceInvite"]],
+  [{ roomTypes: ["m.space"] }, ["encryptedSpace", "spaceInvite", "endedInvite"]],
   [{ roomTypes: [null] }, ["joined", "openInvite"]],
   [{ roomTypes: [] }, []],
   [{ notRoomTypes: ["m.space"] }, ["joined", "openInvite"]],
-  [{ notRoomTypes: [null] }, ["encryptedSpace", "spaceInvite"]],
-  [{ notRoomTypes: [] }, ["joined", "encryptedSpace", "spaceInvite", "openInvite"]],
-  [{ roomTypes: ["m.space", null], notRoomTypes: [null] }, ["encryptedSpace", "spaceInvite"]],
+  [{ notRoomTypes: [null] }, ["encryptedSpace", "spaceInvite", "endedInvite"]],
+  [{ notRoomTypes: [] }, ["joined", "encryptedSpace", "spaceInvite", "openInvite", "endedInvite"]],
+  [{ roomTypes: ["m.space", null], notRoomTypes: [null] }, ["encryptedSpace", "spaceInvite", "endedInvite"]],
   [{ isInvite: true, isEncrypted: true }, ["spaceInvite"]],
   [{ isDm: true }, ["joined", "invite"]],
-  [{ isDm: false }, ["encryptedSpace", "spaceInvite", "openInvite", "bareInvite", "neverSeen"]],
+  [{ isDm: false }, ["encryptedSpace", "spaceInvite", "openInvite", "bareInvite", "neverSeen", "endedInvite"]],
   [{ isDm: true, isInvite: true }, ["invite"]],
   [{ tags: ["u.work"] }, ["joined", "spaceInvite"]],
   [{ tags: ["m.favourite", "u.nothing"] }, ["joined"]],
   [{ tags: [] }, []],
-  [{ notTags: ["m.favourite"] }, ["encryptedSpace", "invite", "spaceInvite", "openInvite", "bareInvite", "neverSeen"]],
-  [{ notTags: [] }, ["joined", "encryptedSpace", "invite", "spaceInvite", "openInvite", "bareInvite", "neverSeen"]],
+  [
+    { notTags: ["m.favourite"] },
+    ["encryptedSpace", "invite", "spaceInvite", "openInvite", "bareInvite", "neverSeen", "endedInvite"],
+  ],
+  [
+    { notTags: [] },
+    ["joined", "encryptedSpace", "invite", "spaceInvite", "openInvite", "bareInvite", "neverSeen", "endedInvite"],
+  ],
   [{ tags: ["u.work"], notTags: ["m.favourite"] }, ["spaceInvite"]],
   [{ spaces: [SPACE] }, ["joined", "invite"]],
   // Nobody is told what a space holds that they are not in.

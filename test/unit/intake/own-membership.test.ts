@@ -382,6 +382,8 @@ describe("an invite", () => {
     room.fold("invite", invite, bobs);
     const { changes } = room.fold("leave", inRoom([member("$madeup", BOB, "leave")]), bobs);
     expect(shown(room)).toEqual(["leave", "$madeup", undefined]);
+    // Lists go on by what was known of the room.
+    expect(JSON.parse(String(of(room, BOB)?.stripped))).toEqual(invite.invite_state.events);
     expect([room.line(), room.current("m.room.member", BOB)]).toEqual(["create alice i", "$i"]);
     expect(changes.map(({ stream }) => stream)).toEqual([ChangeStream.membership]);
     room.fold("join", inRoom([member("$real", BOB, "leave")]));
