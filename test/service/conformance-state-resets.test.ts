@@ -96,7 +96,7 @@ test("row 16: who is put out of a space that was sent is told so whatever the fi
   expectDeparture(roomIn(answer, roomId), user, roomIn(first, roomId).bump_stamp);
 });
 
-test("row 17: who is put out of a space that was never sent is told nothing of it, be others of the server in it or not", async () => {
+test("row 17: who is put out of a space that was never sent is told so, be others of the server in it or not", async () => {
   const world = new World(target, 17);
   for (const isServerLeft of [true, false]) {
     const [user, owner] = await world.pair();
@@ -114,7 +114,11 @@ test("row 17: who is put out of a space that was never sent is told nothing of i
     if (isServerLeft) await owner.leave(roomId);
     await noticed(user, roomId);
     const answer = await user.sync(spaces(1), { pos: first.pos });
-    expect([roomIdsIn(answer), listedIn(answer)]).toEqual([[top], { "foo-list": [top] }]);
+    const both = [roomId, top].toSorted();
+    expect([roomIdsIn(answer), listedIn(answer)]).toEqual([both, { "foo-list": both }]);
+    expect(roomIn(answer, roomId).required_state).toMatchObject([
+      { type: "m.room.member", state_key: user.id, content: { membership: "leave" } },
+    ]);
   }
 });
 

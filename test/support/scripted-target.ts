@@ -1,23 +1,16 @@
 // The whole product before the scripted homeserver, for rows of the conformance table that need federation or a server's inside.
+import { Client } from "pg";
 import type { Answer } from "../e2e/conformance/answer.ts";
+import { IntakeWatch } from "../e2e/conformance/intake-watch.ts";
 import type { Person } from "../e2e/conformance/person.ts";
-import type { Target } from "../e2e/conformance/world.ts";
+import type { Target } from "../e2e/conformance/target.ts";
 import { startSlidecar } from "../e2e/support/slidecar.ts";
 import { openTestDatabase, type TestDatabase } from "./database.ts";
 import { type Homeserver, startHomeserver } from "./homeserver/start.ts";
-import { until, untilRow } from "./intake-run.ts";
-import type { JsonObject, Session } from "./room-life/api.ts";
+import type { JsonObject } from "./room-life/api.ts";
 
 /** The product's, for tests that make what only it can make. */
 export const SECRET = "a secret of the conformance rows";
-
-const MARK = "org.example.conformance";
-const MARKED_AT = `
-  SELECT c.position::float8 AS position
-    FROM users AS u
-    JOIN account_data AS a ON a.user_nid = u.user_nid AND a.room = 0 AND a.type = $2
-    JOIN changes AS c ON c.batch = a.batch
-   WHERE u.user_id = $1 AND a.body LIKE $3`;
 
 export interface ScriptedTarget extends Target, AsyncDisposable {
   readonly homeserver: Homeserver;
@@ -33,26 +26,22 @@ export interface ScriptedTarget extends Target, AsyncDisposable {
 export async function startScriptedTarget(): Promise<ScriptedTarget> {
   await using stack = new AsyncDisposableStack();
   const db = stack.use(await openTestDatabase());
+  const database = new Client({ connectionString: db.url });
+  await database.connect();
+  stack.defer(() => database.end());
   const homeserver = stack.use(await startHomeserver({ profile: "synapse" }));
   const config = { database: { url: db.url }, secret: SECRET, sync: { simplified_ops: true } };
   const slidecar = stack.use(await startSlidecar({ homeserverUrl: homeserver.url, config }));
+  const watch = new IntakeWatch(database, [slidecar]);
   const owned = stack.move();
-  let marks = 0;
   return {
     name: "Slidecar",
     homeserver,
     db,
     homeserverUrl: homeserver.url,
     syncUrl: slidecar.url,
-    // Account data is stored after the rooms of the same response.
-    caughtUp: async (session: Session) => {
-      marks += 1;
-      const mark = `mark-${marks}-`;
-      await session.setAccountData(MARK, { mark });
-      const body = Buffer.from(`%${mark}%`);
-      const { position } = await untilRow<{ position: number }>(db, MARKED_AT, session.userId, MARK, body);
-      await until(async () => (await slidecar.metrics()).value("slidecar_stream_position") >= position);
-    },
+    excludeRooms: () => Promise.reject(new Error("the scripted homeserver shows every room")),
+    caughtUp: (session) => watch.caughtUp(session),
     comparesRooms: async ({ id }) => {
       await db.query({ text: "UPDATE users SET reconciled_at = NULL WHERE user_id = $1", values: [id] });
       await db.query({ text: "UPDATE rooms SET state_compared_at = NULL", values: [] });

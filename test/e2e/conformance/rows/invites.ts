@@ -68,8 +68,8 @@ async function isToldOnce(world: World, visibility: "shared" | "world_readable")
 }
 
 const TOLD_ONCE =
-  "An invite is told once, since nothing of it has changed: v2 /sync tells an invited user nothing of what goes on in the " +
-  "room, and its activity is not theirs to see";
+  "An invite is told once, since nothing of it has changed: v2 /sync tells an invited user its stripped state and nothing of " +
+  "what goes on in the room (docs/limits.md, no. 27), which is not theirs to see.";
 
 export const inviteRows: readonly Row[] = [
   {

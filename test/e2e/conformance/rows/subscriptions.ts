@@ -99,7 +99,9 @@ export const subscriptionRows: readonly Row[] = [
       expect(room).not.toHaveProperty("invite_state");
     },
     differs: {
-      reason: "The first v2 sync leaves out rooms that its user left by choice, so that nothing is known of the room.",
+      reason:
+        "A first v2 sync leaves out rooms that its user left by choice (docs/limits.md, no. 23), so that nothing is known of " +
+        "the room.",
       run: async (world) => {
         const { user1, roomId } = await leftRoom(world);
         expect(roomIdsIn(await user1.sync(subscription(roomId, { required_state: [TOPIC] })))).toEqual([]);
