@@ -133,8 +133,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "state of nobody knows when counts as of a departure",
     file: "src/engine/rooms/room-plan.ts",
-    find: "knownAt: told === undefined ? BEFORE_ALL : toldUpTo(told, from),",
-    replace: "knownAt: told === undefined ? BEFORE_ALL : (from + 2 ** 50) as StreamPosition,",
+    find: "return { selectors, knownAt: toldUpTo(told, from) };",
+    replace: "return { selectors, knownAt: (from + 2 ** 50) as StreamPosition };",
     test: "test/unit/engine/assemble.test.ts",
   },
   {
@@ -170,6 +170,13 @@ export const mutants: readonly Mutant[] = [
     file: "src/engine/keep-back.ts",
     find: "if (told !== undefined) missed.set(room.room, told);",
     replace: "",
+    test: "test/unit/engine/keep-back.test.ts",
+  },
+  {
+    name: "unread counts that rose alone wait for another reason to answer for ever",
+    file: "src/engine/assemble.ts",
+    find: "if (quietSince !== undefined && quietSince > this.#justNow)",
+    replace: "if (quietSince !== undefined)",
     test: "test/unit/engine/keep-back.test.ts",
   },
 ];

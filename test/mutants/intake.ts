@@ -216,6 +216,20 @@ const streams: readonly Mutant[] = [
     replace: "fold.hasSent ||= isJustSent && this.events.isNew(event.eventId);",
     test: "test/unit/intake/fold-parts.test.ts",
   },
+  {
+    name: "a further device does not wait until another stream has told of everything before",
+    file: "src/intake/poller/further-device.ts",
+    find: "  if (!(await sibling.pollNow(signal))) return undefined;\n",
+    replace: "",
+    test: "test/unit/intake/further-device.test.ts",
+  },
+  {
+    name: "a poll that must be new asks what was asked before",
+    file: "src/intake/poller/poll-requests.ts",
+    find: "isHurried ? this.#hurries % HURRIED_TIMEOUTS_MS : undefined",
+    replace: "isHurried ? 1 : undefined",
+    test: "test/unit/intake/further-device.test.ts",
+  },
 ];
 
 export const mutants: readonly Mutant[] = [...placing, ...leftOut, ...hidden, ...claims, ...streams];

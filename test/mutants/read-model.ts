@@ -83,8 +83,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a change of many rooms of a user at once is passed over",
     file: "src/store/online-readers.ts",
-    find: "for (const room of change.rooms ?? (change.room === undefined ? [] : [change.room])) touched",
-    replace: "for (const room of change.room === undefined ? [] : [change.room]) touched",
+    find: "for (const room of change.rooms ?? (change.room === undefined ? [] : [change.room])) rooms",
+    replace: "for (const room of change.room === undefined ? [] : [change.room]) rooms",
     test,
   },
   {
