@@ -1,5 +1,6 @@
 // A robot around matrix-js-sdk: a headless client over sliding sync whose helpers wait for conditions by the SDK's own events.
 import { EventEmitter } from "node:events";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   ClientEvent,
   createClient,
@@ -12,6 +13,7 @@ import {
   RoomEvent,
   RoomMemberEvent,
   RoomStateEvent,
+  ThreadEvent,
 } from "matrix-js-sdk";
 import { logger as globalLogger, type Logger } from "matrix-js-sdk/lib/logger.js";
 import {
@@ -52,6 +54,8 @@ export type ClientOptions = {
   password: string;
   /** End-to-end encryption, kept in memory. */
   crypto?: boolean;
+  /** Threads apart from the room's timeline. */
+  threads?: boolean;
 };
 
 /** One request of the sync loop as it went over the wire, in the order of sending. */
@@ -61,6 +65,8 @@ export type SyncExchange = {
   outcome: number | "failed" | undefined;
   errcode: string | undefined;
   nextPos: string | undefined;
+  /** How many rooms the answer counts in the list. */
+  count: number | undefined;
 };
 
 /** A room's timeline as one answer that the client accepted brought it. */
@@ -114,7 +120,8 @@ export async function startClient(options: ClientOptions): Promise<Robot & Async
   const robot = robotOf(sdk, slidingSync, wire, { ...login, accessToken: login.access_token });
   try {
     // Apps keep what is not yet confirmed apart from the timeline; then the order in the timeline is the server's.
-    await sdk.startClient({ slidingSync, pendingEventOrdering: PendingEventOrdering.Detached });
+    const pendingEventOrdering = PendingEventOrdering.Detached;
+    await sdk.startClient({ slidingSync, pendingEventOrdering, threadSupport: options.threads ?? false });
     await robot.until(() => sdk.isInitialSyncComplete(), "the first answer");
   } catch (error) {
     await robot.stop();
@@ -131,6 +138,8 @@ function silenceSdk(): void {
   const root = globalLogger as unknown as { methodFactory: () => () => void; rebuild(): void };
   root.methodFactory = () => noop;
   root.rebuild();
+  // Some modules keep methods from before; of these they call only the one for debugging.
+  console.debug = noop;
 }
 
 const logger: Logger = { trace: noop, debug: noop, info: noop, warn: noop, error: noop, getChild: () => logger };
@@ -144,14 +153,22 @@ function robotOf(sdk: MatrixClient, slidingSync: SlidingSync, wire: Wire, login:
   const news = new EventEmitter().setMaxListeners(0);
   const tell = () => news.emit("news");
   for (const event of NEWS) sdk.on(event, tell);
+  sdk.on(ClientEvent.Room, (room) => {
+    for (const event of THREAD_NEWS) room.on(event, tell);
+  });
   wire.onExchange(tell);
   slidingSync.on(SlidingSyncEvent.Lifecycle, (state, response) => {
     if (response === null) return;
     if (state === SlidingSyncState.RequestFinished) deliveries.push(...deliveriesOf(response));
-    if (state === SlidingSyncState.Complete) growWindow(slidingSync);
+    if (state === SlidingSyncState.Complete) {
+      growWindow(slidingSync);
+      // What relates to an event is added to it a little later than the answer is complete.
+      setImmediate(tell);
+    }
   });
   const room = (roomId: string): Room | undefined => sdk.getRoom(roomId) ?? undefined;
   const stop = async () => {
+    await wire.quiet();
     sdk.stopClient();
     await wire.close();
   };
@@ -196,6 +213,9 @@ const NEWS = [
   RoomMemberEvent.Typing,
   MatrixEventEvent.Decrypted,
 ] as const;
+
+/** Threads are fetched from the homeserver after the answer that tells of them, and show in their rooms alone. */
+const THREAD_NEWS = [ThreadEvent.New, ThreadEvent.NewReply, ThreadEvent.Update, ThreadEvent.Delete] as const;
 
 /** The list grows until it covers every room, as apps do; called between two requests, so that nothing is cancelled. */
 function growWindow(slidingSync: SlidingSync): void {
@@ -247,6 +267,8 @@ type Wire = {
   fetch: typeof globalThis.fetch;
   exchanges: SyncExchange[];
   onExchange(listener: () => void): void;
+  /** Waits until nothing but the sync loop is under way: the SDK leaves what follows from an event to itself, and catches no error there. */
+  quiet(): Promise<void>;
   /** Refuses what the SDK still wants to send, and waits for what is under way. */
   close(): Promise<void>;
 };
@@ -255,28 +277,45 @@ function recordingWire(): Wire {
   const exchanges: SyncExchange[] = [];
   const listeners: (() => void)[] = [];
   const underWay = new Set<Promise<unknown>>();
+  const besideSync = new Set<Promise<unknown>>();
   const closing = new AbortController();
   const send: typeof globalThis.fetch = async (input, init) => {
     // The SDK would repeat a request that fails for hours; an error of the client's own making is final.
     if (closing.signal.aborted) return Response.json({ errcode: "M_FORBIDDEN", error: "stopped" }, { status: 403 });
     const signal = init?.signal ? AbortSignal.any([init.signal, closing.signal]) : closing.signal;
-    const request = fetch(input, { ...init, signal });
-    const settled = request.then(noop, noop);
-    underWay.add(settled);
-    void settled.then(() => underWay.delete(settled));
     const url = new URL(input instanceof Request ? input.url : input);
-    if (!url.pathname.endsWith("/org.matrix.simplified_msc3575/sync")) return request;
-    return recorded(url, request, exchanges, listeners);
+    const isSync = url.pathname.endsWith("/org.matrix.simplified_msc3575/sync");
+    const answer = fetch(input, { ...init, signal });
+    const request = isSync ? answer : wholly(answer);
+    const settled = request.then(noop, noop);
+    for (const requests of isSync ? [underWay] : [underWay, besideSync]) {
+      requests.add(settled);
+      void settled.then(() => requests.delete(settled));
+    }
+    return isSync ? recorded(url, request, exchanges, listeners) : request;
   };
   return {
     fetch: send,
     exchanges,
     onExchange: (listener) => listeners.push(listener),
+    quiet: async () => {
+      while (besideSync.size > 0) {
+        await Promise.all(besideSync);
+        // What the answers bring about begins when they are read.
+        await nextTurn();
+      }
+    },
     close: async () => {
       closing.abort();
       await Promise.all(underWay);
     },
   };
+}
+
+/** The answer once its body is here. */
+async function wholly(answer: Promise<Response>): Promise<Response> {
+  const begun = await answer;
+  return new Response(await begun.arrayBuffer(), begun);
 }
 
 async function recorded(
@@ -286,13 +325,16 @@ async function recorded(
   listeners: readonly (() => void)[],
 ): Promise<Response> {
   const pos = url.searchParams.get("pos") ?? undefined;
-  const exchange: SyncExchange = { pos, outcome: undefined, errcode: undefined, nextPos: undefined };
+  const exchange: SyncExchange = { pos, outcome: undefined, errcode: undefined, nextPos: undefined, count: undefined };
   exchanges.push(exchange);
   try {
     const answer = await request;
-    const body: { errcode?: string; pos?: string } = JSON.parse(await answer.clone().text());
+    const body: { errcode?: string; pos?: string; lists?: { all?: { count: number } } } = JSON.parse(
+      await answer.clone().text(),
+    );
     exchange.errcode = body.errcode;
     exchange.nextPos = body.pos;
+    exchange.count = body.lists?.all?.count;
     exchange.outcome = answer.status;
     return answer;
   } catch (error) {
