@@ -1,6 +1,5 @@
 // A robot around matrix-js-sdk: a headless client over sliding sync whose helpers wait for conditions by the SDK's own events.
 import { EventEmitter } from "node:events";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   ClientEvent,
   createClient,
@@ -168,7 +167,6 @@ function robotOf(sdk: MatrixClient, slidingSync: SlidingSync, wire: Wire, login:
   });
   const room = (roomId: string): Room | undefined => sdk.getRoom(roomId) ?? undefined;
   const stop = async () => {
-    await wire.quiet();
     sdk.stopClient();
     await wire.close();
   };
@@ -267,44 +265,38 @@ type Wire = {
   fetch: typeof globalThis.fetch;
   exchanges: SyncExchange[];
   onExchange(listener: () => void): void;
-  /** Waits until nothing but the sync loop is under way: the SDK leaves what follows from an event to itself, and catches no error there. */
-  quiet(): Promise<void>;
-  /** Refuses what the SDK still wants to send, and waits for what is under way. */
+  /** Ends what is under way, and waits for its end. */
   close(): Promise<void>;
 };
+
+/**
+ * What a request gets once the wire is closed. The SDK would repeat one that fails for hours, and catches no error of those that
+ * it sends because of an event.
+ */
+const NO_ANSWER = new Promise<never>(noop);
 
 function recordingWire(): Wire {
   const exchanges: SyncExchange[] = [];
   const listeners: (() => void)[] = [];
   const underWay = new Set<Promise<unknown>>();
-  const besideSync = new Set<Promise<unknown>>();
   const closing = new AbortController();
   const send: typeof globalThis.fetch = async (input, init) => {
-    // The SDK would repeat a request that fails for hours; an error of the client's own making is final.
-    if (closing.signal.aborted) return Response.json({ errcode: "M_FORBIDDEN", error: "stopped" }, { status: 403 });
+    if (closing.signal.aborted) return NO_ANSWER;
     const signal = init?.signal ? AbortSignal.any([init.signal, closing.signal]) : closing.signal;
+    const request = fetch(input, { ...init, signal });
     const url = new URL(input instanceof Request ? input.url : input);
     const isSync = url.pathname.endsWith("/org.matrix.simplified_msc3575/sync");
-    const answer = fetch(input, { ...init, signal });
-    const request = isSync ? answer : wholly(answer);
-    const settled = request.then(noop, noop);
-    for (const requests of isSync ? [underWay] : [underWay, besideSync]) {
-      requests.add(settled);
-      void settled.then(() => requests.delete(settled));
-    }
-    return isSync ? recorded(url, request, exchanges, listeners) : request;
+    const answer = isSync ? recorded(url, request, exchanges, listeners) : wholly(request);
+    const settled = answer.then(noop, noop);
+    underWay.add(settled);
+    await settled;
+    underWay.delete(settled);
+    return closing.signal.aborted ? NO_ANSWER : answer;
   };
   return {
     fetch: send,
     exchanges,
     onExchange: (listener) => listeners.push(listener),
-    quiet: async () => {
-      while (besideSync.size > 0) {
-        await Promise.all(besideSync);
-        // What the answers bring about begins when they are read.
-        await nextTurn();
-      }
-    },
     close: async () => {
       closing.abort();
       await Promise.all(underWay);
