@@ -71,7 +71,7 @@ export function readableOne(selector: StateSelector): StateSelector {
   return isIfKnown(selector) ? { type: MEMBER, stateKey: selector.stateKey?.slice(IF_KNOWN.length) } : selector;
 }
 
-const isKnownMembers = ({ type, stateKey }: StateSelector): boolean => type === MEMBER && stateKey === "";
+export const isKnownMembers = ({ type, stateKey }: StateSelector): boolean => type === MEMBER && stateKey === "";
 
 const isIfKnown = ({ type, stateKey }: StateSelector): boolean =>
   type === MEMBER && stateKey?.startsWith(IF_KNOWN) === true;

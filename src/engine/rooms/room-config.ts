@@ -5,7 +5,7 @@ import type { Told } from "../connection/state.ts";
 import { MEMBER } from "../event-types.ts";
 import type { RequiredState, RoomConfig } from "../request.ts";
 import { difference, selects, selectsAllMembers, union } from "../required-state.ts";
-import { readableOne, wantsKnownMembers } from "./all-members.ts";
+import { isKnownMembers, readableOne, wantsKnownMembers } from "./all-members.ts";
 
 /**
  * Selectors that are remembered of what a room was sent with. More: a client that names other members in every request
@@ -63,7 +63,11 @@ export function toldRequiredState(
   // Without lazy members a selector without a type would stand for members too, and these were never told.
   const isVague = (selector: StateSelector) => told.lazyMembers && !lazyMembers && selector.type === undefined;
   const isMissed = (selector: StateSelector) => missed.some((event) => selects(selector, event.type, event.stateKey));
-  const selectors = told.selectors.filter((selector) => !isVague(selector) && !isMissed(selector));
+  // Others may be known by now than those that were told.
+  const isOutdated = (selector: StateSelector) => isKnownMembers(selector) && isLazy(wanted);
+  const selectors = told.selectors.filter(
+    (selector) => !isVague(selector) && !isMissed(selector) && !isOutdated(selector),
+  );
   const isUnchanged = selectors.length === told.selectors.length && lazyMembers === told.lazyMembers;
   if (isUnchanged && (told === wanted || difference(told, wanted).length === 0)) return told;
   const joined = union([{ selectors, lazyMembers }, wanted]);

@@ -1,0 +1,28 @@
+import { expect, test } from "@jest/globals";
+import type { SyncRequest } from "../../../src/engine/request.ts";
+import { BEFORE_ALL } from "../../../src/model/stream-position.ts";
+import { carol, config, list, request, TestWorld } from "../../support/engine.ts";
+import { EngineClient } from "./engine-client.ts";
+
+const asking = (limit: number, ...state: readonly string[]): SyncRequest =>
+  request({ all: list("all", config(limit, ...state)) });
+const members = (...users: readonly string[]) => users.map((userId) => `m.room.member ${userId}`);
+
+function started() {
+  const world = new TestWorld();
+  const room = world.joinedRoom(1);
+  return { world, room, client: new EngineClient(world) };
+}
+
+test("who was sent all members that are known is sent a timeline with its members once", () => {
+  const { world, room, client } = started();
+  room.membersKnownAt = undefined;
+  room.message(carol);
+  client.sync(asking(1, "m.room.member *"));
+  room.add({ type: "m.room.member", stateKey: carol, isOutOfTimeline: true }, BEFORE_ALL);
+  room.membersKnownAt = room.changedAt = world.nextPosition();
+  const answer = client.sync(asking(1, "lazy"));
+  expect(answer.room(room).isTimelineExpanded).toBe(true);
+  expect(answer.state(room)).toEqual(members(carol));
+  expect(client.sync(asking(1, "lazy")).rooms).toEqual([]);
+});
