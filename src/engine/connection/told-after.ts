@@ -1,7 +1,6 @@
 import type { StateEvent } from "../../model/stored-event.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { RoomConfig } from "../request.ts";
-import { matches } from "../required-state.ts";
 import type { RoomAnswer } from "../response.ts";
 import { toldRequiredState } from "../rooms/room-config.ts";
 import type { RoomPlan } from "../rooms/room-plan.ts";
@@ -23,9 +22,8 @@ function configAfter(room: RoomPlan, told: RoomConfig, answer: RoomAnswer, misse
   if (room.as !== "joined") return told;
   if (room.isInitial) return room.tellable;
   const timelineLimit = timelineLimitAfter(room, told, answer);
-  const unknown = missed.filter((event) => matches(told.requiredState, event.type, event.stateKey));
   const hasNewEvents = (answer.timeline?.events.length ?? 0) > 0;
-  const requiredState = toldRequiredState(told.requiredState, room.tellable.requiredState, unknown, hasNewEvents);
+  const requiredState = toldRequiredState(told.requiredState, room.tellable.requiredState, missed, hasNewEvents);
   if (timelineLimit === told.timelineLimit && requiredState === told.requiredState) return told;
   const { tellable } = room;
   if (timelineLimit === tellable.timelineLimit && requiredState === tellable.requiredState) return tellable;

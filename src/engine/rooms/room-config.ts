@@ -4,7 +4,7 @@ import type { StateEvent } from "../../model/stored-event.ts";
 import type { Told } from "../connection/state.ts";
 import { MEMBER } from "../event-types.ts";
 import type { RequiredState, RoomConfig } from "../request.ts";
-import { difference, selects, selectsAllMembers, union } from "../required-state.ts";
+import { difference, matches, selects, selectsAllMembers, union } from "../required-state.ts";
 import { isKnownMembers, readableOne, wantsKnownMembers } from "./all-members.ts";
 
 /**
@@ -62,9 +62,11 @@ export function toldRequiredState(
   const lazyMembers = wanted.lazyMembers || (told.lazyMembers && !hasNewEvents);
   // Without lazy members a selector without a type would stand for members too, and these were never told.
   const isVague = (selector: StateSelector) => told.lazyMembers && !lazyMembers && selector.type === undefined;
-  const isMissed = (selector: StateSelector) => missed.some((event) => selects(selector, event.type, event.stateKey));
-  // Others may be known by now than those that were told.
-  const isOutdated = (selector: StateSelector) => isKnownMembers(selector) && isLazy(wanted);
+  const missesMembers = missed.some(({ type }) => type === MEMBER);
+  const unknown = missed.filter((event) => matches(told, event.type, event.stateKey));
+  const isMissed = (selector: StateSelector) => unknown.some((event) => selects(selector, event.type, event.stateKey));
+  // Of members who were known, some may have changed, and others may be known by now.
+  const isOutdated = (selector: StateSelector) => isKnownMembers(selector) && (missesMembers || isLazy(wanted));
   const selectors = told.selectors.filter(
     (selector) => !isVague(selector) && !isMissed(selector) && !isOutdated(selector),
   );

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import type { SyncRequest } from "../../../src/engine/request.ts";
 import { BEFORE_ALL } from "../../../src/model/stream-position.ts";
-import { carol, config, list, request, TestWorld } from "../../support/engine.ts";
+import { bob, carol, config, list, request, TestWorld } from "../../support/engine.ts";
 import { EngineClient } from "./engine-client.ts";
 
 const asking = (limit: number, ...state: readonly string[]): SyncRequest =>
@@ -25,4 +25,13 @@ test("who was sent all members that are known is sent a timeline with its member
   expect(answer.room(room).isTimelineExpanded).toBe(true);
   expect(answer.state(room)).toEqual(members(carol));
   expect(client.sync(asking(1, "lazy")).rooms).toEqual([]);
+});
+
+test("a member who changed while nobody wanted members is sent with all that are known", () => {
+  const { room, client } = started();
+  room.membersKnownAt = undefined;
+  client.sync(asking(1, "m.room.member *"));
+  room.setMember(bob);
+  client.sync(asking(1));
+  expect(client.sync(asking(1, "m.room.member *")).state(room)).toContain(`m.room.member ${bob}`);
 });
