@@ -2,7 +2,7 @@ import type { StateEvent } from "../../model/stored-event.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { RoomConfig } from "../request.ts";
 import type { RoomAnswer } from "../response.ts";
-import { toldRequiredState } from "../rooms/room-config.ts";
+import { needsLazyMembers, toldRequiredState } from "../rooms/room-config.ts";
 import type { RoomPlan } from "../rooms/room-plan.ts";
 import type { Told } from "./state.ts";
 
@@ -31,12 +31,13 @@ function configAfter(room: RoomPlan, told: RoomConfig, answer: RoomAnswer, misse
 }
 
 /**
- * How many of the newest events the client has without a hole: after a gap no more than it was just sent, after changes
- * that it asked no timeline of, none that can be relied on.
+ * How many of the newest events the client has without a hole, and with the members that they need: after a gap no more than
+ * it was just sent, after changes that it asked no timeline of, none that can be relied on.
  */
 function timelineLimitAfter(room: RoomPlan, told: RoomConfig, { timeline }: RoomAnswer): number {
-  const { timelineLimit } = room.config;
+  const { timelineLimit, requiredState } = room.tellable;
   if (room.isTimelineExpanded || timeline?.limited === true) return timelineLimit;
   const hasRoomNews = room.reads?.changedAfter !== undefined;
-  return timelineLimit === 0 && hasRoomNews ? 0 : told.timelineLimit;
+  const isOutdated = hasRoomNews || needsLazyMembers(told.requiredState, requiredState);
+  return timelineLimit === 0 && isOutdated ? 0 : told.timelineLimit;
 }

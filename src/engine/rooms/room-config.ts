@@ -42,7 +42,8 @@ export function withoutSentMembers(growth: ConfigGrowth, sent: ReadonlySet<UserI
   return growth.isTimelineExpanded || selectors.length > 0 ? { ...growth, selectors } : undefined;
 }
 
-const needsLazyMembers = (told: RequiredState, wanted: RequiredState): boolean =>
+/** Whether a timeline that the client has lacks members that it wants with it. */
+export const needsLazyMembers = (told: RequiredState, wanted: RequiredState): boolean =>
   isLazy(wanted) && !isLazy(told) && !selectsAllMembers(told);
 
 const isLazy = ({ lazyMembers, selectors }: RequiredState): boolean => lazyMembers && !wantsKnownMembers(selectors);

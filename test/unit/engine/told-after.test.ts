@@ -35,3 +35,13 @@ test("a member who changed while nobody wanted members is sent with all that are
   client.sync(asking(1));
   expect(client.sync(asking(1, "m.room.member *")).state(room)).toContain(`m.room.member ${bob}`);
 });
+
+test("a timeline that was sent without its members is sent with them, though lazy members were wanted without it before", () => {
+  const { room, client } = started();
+  room.setState("m.room.topic");
+  client.sync(asking(1));
+  expect(client.sync(asking(0, "m.room.topic", "lazy")).state(room)).toEqual(["m.room.topic"]);
+  const answer = client.sync(asking(1, "m.room.topic", "lazy"));
+  expect(answer.room(room).isTimelineExpanded).toBe(true);
+  expect(answer.state(room)).toEqual(members(bob));
+});
