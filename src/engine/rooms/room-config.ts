@@ -60,10 +60,10 @@ export function toldRequiredState(
   missed: readonly StateEvent[],
   hasNewEvents: boolean,
 ): RequiredState {
-  const lazyMembers = wanted.lazyMembers || (told.lazyMembers && !hasNewEvents);
+  const missesMembers = missed.some(({ type }) => type === MEMBER);
+  const lazyMembers = wanted.lazyMembers || (told.lazyMembers && !hasNewEvents && !missesMembers);
   // Without lazy members a selector without a type would stand for members too, and these were never told.
   const isVague = (selector: StateSelector) => told.lazyMembers && !lazyMembers && selector.type === undefined;
-  const missesMembers = missed.some(({ type }) => type === MEMBER);
   const unknown = missed.filter((event) => matches(told, event.type, event.stateKey));
   const isMissed = (selector: StateSelector) => unknown.some((event) => selects(selector, event.type, event.stateKey));
   // Of members who were known, some may have changed, and others may be known by now.

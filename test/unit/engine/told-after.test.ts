@@ -45,3 +45,12 @@ test("a timeline that was sent without its members is sent with them, though laz
   expect(answer.room(room).isTimelineExpanded).toBe(true);
   expect(answer.state(room)).toEqual(members(bob));
 });
+
+test("a member of the timeline who changed while nobody wanted members is sent when they are wanted again", () => {
+  const { room, client } = started();
+  client.sync(asking(1, "lazy"));
+  room.send({ type: "m.room.member", stateKey: bob, isOutOfTimeline: true });
+  client.sync(asking(1));
+  expect(client.sync(asking(1, "lazy")).state(room)).toEqual(members(bob));
+  expect(client.sync(asking(1, "lazy")).rooms).toEqual([]);
+});
