@@ -36,7 +36,9 @@ function configAfter(room: RoomPlan, told: RoomConfig, answer: RoomAnswer, misse
  */
 function timelineLimitAfter(room: RoomPlan, told: RoomConfig, { timeline }: RoomAnswer): number {
   const { timelineLimit, requiredState } = room.tellable;
-  if (room.isTimelineExpanded || timeline?.limited === true) return timelineLimit;
+  // An answer that shows no event tells of no gap, and is not given for it.
+  if (timeline?.limited === true) return timeline.events.length === 0 ? 0 : timelineLimit;
+  if (room.isTimelineExpanded) return timelineLimit;
   const hasRoomNews = room.reads?.changedAfter !== undefined;
   const isOutdated = hasRoomNews || needsLazyMembers(told.requiredState, requiredState);
   return timelineLimit === 0 && isOutdated ? 0 : told.timelineLimit;

@@ -54,3 +54,17 @@ test("a member of the timeline who changed while nobody wanted members is sent w
   expect(client.sync(asking(1, "lazy")).state(room)).toEqual(members(bob));
   expect(client.sync(asking(1, "lazy")).rooms).toEqual([]);
 });
+
+test("a message before those of ignored users that fill a timeline is missing in a gap that the next message tells of", () => {
+  const { world, room, client } = started();
+  world.ignored = new Set([carol]);
+  client.sync(asking(1));
+  room.message(bob);
+  room.message(carol);
+  for (const answer of [client.sync(asking(1)), client.sync(asking(1))]) expect(answer.rooms).toEqual([]);
+  expect(client.sync(asking(1)).writes).toBe(false);
+  const last = room.message(bob);
+  const answer = client.sync(asking(1));
+  expect(answer.timeline(room)).toEqual([last.eventId]);
+  expect(answer.room(room).timeline?.limited).toBe(true);
+});
