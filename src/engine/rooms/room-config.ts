@@ -4,7 +4,7 @@ import type { StateEvent } from "../../model/stored-event.ts";
 import type { Told } from "../connection/state.ts";
 import { MEMBER } from "../event-types.ts";
 import type { RequiredState, RoomConfig } from "../request.ts";
-import { difference, matches, selects, selectsAllMembers, union } from "../required-state.ts";
+import { covers, difference, matches, selects, selectsAllMembers, union } from "../required-state.ts";
 import { isKnownMembers, readableOne, wantsKnownMembers } from "./all-members.ts";
 
 /**
@@ -74,6 +74,7 @@ export function toldRequiredState(
   const isUnchanged = selectors.length === told.selectors.length && lazyMembers === told.lazyMembers;
   if (isUnchanged && (told === wanted || difference(told, wanted).length === 0)) return told;
   const joined = union([{ selectors, lazyMembers }, wanted]);
+  if (joined.lazyMembers === told.lazyMembers && covers(told, joined) && covers(joined, told)) return told;
   return joined.selectors.length > MAX_TOLD_SELECTORS ? wanted : joined;
 }
 

@@ -68,3 +68,15 @@ test("a message before those of ignored users that fill a timeline is missing in
   expect(answer.timeline(room)).toEqual([last.eventId]);
   expect(answer.room(room).timeline?.limited).toBe(true);
 });
+
+test("a message writes nothing for who was told all members and wants those of the timeline", () => {
+  const { room, client } = started();
+  client.sync(asking(1, "* *"));
+  room.message(bob);
+  // Bob counts as sent with a timeline from now on.
+  expect(client.sync(asking(1, "lazy")).state(room)).toEqual(members(bob));
+  room.message(bob);
+  const answer = client.sync(asking(1, "lazy"));
+  expect(answer.timeline(room)).toHaveLength(1);
+  expect(answer.writes).toBe(false);
+});
