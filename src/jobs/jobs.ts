@@ -27,11 +27,17 @@ const BATCH_SIZE = 2;
 export async function startJobs({ databaseUrl, onError }: JobsDeps, jobs: readonly Job[]): Promise<AsyncDisposable> {
   const boss = new PgBoss({ connectionString: databaseUrl, max: POOL_SIZE, application_name: "slidecar jobs" });
   boss.on("error", onError);
-  await boss.start();
-  for (const { name, schedule, run } of jobs) {
-    await boss.createQueue(name);
-    await boss.work(name, { batchSize: BATCH_SIZE, burstWhenBatchFull: true }, run);
-    await boss.schedule(name, schedule);
+  try {
+    await boss.start();
+    for (const { name, schedule, run } of jobs) {
+      await boss.createQueue(name);
+      await boss.work(name, { batchSize: BATCH_SIZE, burstWhenBatchFull: true }, run);
+      await boss.schedule(name, schedule);
+    }
+  } catch (error) {
+    // What is half started would keep a process alive that cannot start.
+    await boss.stop({ graceful: false }).catch(onError);
+    throw error;
   }
   return { [Symbol.asyncDispose]: () => boss.stop({ graceful: true, timeout: STOP_GRACE_MS }) };
 }

@@ -28,6 +28,9 @@ export interface KillableProduct extends AsyncDisposable {
   log(): readonly string[];
 }
 
+/** A product that ends more often while it starts does not end because of its database. */
+const MAX_STARTS = 3;
+
 export interface ProductOptions {
   readonly homeserverUrl: string;
   readonly databaseUrl: string;
@@ -57,9 +60,14 @@ export async function startKillableProduct(options: ProductOptions): Promise<Kil
   const revive = async () => {
     // One that was killed may not have heard of it yet.
     if (serving?.killed === true && !isGone()) await once(serving, "exit");
-    if (isGone()) serving = spawnProduct(configFile, folder, logFile);
+    let starts = 0;
     await until(() => {
-      if (isGone()) throw new Error(["the product ended", ...log()].join("\n"));
+      if (isGone()) {
+        // One whose database dies while it starts ends, and is started again as by any service manager.
+        if (starts === MAX_STARTS) throw new Error(["the product ended", ...log()].join("\n"));
+        starts += 1;
+        serving = spawnProduct(configFile, folder, logFile);
+      }
       return answers(`http://127.0.0.1:${internalPort}/ready`);
     }, "the product is ready");
   };
