@@ -69,16 +69,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a timeline limit that was lost in a gap is remembered",
     file: "src/engine/connection/told-after.ts",
-    find: "if (room.isTimelineExpanded || timeline?.limited === true) return timelineLimit;",
-    replace:
-      "if (room.isTimelineExpanded) return timelineLimit;\n  if (timeline?.limited === true) return told.timelineLimit;",
+    find: "timeline.events.length === 0 ? 0 : timelineLimit;",
+    replace: "timeline.events.length === 0 ? 0 : told.timelineLimit;",
     test,
   },
   {
     name: "messages that came while no timeline was wanted count as told",
     file: "src/engine/connection/told-after.ts",
-    find: "return timelineLimit === 0 && hasRoomNews ? 0 : told.timelineLimit;",
-    replace: "return hasRoomNews ? told.timelineLimit : told.timelineLimit;",
+    find: "return timelineLimit === 0 && isOutdated ? 0 : told.timelineLimit;",
+    replace: "return isOutdated ? told.timelineLimit : told.timelineLimit;",
     test,
   },
   {

@@ -14,6 +14,9 @@ const KNOWN_MEMBERS: StateSelector = { type: MEMBER, stateKey: "" };
 /** Before a user id it stands for "this member, if they were known", in the same way: no user id begins with it. */
 const IF_KNOWN = "?";
 
+/** In a config with lazy members: nobody wants these, they only keep selectors without a type from standing for members. */
+const NOBODY: StateSelector = { type: MEMBER, stateKey: IF_KNOWN };
+
 /** The same object for the same config, so that configs can be compared by identity; many rooms share few. */
 const reduced = new WeakMap<RoomConfig, { readonly reader: UserId; readonly config: RoomConfig }>();
 
@@ -45,7 +48,7 @@ function reduce({ timelineLimit, requiredState: { selectors, lazyMembers } }: Ro
     return mayBeUnknown(selector) ? ifKnown(selector.stateKey) : { type: MEMBER, stateKey: selector.stateKey };
   });
   // With lazy members a selector without a type stands for no members.
-  const standsForNone = ofAnyType.length > 0 ? [KNOWN_MEMBERS] : [];
+  const standsForNone = ofAnyType.length > 0 ? [NOBODY] : [];
   const requiredState = {
     selectors: [...others, ...named, ...standsForNone],
     lazyMembers: lazyMembers || ofAnyType.length > 0,
@@ -58,6 +61,10 @@ const ifKnown = (stateKey: string | undefined): StateSelector =>
 
 /** Whether known members are wanted, and all of them owed. */
 export const wantsKnownMembers = (selectors: readonly StateSelector[]): boolean => selectors.some(isKnownMembers);
+
+/** Whether the members that a timeline needs are wanted with it. */
+export const wantsLazyMembers = ({ lazyMembers, selectors }: RequiredState): boolean =>
+  lazyMembers && !selectors.some((selector) => isKnownMembers(selector) || isNobody(selector));
 
 /** Whether members are wanted as far as they are known. */
 export const wantsIfKnown = (selectors: readonly StateSelector[]): boolean =>
@@ -75,6 +82,8 @@ export const isKnownMembers = ({ type, stateKey }: StateSelector): boolean => ty
 
 const isIfKnown = ({ type, stateKey }: StateSelector): boolean =>
   type === MEMBER && stateKey?.startsWith(IF_KNOWN) === true;
+
+export const isNobody = ({ type, stateKey }: StateSelector): boolean => type === MEMBER && stateKey === IF_KNOWN;
 
 interface HeldSince {
   /** The room was told up to it. */

@@ -5,7 +5,7 @@ import type { Told } from "../connection/state.ts";
 import { MEMBER } from "../event-types.ts";
 import type { RequiredState, RoomConfig } from "../request.ts";
 import { covers, difference, matches, selects, selectsAllMembers, union } from "../required-state.ts";
-import { isKnownMembers, readableOne, wantsKnownMembers } from "./all-members.ts";
+import { isKnownMembers, isNobody, readableOne, wantsLazyMembers } from "./all-members.ts";
 
 /**
  * Selectors that are remembered of what a room was sent with. More: a client that names other members in every request
@@ -44,9 +44,7 @@ export function withoutSentMembers(growth: ConfigGrowth, sent: ReadonlySet<UserI
 
 /** Whether a timeline that the client has lacks members that it wants with it. */
 export const needsLazyMembers = (told: RequiredState, wanted: RequiredState): boolean =>
-  isLazy(wanted) && !isLazy(told) && !selectsAllMembers(told);
-
-const isLazy = ({ lazyMembers, selectors }: RequiredState): boolean => lazyMembers && !wantsKnownMembers(selectors);
+  wantsLazyMembers(wanted) && !wantsLazyMembers(told) && !selectsAllMembers(told);
 
 /**
  * All state that the client has as of now: what it was told before, without the keys that changed and were not sent,
@@ -67,7 +65,9 @@ export function toldRequiredState(
   const unknown = missed.filter((event) => matches(told, event.type, event.stateKey));
   const isMissed = (selector: StateSelector) => unknown.some((event) => selects(selector, event.type, event.stateKey));
   // Of members who were known, some may have changed, and others may be known by now.
-  const isOutdated = (selector: StateSelector) => isKnownMembers(selector) && (missesMembers || isLazy(wanted));
+  const isOutdated = (selector: StateSelector) =>
+    (isKnownMembers(selector) && (missesMembers || wantsLazyMembers(wanted))) ||
+    (isNobody(selector) && wantsLazyMembers(wanted));
   const selectors = told.selectors.filter(
     (selector) => !isVague(selector) && !isMissed(selector) && !isOutdated(selector),
   );

@@ -176,3 +176,15 @@ describe("an answer awaits members", () => {
     expect(awaits(world, before, "lazy")).toBe(false);
   });
 });
+
+test("one who is named is not all that are known, whatever else is wanted of any type", () => {
+  const world = new TestWorld();
+  const room = world.joinedRoom();
+  const client = new EngineClient(world);
+  client.sync(wanting("* key", ...members(bob)));
+  room.membersKnownAt = undefined;
+  room.setMember(bob);
+  client.sync(wanting("* key", ...members(bob)));
+  const answer = client.sync(wanting("* key", "m.room.member *"));
+  expect(answer.state(room)).toEqual(expect.arrayContaining(members(alice)));
+});
