@@ -63,11 +63,14 @@ export function toldRequiredState(
   // Without lazy members a selector without a type would stand for members too, and these were never told.
   const isVague = (selector: StateSelector) => told.lazyMembers && !lazyMembers && selector.type === undefined;
   const unknown = missed.filter((event) => matches(told, event.type, event.stateKey));
-  const isMissed = (selector: StateSelector) => unknown.some((event) => selects(selector, event.type, event.stateKey));
-  // Of members who were known, some may have changed, and others may be known by now.
+  const isMissed = (selector: StateSelector) => {
+    const read = readableOne(selector);
+    const events = read === selector ? unknown : missed;
+    return events.some((event) => selects(read, event.type, event.stateKey));
+  };
+  // Beside the members who were known others may be by now.
   const isOutdated = (selector: StateSelector) =>
-    (isKnownMembers(selector) && (missesMembers || wantsLazyMembers(wanted))) ||
-    (isNobody(selector) && wantsLazyMembers(wanted));
+    wantsLazyMembers(wanted) && (isKnownMembers(selector) || isNobody(selector));
   const selectors = told.selectors.filter(
     (selector) => !isVague(selector) && !isMissed(selector) && !isOutdated(selector),
   );

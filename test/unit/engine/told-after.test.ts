@@ -27,13 +27,16 @@ test("who was sent all members that are known is sent a timeline with its member
   expect(client.sync(asking(1, "lazy")).rooms).toEqual([]);
 });
 
-test("a member who changed while nobody wanted members is sent with all that are known", () => {
+test.each([
+  ["with all that are known", "m.room.member *"],
+  ["by name", `m.room.member ${bob}`],
+])("a member who changed while nobody wanted members is sent %s", (_, wanted) => {
   const { room, client } = started();
   room.membersKnownAt = undefined;
-  client.sync(asking(1, "m.room.member *"));
-  room.setMember(bob);
+  client.sync(asking(1, wanted));
+  const changed = room.setMember(bob);
   client.sync(asking(1));
-  expect(client.sync(asking(1, "m.room.member *")).state(room)).toContain(`m.room.member ${bob}`);
+  expect(client.sync(asking(1, wanted)).room(room).requiredState).toContainEqual(changed);
 });
 
 test("a timeline that was sent without its members is sent with them, though lazy members were wanted without it before", () => {
