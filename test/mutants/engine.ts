@@ -1,6 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const test = "test/properties/engine-timelines.property.test.ts";
+const views = "test/properties/engine-views.property.test.ts";
 
 export const mutants: readonly Mutant[] = [
   {
@@ -177,5 +178,89 @@ export const mutants: readonly Mutant[] = [
     find: "if (quietSince !== undefined && quietSince > this.#justNow)",
     replace: "if (quietSince !== undefined)",
     test: "test/unit/engine/keep-back.test.ts",
+  },
+  {
+    name: "who was sent all members that are known is sent a timeline's again and again",
+    file: "src/engine/rooms/room-config.ts",
+    find: "wantsLazyMembers(wanted) && (isKnownMembers(selector) || isNobody(selector));",
+    replace: "wantsLazyMembers(wanted) && isNobody(selector);",
+    test: views,
+  },
+  {
+    name: "members who changed while nobody wanted any count as told with all that are known",
+    file: "src/engine/rooms/room-config.ts",
+    find: "const events = read === selector ? unknown : missed;",
+    replace: "const events = unknown;",
+    test: views,
+  },
+  {
+    name: "a timeline counts as sent with its members when they were wanted without it",
+    file: "src/engine/connection/told-after.ts",
+    find: "hasRoomNews || needsLazyMembers(told.requiredState, requiredState)",
+    replace: "hasRoomNews || needsLazyMembers(requiredState, told.requiredState)",
+    test: views,
+  },
+  {
+    name: "a gap counts as told by an answer that shows no event",
+    file: "src/engine/connection/told-after.ts",
+    find: "timeline.events.length === 0 ? 0 : timelineLimit;",
+    replace: "timelineLimit;",
+    test: views,
+  },
+  {
+    name: "a lazy member who was sent counts as sent by name, whoever it was",
+    file: "src/engine/rooms/room-config.ts",
+    find: "type === MEMBER && sent.has(stateKey as UserId);",
+    replace: "type === MEMBER && sent.size > 0;",
+    test: views,
+  },
+  {
+    name: "a room that could not be read counts as told",
+    file: "src/engine/assemble.ts",
+    find: "if (told !== undefined) this.#rooms.set(room.room, told);",
+    replace: "",
+    test: views,
+  },
+  {
+    name: "scrolling back begins before an event that was not sent",
+    file: "src/engine/rooms/timeline.ts",
+    find: "prevBatch: nearestToken(events)?.token",
+    replace: "prevBatch: nearestToken(timeline.slice(Math.max(0, first - 1)))?.token",
+    test: views,
+  },
+  {
+    name: "unread counts that changed while nothing covered the room are not told",
+    file: "src/engine/rooms/room-plan.ts",
+    find: "rooms.changedAt(index) > after ? rooms",
+    replace: "rooms.changedAt(index) > input.from ? rooms",
+    test: views,
+  },
+  {
+    name: "an avatar that was removed stays",
+    file: "src/engine/rooms/room-answer.ts",
+    find: "room.memory.avatar ?? (room.isInitial ? undefined : null)",
+    replace: "room.memory.avatar",
+    test: views,
+  },
+  {
+    name: "counts stay when state resolution takes a member away",
+    file: "src/engine/rooms/room-answer.ts",
+    find: "[...changed, ...removed].some(({ type }) => type === MEMBER)",
+    replace: "[...changed, ...removed.slice(0, 0)].some(({ type }) => type === MEMBER)",
+    test: views,
+  },
+  {
+    name: "a room is covered before it is whole",
+    file: "src/engine/plan.ts",
+    find: "isStripped(membership) || view.facts.isComplete(room)",
+    replace: "isStripped(membership) || room >= 0",
+    test: views,
+  },
+  {
+    name: "a subscription that the client ended goes on",
+    file: "src/engine/connection/subscriptions.ts",
+    find: "for (const roomId of request.unsubscribed) kept.delete(roomId);",
+    replace: "",
+    test: views,
   },
 ];

@@ -6,9 +6,9 @@ import type { ReaderRooms, ReaderView, RoomFacts } from "../../src/engine/view.t
 import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../../src/model/ids.ts";
 import { Membership } from "../../src/model/membership.ts";
 import { ORDER_KEY_STEP } from "../../src/model/room-facts.ts";
-import type { ReadEvent, RoomData, RoomReads } from "../../src/model/room-reads.ts";
+import type { ReadEvent, RemovedState, RoomData, RoomReads } from "../../src/model/room-reads.ts";
 import type { Chunk, StateEvent } from "../../src/model/stored-event.ts";
-import type { StreamPosition } from "../../src/model/stream-position.ts";
+import { BEFORE_ALL, type StreamPosition } from "../../src/model/stream-position.ts";
 import { Visibility } from "../../src/model/visibility.ts";
 
 export const alice = "@alice:example.org" as UserId;
@@ -16,6 +16,8 @@ export const bob = "@bob:example.org" as UserId;
 export const carol = "@carol:example.org" as UserId;
 export const ALICE_NID = 1 as UserNid;
 export const BOB_NID = 2 as UserNid;
+
+const MEMBERSHIP_NAMES = { 1: "join", 2: "invite", 3: "knock", 4: "leave", 5: "ban" } as const;
 
 export interface EventOptions {
   readonly type?: string;
@@ -29,15 +31,16 @@ export interface EventOptions {
   readonly isOutOfTimeline?: boolean;
 }
 
-interface ReaderMove {
-  readonly sender?: UserId;
-  readonly visibility?: Visibility;
+interface ReaderMove extends Omit<EventOptions, "type" | "stateKey" | "content"> {
   /** The membership before, as the event says. */
-  readonly previous?: "join" | "invite";
+  readonly previous?: "join" | "invite" | "knock";
 }
 
 interface StateChange {
-  readonly event: StateEvent;
+  readonly type: string;
+  readonly stateKey: string;
+  /** undefined: the key has no value any more. */
+  readonly event: StateEvent | undefined;
   readonly position: StreamPosition;
 }
 
@@ -65,6 +68,8 @@ export class TestRoom {
   avatar: string | undefined;
   joinedCount: number | undefined = 1;
   invitedCount: number | undefined = 0;
+  /** The reader has or had something to do with the room. */
+  isOfReader = true;
   membership: Membership = Membership.join;
   readerChangedAt = 0 as StreamPosition;
   since = 0 as StreamPosition;
@@ -130,23 +135,64 @@ export class TestRoom {
     return event;
   }
 
+  /** State resolution takes a value away, now: no event says so. */
+  removeState(type: string, stateKey = ""): void {
+    this.changedAt = this.#world.nextPosition();
+    this.stateChanges.push({ type, stateKey, event: undefined, position: this.changedAt });
+    this.#columns(type, {});
+  }
+
+  /** All members are known from now on: these as well, of whom no stream has told. They are learnt, and no change. */
+  learnMembers(...users: readonly UserId[]): void {
+    for (const userId of users) {
+      const content = { membership: "join" };
+      const member = { type: "m.room.member", stateKey: userId, sender: userId, content, isOutOfTimeline: true };
+      this.add(member, BEFORE_ALL);
+    }
+    this.membersKnownAt = this.#world.nextPosition();
+    this.changedAt = this.membersKnownAt;
+  }
+
   /** Sets the reader's own membership, now. */
   setReader(membership: Membership, options: ReaderMove = {}): ReadEvent {
-    const names = { 1: "join", 2: "invite", 3: "knock", 4: "leave", 5: "ban" } as const;
-    const sender = options.sender ?? alice;
-    const { visibility = Visibility.shared, previous } = options;
-    const content = { membership: names[membership] };
-    const event = this.send({ type: "m.room.member", stateKey: alice, content, sender, visibility });
-    this.membership = membership;
-    this.since = event.position;
-    this.readerChangedAt = event.position;
-    this.sinceOrderKey = event.orderKey;
-    this.isDoneWith = membership === Membership.leave && sender === alice;
+    const { sender = alice, isOutOfTimeline = false, previous, ...others } = options;
+    const content = { membership: MEMBERSHIP_NAMES[membership] };
+    const own = { type: "m.room.member", stateKey: alice, content, sender, isOutOfTimeline };
+    const event = this.send({ ...others, ...own });
+    this.#moveReader(membership, sender, event.position);
+    this.sinceOrderKey = isOutOfTimeline ? undefined : event.orderKey;
     const unsigned = previous && Buffer.from(JSON.stringify({ prev_content: { membership: previous } }));
     this.departure = { ...event, unsigned } as StateEvent;
-    const stripped = { type: "m.room.member", state_key: alice, sender, content };
-    this.strippedState = Buffer.from(JSON.stringify([stripped]));
     return event;
+  }
+
+  /** The reader is invited or knocks, and nobody whose stream is read is in the room: no event is stored. */
+  setStripped(membership: Membership, sender: UserId): void {
+    this.#moveReader(membership, sender, this.#world.nextPosition());
+  }
+
+  /** State resolution took the reader's membership away. */
+  loseReader(): void {
+    this.removeState("m.room.member", alice);
+    this.#moveReader(Membership.leave, alice, this.changedAt);
+  }
+
+  /** The reader has forgotten the room, and is out of it. */
+  forget(): void {
+    this.isDoneWith = true;
+    this.readerChangedAt = this.#world.nextPosition();
+  }
+
+  #moveReader(membership: Membership, sender: UserId, position: StreamPosition): void {
+    this.isOfReader = true;
+    this.membership = membership;
+    this.since = position;
+    this.readerChangedAt = position;
+    this.sinceOrderKey = undefined;
+    this.isDoneWith = membership === Membership.leave && sender === alice;
+    this.departure = undefined;
+    const content = { membership: MEMBERSHIP_NAMES[membership] };
+    this.strippedState = Buffer.from(JSON.stringify([{ type: "m.room.member", state_key: alice, sender, content }]));
   }
 
   setCounts(notificationCount: number, highlightCount = 0): void {
@@ -158,10 +204,21 @@ export class TestRoom {
   /** The newest value of each state key at or below `to`. */
   stateAt(to: StreamPosition, after = -1): ReadonlyMap<string, StateEvent> {
     const state = new Map<string, StateEvent>();
-    for (const { event, position } of this.stateChanges) {
-      if (position <= to && position > after) state.set(`${event.type} ${event.stateKey}`, event);
+    for (const { type, stateKey, event, position } of this.stateChanges) {
+      if (position > to || position <= after) continue;
+      if (event === undefined) state.delete(`${type} ${stateKey}`);
+      else state.set(`${type} ${stateKey}`, event);
     }
     return state;
+  }
+
+  /** State keys that lost their value in `(after, to]` and have none. */
+  removedIn(after: StreamPosition, to: StreamPosition): readonly RemovedState[] {
+    const state = this.stateAt(to);
+    return this.stateChanges.filter(
+      ({ type, stateKey, event, position }) =>
+        event === undefined && position > after && position <= to && !state.has(`${type} ${stateKey}`),
+    );
   }
 
   #event(options: EventOptions, position: StreamPosition, orderKey: number, chunk: ChunkNid): ReadEvent {
@@ -187,18 +244,18 @@ export class TestRoom {
     };
     this.changedAt = position;
     if (stateKey !== undefined) {
-      this.stateChanges.push({ event: event as StateEvent, position });
-      this.#columns(event);
+      this.stateChanges.push({ type, stateKey, event: event as StateEvent, position });
+      this.#columns(type, content);
     }
     return event;
   }
 
-  #columns(event: ReadEvent): void {
-    const { content } = JSON.parse(event.body.toString());
-    if (event.type === "m.room.name") this.name = content.name || undefined;
-    if (event.type === "m.room.avatar") this.avatar = content.url || undefined;
-    if (event.type === "m.room.encryption") this.isEncrypted = true;
-    if (event.type === "m.room.create") this.roomType = content.type;
+  #columns(type: string, content: object): void {
+    const { name, url, type: roomType }: { name?: string; url?: string; type?: string } = content;
+    if (type === "m.room.name") this.name = name || undefined;
+    if (type === "m.room.avatar") this.avatar = url || undefined;
+    if (type === "m.room.encryption") this.isEncrypted = true;
+    if (type === "m.room.create") this.roomType = roomType;
   }
 }
 
@@ -245,7 +302,7 @@ export class TestWorld {
       userNid: ALICE_NID,
       userId: alice,
       facts: factsOf(this.rooms),
-      rooms: readerRoomsOf(this.rooms),
+      rooms: readerRoomsOf(this.rooms.filter(({ isOfReader }) => isOfReader)),
       own: { announcedJoined: this.announcedJoined, ignored: this.ignored, direct: this.direct },
       tags: this.tags,
       childrenOf: (space) => this.children.get(space) ?? new Set(),
@@ -291,6 +348,7 @@ function readRoom(room: TestRoom, read: RoomReads, to: StreamPosition): RoomData
     state: [...[...room.stateAt(to).values()].filter(isWanted), ...stateAtDeparture(room, read)],
     members: membersOf(room, read.members, to),
     changed: read.changedAfter === undefined ? [] : [...room.stateAt(to, read.changedAfter).values()],
+    removed: read.changedAfter === undefined ? [] : room.removedIn(read.changedAfter, to),
     ownMember: read.ownMember ? room.departure : undefined,
     heroes: read.heroes ? room.heroes : undefined,
     transactionIds: room.transactionIds,
@@ -304,6 +362,7 @@ function stateAtDeparture(room: TestRoom, { upToOrderKey = 0, ...read }: RoomRea
   const placed = new Map<EventNid, ReadEvent>(room.timeline.map((event) => [event.nid, event]));
   const values = new Map<string, StateEvent>();
   for (const { event } of room.stateChanges) {
+    if (event === undefined) continue;
     const isAfter = (placed.get(event.nid)?.orderKey ?? 0) > upToOrderKey;
     if (!isAfter) values.set(`${event.type} ${event.stateKey}`, event);
   }
