@@ -57,7 +57,7 @@ export const mutants: readonly Mutant[] = [
     file: "src/store/space-children.ts",
     find: "      if (!load.isOvertaken) {",
     replace: "      if (true) {",
-    test,
+    test: "test/service/read-memory.test.ts",
   },
   {
     name: "a space in memory stays as it was when its rooms change",

@@ -127,6 +127,24 @@ test("a room that comes while a reader is read is not missed, and wakes from the
   expect(isWokenBy(alice, late)).toBe(true);
 });
 
+test("a room that comes into a space while that is read is not missed, and two who want the space read it once", async () => {
+  const [space, first, second] = [await join(), await join(), await join()];
+  const child = (roomId: string) => world.state("m.space.child", bob, { via: ["test"] }, roomId);
+  await send(space, child(first));
+  await own.caughtUp();
+  const { spaces } = own.memory;
+  const isRead = readDb.hold("space-children");
+  const reading = Promise.all([spaces.load([nid(space)]), spaces.load([nid(space)])]);
+  const letGo = await isRead;
+  await send(space, child(second));
+  await own.caughtUp();
+  readDb.asked();
+  letGo();
+  await reading;
+  expect(spaces.of(nid(space))).toEqual(new Set([first, second]));
+  expect(readDb.asked()).toEqual(["space-children"]);
+});
+
 test("while a reader is read, any room may be news to them", async () => {
   const roomId = await join();
   await own.caughtUp();
