@@ -1,4 +1,5 @@
 import { ByteCache } from "../lib/byte-cache.ts";
+import { setOrDelete } from "../lib/set-or-delete.ts";
 import { type Change, ChangeStream } from "../model/change.ts";
 import type { RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { ReaderFacts } from "../model/reader-facts.ts";
@@ -239,11 +240,7 @@ const untouched = (): Touched => ({ rooms: new Set(), tagged: new Set(), hasOthe
 
 /** Rooms that have no tags any more are not in `tags`. */
 function takeTags(into: Map<RoomNid, ReadonlySet<string>>, tagged: ReadonlySet<RoomNid>, tags: ReaderTags): void {
-  for (const room of tagged) {
-    const own = tags.get(room);
-    if (own === undefined) into.delete(room);
-    else into.set(room, own);
-  }
+  for (const room of tagged) setOrDelete(into, room, tags.get(room));
 }
 
 const isOfRooms = ({ room, rooms }: Change): boolean => room !== undefined || rooms !== undefined;

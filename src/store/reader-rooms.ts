@@ -1,3 +1,4 @@
+import { setOrDelete } from "../lib/set-or-delete.ts";
 import type { RoomId, RoomNid } from "../model/ids.ts";
 import { isDeparted, Membership } from "../model/membership.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
@@ -124,11 +125,11 @@ export class ReaderRooms {
     this.#changed[index] = rows.changed[from] ?? 0;
     this.#since[index] = rows.since[from] ?? 0;
     this.#orderKeys[index] = rows.sinceOrderKeys[from] ?? NO_ORDER_KEY;
-    keep(this.#sinceUs, room, rows.sinceUs.get(room));
-    keep(this.#counts, room, rows.counts.get(room));
+    setOrDelete(this.#sinceUs, room, rows.sinceUs.get(room));
+    setOrDelete(this.#counts, room, rows.counts.get(room));
     const stripped = rows.stripped.get(room);
     this.#strippedBytes += (stripped?.length ?? 0) - (this.#stripped.get(room)?.length ?? 0);
-    keep(this.#stripped, room, stripped);
+    setOrDelete(this.#stripped, room, stripped);
   }
 
   /** Makes place for rooms that are new, ascending. Copies the columns, in runs: a first sync mostly adds rooms at the end. */
@@ -156,9 +157,4 @@ export class ReaderRooms {
     this.#since = moved(this.#since, new Float64Array(rooms.length));
     this.#orderKeys = moved(this.#orderKeys, new Float64Array(rooms.length));
   }
-}
-
-function keep<Value>(map: Map<number, Value>, key: number, value: Value | undefined): void {
-  if (value === undefined) map.delete(key);
-  else map.set(key, value);
 }

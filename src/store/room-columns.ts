@@ -1,3 +1,4 @@
+import { setOrDelete } from "../lib/set-or-delete.ts";
 import type { RoomId, RoomNid } from "../model/ids.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { type ColumnRows, selectAllColumns } from "./column-selects.ts";
@@ -145,8 +146,8 @@ export class RoomColumns {
     this.#invited[room] = rows.invitedCounts[index] ?? -1;
     this.#names[room] = rows.names[index] ?? undefined;
     this.#avatars[room] = rows.avatars[index] ?? undefined;
-    keep(this.#types, room, rows.roomTypes[index] ?? undefined);
-    keep(this.#encryptionOrderKeys, room, rows.encryptionOrderKeys.get(room));
+    setOrDelete(this.#types, room, rows.roomTypes[index] ?? undefined);
+    setOrDelete(this.#encryptionOrderKeys, room, rows.encryptionOrderKeys.get(room));
   }
 
   /** Grows the columns so that `room` is inside; a room that is not known yet has no counts. */
@@ -162,11 +163,6 @@ export class RoomColumns {
     this.#joined = grown(this.#joined, new Int32Array(length));
     this.#invited = grown(this.#invited, new Int32Array(length));
   }
-}
-
-function keep<Value>(map: Map<RoomNid, Value>, room: RoomNid, value: Value | undefined): void {
-  if (value === undefined) map.delete(room);
-  else map.set(room, value);
 }
 
 function grown<Column extends Float64Array | Int32Array | Uint8Array>(from: Column, to: Column): Column {

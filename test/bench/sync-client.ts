@@ -1,30 +1,10 @@
 import { Agent, request as httpRequest } from "node:http";
 import { request as httpsRequest, Agent as TlsAgent } from "node:https";
 import { setTimeout as pause } from "node:timers/promises";
+import { ROOM_LIST_STATE } from "../support/element-x-state.ts";
 import { nowUs } from "./clock.ts";
 
 const SYNC_PATH = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
-
-/** What Element X asks for with its list of all rooms and its room subscriptions. */
-export const REQUIRED_STATE: readonly (readonly [string, string])[] = [
-  ["m.room.name", ""],
-  ["m.room.encryption", ""],
-  ["m.room.member", "$LAZY"],
-  ["m.room.member", "$ME"],
-  ["m.room.topic", ""],
-  ["m.room.avatar", ""],
-  ["m.room.canonical_alias", ""],
-  ["m.room.power_levels", ""],
-  ["org.matrix.msc3401.call.member", "*"],
-  ["m.room.join_rules", ""],
-  ["m.room.tombstone", ""],
-  ["m.room.create", ""],
-  ["m.room.history_visibility", ""],
-  ["io.element.functional_members", ""],
-  ["m.space.parent", "*"],
-  ["m.space.child", "*"],
-  ["org.matrix.msc3672.beacon_info", "*"],
-];
 
 const TIMELINE_LIMIT = 20;
 
@@ -89,7 +69,7 @@ export interface SyncCall {
 /** One sync request with one list. Answers other than 200 are returned too. */
 export async function sync({ url, token, agent, connId, range, pos, timeoutMs = 0 }: SyncCall): Promise<Answer> {
   const query = new URLSearchParams({ timeout: String(timeoutMs), ...(pos !== undefined && { pos }) });
-  const list = { ranges: [range], timeline_limit: TIMELINE_LIMIT, required_state: REQUIRED_STATE };
+  const list = { ranges: [range], timeline_limit: TIMELINE_LIMIT, required_state: ROOM_LIST_STATE };
   const body = JSON.stringify({ conn_id: connId, lists: { all_rooms: list } });
   return await call({ url: `${url}${SYNC_PATH}?${query}`, token, agent, body });
 }

@@ -69,8 +69,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "tags that a reader took away stay in memory",
     file: "src/store/online-readers.ts",
-    find: "    if (own === undefined) into.delete(room);\n    else into.set(room, own);",
-    replace: "    if (own !== undefined) into.set(room, own);",
+    find: "setOrDelete(into, room, tags.get(room));",
+    replace: "setOrDelete(into, room, tags.get(room) ?? into.get(room));",
     test,
   },
   {

@@ -5,6 +5,7 @@ import type { RoomAnswer } from "../../src/engine/response.ts";
 import { Membership } from "../../src/model/membership.ts";
 import { Visibility } from "../../src/model/visibility.ts";
 import { alice, BOB_NID, bob, carol, config, list, request, type TestRoom, TestWorld } from "../support/engine.ts";
+import { Step } from "../support/worded-step.ts";
 import { EngineClient } from "../unit/engine/engine-client.ts";
 
 const RUNS = { numRuns: 1000 };
@@ -285,21 +286,6 @@ class Scenario {
   }
 }
 
-/** One thing that happens, with words for the report of a failure. */
-class Step {
-  readonly #words: readonly unknown[];
-  readonly take: (scenario: Scenario) => void;
-
-  constructor(take: (scenario: Scenario) => void, ...words: readonly unknown[]) {
-    this.#words = words;
-    this.take = take;
-  }
-
-  [fc.toStringMethod](): string {
-    return this.#words.map((word) => (typeof word === "string" ? word : JSON.stringify(word))).join(" ");
-  }
-}
-
 const room = fc.nat(1);
 const count = fc.integer({ min: 1, max: 2 });
 const member = fc.constantFrom(bob, carol);
@@ -314,14 +300,16 @@ const wish: fc.Arbitrary<Wish> = fc.record({
 });
 
 const inRoom = <More>(words: string, more: fc.Arbitrary<More>, take: (at: TrueRoom, drawn: More) => void) =>
-  fc.tuple(room, more).map(([at, drawn]) => new Step((scenario) => take(scenario.room(at), drawn), words, at, drawn));
+  fc
+    .tuple(room, more)
+    .map(([at, drawn]) => new Step<Scenario>((scenario) => take(scenario.room(at), drawn), words, at, drawn));
 
 const messages = fc.tuple(member, fc.boolean(), fc.integer({ min: 1, max: 3 }));
 const nothing = fc.constant(undefined);
 
 const step = fc.oneof(
-  { weight: 8, arbitrary: wish.map((asked) => new Step((scenario) => scenario.sync(asked), "sync", asked)) },
-  { weight: 2, arbitrary: wish.map((asked) => new Step((scenario) => scenario.lose(asked), "lose", asked)) },
+  { weight: 8, arbitrary: wish.map((asked) => new Step<Scenario>((scenario) => scenario.sync(asked), "sync", asked)) },
+  { weight: 2, arbitrary: wish.map((asked) => new Step<Scenario>((scenario) => scenario.lose(asked), "lose", asked)) },
   {
     weight: 8,
     arbitrary: inRoom("messages", messages, (at, [sender, isOpen, size]) => at.messages(sender, isOpen, size)),

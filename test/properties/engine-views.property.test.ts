@@ -7,6 +7,7 @@ import type { StreamPosition } from "../../src/model/stream-position.ts";
 import { type Asked, ClientView, differences } from "../support/client-view.ts";
 import { alice, bob, carol, config, list, request, TestWorld } from "../support/engine.ts";
 import { type Beginning, dave, RoomLife } from "../support/room-life.ts";
+import { Step } from "../support/worded-step.ts";
 import { type Answer, EngineClient } from "../unit/engine/engine-client.ts";
 
 const RUNS = { numRuns: 1000 };
@@ -216,21 +217,6 @@ class Scenario {
   }
 }
 
-/** One thing that happens, with words for the report of a failure. */
-class Step {
-  readonly #words: readonly unknown[];
-  readonly take: (scenario: Scenario) => void;
-
-  constructor(take: (scenario: Scenario) => void, ...words: readonly unknown[]) {
-    this.#words = words;
-    this.take = take;
-  }
-
-  [fc.toStringMethod](): string {
-    return this.#words.map((word) => (typeof word === "string" ? word : JSON.stringify(word))).join(" ");
-  }
-}
-
 const ROOMS = 3;
 const WISHES = 3;
 const SPACE = "!room3:example.org" as RoomId;
@@ -292,13 +278,17 @@ const allMembers: fc.Arbitrary<Wish> = fc
   .map((each) => ({ lists: [{ ranges: "all", filters: {}, ...each }], subscriptions: [] }));
 
 const asking = (words: string, take: (scenario: Scenario, asked: Wish) => void) =>
-  fc.nat(WISHES - 1).map((asked) => new Step((scenario) => take(scenario, scenario.wish(asked)), words, asked));
+  fc
+    .nat(WISHES - 1)
+    .map((asked) => new Step<Scenario>((scenario) => take(scenario, scenario.wish(asked)), words, asked));
 const inRoom = <More>(words: string, more: fc.Arbitrary<More>, take: (at: RoomLife, drawn: More) => void) =>
-  fc.tuple(room, more).map(([at, drawn]) => new Step((scenario) => take(scenario.room(at), drawn), words, at, drawn));
+  fc
+    .tuple(room, more)
+    .map(([at, drawn]) => new Step<Scenario>((scenario) => take(scenario.room(at), drawn), words, at, drawn));
 const inWorld = <More>(words: string, more: fc.Arbitrary<More>, take: (scenario: Scenario, drawn: More) => void) =>
-  more.map((drawn) => new Step((scenario) => take(scenario, drawn), words, drawn));
+  more.map((drawn) => new Step<Scenario>((scenario) => take(scenario, drawn), words, drawn));
 /** How often steps are drawn, against each other. */
-type Steps = readonly (readonly [weight: number, step: fc.Arbitrary<Step>])[];
+type Steps = readonly (readonly [weight: number, step: fc.Arbitrary<Step<Scenario>>])[];
 const anyOf = (steps: Steps) => fc.oneof(...steps.map(([weight, arbitrary]) => ({ weight, arbitrary })));
 
 const nothing = fc.constant(undefined);

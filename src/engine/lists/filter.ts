@@ -75,8 +75,11 @@ const setOf = <Item>(items: readonly Item[] | undefined): ReadonlySet<Item> | un
   items === undefined ? undefined : new Set(items);
 
 /** undefined: there is nothing to meet. */
-const meets = (own: ReadonlySet<string>, wanted: ReadonlySet<string> | undefined): boolean | undefined =>
-  wanted && [...own].some((tag) => wanted.has(tag));
+function meets(own: ReadonlySet<string>, wanted: ReadonlySet<string> | undefined): boolean | undefined {
+  if (wanted === undefined) return undefined;
+  for (const tag of own) if (wanted.has(tag)) return true;
+  return false;
+}
 
 const NO_TAGS: ReadonlySet<string> = new Set();
 const NO_ROOMS: ReadonlySet<RoomNid> = new Set();

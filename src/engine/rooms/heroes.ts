@@ -1,3 +1,5 @@
+import { isJsonObject, textAt } from "../../lib/json-value.ts";
+import { contentOf } from "../../model/event-content.ts";
 import type { RoomNid, UserId } from "../../model/ids.ts";
 import type { RoomData } from "../../model/room-reads.ts";
 import type { StateEvent } from "../../model/stored-event.ts";
@@ -45,17 +47,8 @@ export function heroOf(userId: UserId, member: StateEvent | undefined): Hero {
   };
 }
 
-function contentOf(body: Buffer): unknown {
-  try {
-    const event: unknown = JSON.parse(body.toString("utf8"));
-    return typeof event === "object" && event !== null && "content" in event ? event.content : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function textIn(content: unknown, key: string): string | undefined {
-  if (typeof content !== "object" || content === null) return undefined;
-  const value: unknown = Object.getOwnPropertyDescriptor(content, key)?.value;
-  return typeof value === "string" && value !== "" ? value : undefined;
+/** A text that is not empty, of the content of an event. */
+export function textIn(content: unknown, key: string): string | undefined {
+  const text = isJsonObject(content) ? textAt(content, key) : undefined;
+  return text === "" ? undefined : text;
 }

@@ -1,4 +1,3 @@
-import { isJsonObject, textAt } from "../../lib/json-value.ts";
 import { contentOf } from "../../model/event-content.ts";
 import { isBumpType } from "../../model/events-that-bump.ts";
 import type { UserId } from "../../model/ids.ts";
@@ -6,7 +5,7 @@ import type { ReadEvent, RoomData } from "../../model/room-reads.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import { AVATAR, MEMBER, NAME } from "../event-types.ts";
 import type { Hero, RoomAnswer, ShownEvent, TimelineAnswer } from "../response.ts";
-import { heroOf, neededHeroes } from "./heroes.ts";
+import { heroOf, neededHeroes, textIn } from "./heroes.ts";
 import { madeDeparture } from "./made-departure.ts";
 import { cutOf, hasBeenIn, showsGap } from "./room-cut.ts";
 import type { Answering, RoomPlan } from "./room-plan.ts";
@@ -93,12 +92,9 @@ function nameOf(room: RoomPlan, data: RoomData): string | undefined {
 /** Of a room that a client learns of by its reader's departure. */
 function atDeparture(room: RoomPlan, data: RoomData, type: string, field: string): string | undefined {
   if (!room.isInitial || !hasBeenIn(room, data)) return undefined;
-  const content = contentOf(data.state.find((event) => event.type === type)?.body ?? NO_BODY);
-  const text = isJsonObject(content) ? textAt(content, field) : undefined;
-  return text === "" ? undefined : text;
+  const event = data.state.find((each) => each.type === type);
+  return event && textIn(contentOf(event.body), field);
 }
-
-const NO_BODY = Buffer.alloc(0);
 
 function avatarOf(room: RoomPlan, data: RoomData): string | null | undefined {
   if (room.as === "departed") return atDeparture(room, data, AVATAR, "url");

@@ -12,7 +12,7 @@ import { beginBeside, type Sibling } from "./further-device.ts";
 import { LastSeen } from "./last-seen.ts";
 import { type PollRequest, PollRequests } from "./poll-requests.ts";
 import type { PollerDeps } from "./poller-deps.ts";
-import { type Arrived, MalformedResponseError, ResponseIntake } from "./response-intake.ts";
+import { type Arrived, MalformedResponseError, ResponseIntake, type TakenIn } from "./response-intake.ts";
 import { StreamPast } from "./stream-past.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
@@ -39,6 +39,16 @@ export interface PollToken {
 export type PollerEnd =
   | { readonly reason: "shutdown" | "lost-claim" }
   | { readonly reason: "token-refused"; readonly token: PollToken };
+
+/** How a response was asked for that is stored. */
+interface Asked {
+  readonly since: string | undefined;
+  /** It was to come only with news. */
+  readonly hasWaited: boolean;
+  readonly startedMs: number;
+  /** With it the stream has told everything that was stored up to there, or could not tell it. */
+  readonly toldUpTo: StreamPosition;
+}
 
 /** One device's v2 stream: polls until it is stopped, and never asks for more before what came is stored. */
 export class Poller {
@@ -153,18 +163,24 @@ export class Poller {
     }
     const taken = await intake.end();
     this.#first.ends.abort();
+    this.#goOn(taken, { ...asked, startedMs, toldUpTo: context.source.storedBefore });
+    request.isStored();
+  }
+
+  /** What was asked for is stored. */
+  #goOn(taken: TakenIn, { toldUpTo, startedMs, ...asked }: Asked): void {
+    const { clock, events } = this.#deps;
     const { bytes, isEmpty, hasLost } = taken;
     this.#storedBefore = undefined;
     if (!hasLost) this.#since = taken.nextBatch;
     this.#ignored = taken.ignored;
     this.#asksAnew = hasLost;
     this.#isCatchUp = hasLost;
-    this.#toldUpTo = hasLost ? undefined : context.source.storedBefore;
+    this.#toldUpTo = hasLost ? undefined : toldUpTo;
     for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
     const tookMs = clock.nowMs() - startedMs;
     this.#restMs = this.#past.note({ ...taken, ...asked, tookMs });
     events.onPolled({ seconds: tookMs / 1000, bytes, isEmpty, hasLost, restMs: this.#restMs });
-    request.isStored();
   }
 
   /** Begins without rooms where a {@link Sibling} brings them. What fails here fails, and is told, with the first sync. */
@@ -177,15 +193,7 @@ export class Poller {
     const asCatchUp = { ...context, source: { ...source, poll: "catch-up" } } as const;
     const begun = await beginBeside({ context: asCatchUp, store, onSetAside, ask, sibling, signal });
     if (begun === undefined) return;
-    const { taken, toldUpTo } = begun;
-    this.#storedBefore = undefined;
-    this.#since = taken.nextBatch;
-    this.#ignored = taken.ignored;
-    this.#isCatchUp = false;
-    this.#toldUpTo = toldUpTo;
-    const tookMs = clock.nowMs() - startedMs;
-    this.#past.note({ ...taken, since: undefined, hasWaited: false, tookMs });
-    events.onPolled({ seconds: tookMs / 1000, bytes: taken.bytes, isEmpty: taken.isEmpty, hasLost: false, restMs: 0 });
+    this.#goOn(begun.taken, { since: undefined, hasWaited: false, startedMs, toldUpTo: begun.toldUpTo });
   }
 
   #tellProgress(all: Arrived, told: Arrived): Arrived {

@@ -1,27 +1,6 @@
 // What matrix-rust-sdk asks for, with its keys in the order in which it writes them.
+import { ROOM_LIST_STATE, type StateSelectors } from "../../support/element-x-state.ts";
 import type { JsonObject } from "../../support/room-life/api.ts";
-
-type StateSelectors = readonly (readonly [type: string, stateKey: string])[];
-
-const ROOM_LIST_STATE: StateSelectors = [
-  ["m.room.name", ""],
-  ["m.room.encryption", ""],
-  ["m.room.member", "$LAZY"],
-  ["m.room.member", "$ME"],
-  ["m.room.topic", ""],
-  ["m.room.avatar", ""],
-  ["m.room.canonical_alias", ""],
-  ["m.room.power_levels", ""],
-  ["org.matrix.msc3401.call.member", "*"],
-  ["m.room.join_rules", ""],
-  ["m.room.tombstone", ""],
-  ["m.room.create", ""],
-  ["m.room.history_visibility", ""],
-  ["io.element.functional_members", ""],
-  ["m.space.parent", "*"],
-  ["m.space.child", "*"],
-  ["org.matrix.msc3672.beacon_info", "*"],
-];
 
 const OPEN_ROOM_STATE: StateSelectors = [...ROOM_LIST_STATE, ["m.room.pinned_events", ""]];
 

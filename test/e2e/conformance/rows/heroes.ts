@@ -2,10 +2,22 @@ import { expect } from "@jest/globals";
 import { metaOf, roomIn } from "../answer.ts";
 import type { Person } from "../person.ts";
 import type { Row } from "../row.ts";
+import type { World } from "../world.ts";
 import { fooList } from "./core.ts";
 
 /** How an answer names somebody who never gave themselves another name. */
 const heroOf = ({ id }: Person) => ({ user_id: id, displayname: id.slice(1, id.indexOf(":")) });
+
+/** A room without a name of two users, the first of whom knows it, and a third who is invited. */
+async function withInvited(world: World) {
+  const [user1, user2] = await world.pair();
+  const user3 = await world.user("user3");
+  const roomId = await user2.publicRoom();
+  await user1.join(roomId);
+  await user2.invite(roomId, user3);
+  const { pos } = await user1.sync(fooList());
+  return { user1, user2, user3, roomId, pos };
+}
 
 export const heroRows: readonly Row[] = [
   {
@@ -76,12 +88,7 @@ export const heroRows: readonly Row[] = [
     number: 66,
     title: "A message in a room without a name brings no heroes and no counts",
     run: async (world) => {
-      const [user1, user2] = await world.pair();
-      const user3 = await world.user("user3");
-      const roomId = await user2.publicRoom();
-      await user1.join(roomId);
-      await user2.invite(roomId, user3);
-      const { pos } = await user1.sync(fooList());
+      const { user1, user2, roomId, pos } = await withInvited(world);
       await user2.say(roomId);
       expect(metaOf(await user1.sync(fooList(), { pos }), roomId)).toEqual({});
     },
@@ -90,12 +97,7 @@ export const heroRows: readonly Row[] = [
     number: 67,
     title: "A change of members of a room without a name brings its heroes and its counts, and nothing else of it",
     run: async (world) => {
-      const [user1, user2] = await world.pair();
-      const user3 = await world.user("user3");
-      const roomId = await user2.publicRoom();
-      await user1.join(roomId);
-      await user2.invite(roomId, user3);
-      const { pos } = await user1.sync(fooList());
+      const { user1, user2, user3, roomId, pos } = await withInvited(world);
       await user3.join(roomId);
       const answer = await user1.sync(fooList(), { pos });
       const heroes = [heroOf(user2), heroOf(user3)];
