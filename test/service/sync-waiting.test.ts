@@ -288,8 +288,9 @@ test("with no room to show a first request is held, until there is one; what was
   await announceJoined(db, kim.userNid, 7);
   await world.caughtUp();
   await until(() => world.db.asked().includes("has-answer"));
-  await shareRooms();
+  // Announced first: with the room the request may be answered at once.
   await announceJoined(db, kim.userNid, 8);
+  await shareRooms();
   await world.caughtUp();
   const { response } = await answer;
   expect(response.rooms.map((room) => room.roomId)).toEqual([roomId]);
