@@ -1,7 +1,13 @@
 import { isJsonObject, type JsonObject, parseJson, textAt } from "../../lib/json-value.ts";
 import type { EventNid, UserId } from "../../model/ids.ts";
-import { isDeparted, Membership, membershipOf } from "../../model/membership.ts";
-import { type MembershipChange, type MembershipRow, NO_PLACE_YET, ORDER_KEY_STEP } from "../../model/room-facts.ts";
+import { isDeparted, isStripped, Membership, membershipOf } from "../../model/membership.ts";
+import {
+  type MembershipChange,
+  type MembershipRow,
+  NO_PLACE_YET,
+  NO_STAY,
+  ORDER_KEY_STEP,
+} from "../../model/room-facts.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import type { ClaimedMembership } from "./contest.ts";
@@ -142,17 +148,28 @@ function departureIn(own: readonly ParsedEvent[]): Membership {
   return stated !== undefined && isDeparted(stated) ? stated : Membership.leave;
 }
 
+/** Where the stay ended: with the first departure after the last arrival. Who was out already, and is banned, was out since then. */
+function endsAt({ draft: { events }, section, before }: OwnWord, own: readonly ParsedEvent[]): number | undefined {
+  const arrival = own.findLastIndex(({ content }) => membershipOf(content) === Membership.join);
+  if (before !== undefined && isDeparted(before.membership) && arrival < 0) {
+    const known = own.find(({ eventId }) => events.nidOf(eventId) === before.nid);
+    return before.sinceOrderKey ?? (known && events.orderKeyOf(known.eventId));
+  }
+  if (before !== undefined && isStripped(before.membership) && arrival < 0) return NO_STAY;
+  const end = own.slice(arrival + 1).find(({ content }) => isDeparted(membershipOf(content) ?? Membership.join));
+  const last = section.timeline.at(-1);
+  return (end && events.orderKeyOf(end.eventId)) ?? (last && events.orderKeyOf(last.eventId));
+}
+
 function departed(word: OwnWord): UnnumberedMembership | undefined {
-  const { draft, section, source, before } = word;
+  const { draft, source, before } = word;
   const events = ownEvents(word);
   const own = events.at(-1);
   const membership = departureIn(events);
   if (!isNewer(word, membership, events)) return undefined;
   const nid = own && draft.events.nidOf(own.eventId);
   const isTransition = before?.membership !== membership;
-  const last = section.timeline.at(-1);
-  const endsAt = (own && draft.events.orderKeyOf(own.eventId)) ?? (last && draft.events.orderKeyOf(last.eventId));
-  const isPlaced = before !== undefined && isPlaceOf(before, nid) && endsAt !== undefined;
+  const isPlaced = before !== undefined && isPlaceOf(before, nid) && endsAt(word, events) !== undefined;
   if (!isTransition && !isPlaced && (nid === undefined || nid === before?.nid)) return undefined;
   return {
     userNid: source.userNid,
@@ -160,7 +177,7 @@ function departed(word: OwnWord): UnnumberedMembership | undefined {
     sender: own?.sender ?? source.userId,
     nid,
     isTransition,
-    sinceOrderKey: isTransition || isPlaced ? endsAt : undefined,
+    sinceOrderKey: isTransition || isPlaced ? endsAt(word, events) : undefined,
     stripped: undefined,
     strippedUs: undefined,
   };
