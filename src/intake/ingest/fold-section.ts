@@ -72,7 +72,7 @@ export function foldSection(
     draft.movedBy.set(source.userId, source);
   }
   const claimed = own === undefined ? contestedMembership(word) : undefined;
-  if (before !== undefined && claimed !== undefined) noteContest(draft, before, claimed);
+  if (claimed !== undefined) noteContest(draft, before ?? { ...source, membership: Membership.leave }, claimed);
   const isOfNow = before?.membership === Membership.join || source.poll === "live";
   const isFarewell = section.kind === "leave" && isOfNow && source.poll !== "asked";
   foldOthers(draft, section, source, batchOf, isFarewell);
@@ -151,7 +151,7 @@ function keepPersonal(
 /** The user's own membership is to be asked for. */
 function noteContest(
   draft: RoomDraft,
-  { userNid, userId, membership: stored }: MembershipRow,
+  { userNid, userId, membership: stored }: Pick<MembershipRow, "userNid" | "userId" | "membership">,
   claimed: ClaimedMembership | undefined,
 ): void {
   draft.contests.push({ kind: "membership", userNid, userId, roomId: draft.row.roomId, stored, claimed });

@@ -43,18 +43,26 @@ function isNewer(
   own: readonly ParsedEvent[],
 ): boolean {
   if (claimed === Membership.join && before?.membership !== claimed && isBare(section)) return false;
-  if (before === undefined || before.membership === claimed || wasStoredBefore(before.since, source)) return true;
-  if (draft.movedBy.get(source.userId) === source) return true;
   const last = own.at(-1);
+  // Others may have told of what became of the user since.
+  if (before === undefined) return claimed !== Membership.join || last === undefined || isNow(draft, last, source);
+  if (before.membership === claimed || wasStoredBefore(before.since, source)) return true;
+  if (draft.movedBy.get(source.userId) === source) return true;
   const stated = last && membershipOf(last.content);
   // Own events come with a join or a departure.
   const isProof = claimed === Membership.join ? stated === claimed : stated !== undefined && isDeparted(stated);
   if (last === undefined || !isProof) return false;
   const isStoredSeen =
     before.nid !== undefined && own.slice(0, -1).some(({ eventId }) => draft.events.nidOf(eventId) === before.nid);
-  const isCurrent = draft.currentState("m.room.member", source.userId) === draft.events.nidOf(last.eventId);
-  return isStoredSeen || isCurrent || (isDepartureOf(last, source.userId) && draft.events.isNew(last.eventId));
+  return (
+    isStoredSeen ||
+    isNow(draft, last, source) ||
+    (isDepartureOf(last, source.userId) && draft.events.isNew(last.eventId))
+  );
 }
+
+const isNow = (draft: RoomDraft, { eventId }: ParsedEvent, { userId }: Source): boolean =>
+  draft.currentState("m.room.member", userId) === draft.events.nidOf(eventId);
 
 /** Dendrite has account data of a room that the user is not in in the section of a joined one, without any event. */
 const isBare = ({ timeline, state }: ParsedSection): boolean => timeline.length + state.length === 0;

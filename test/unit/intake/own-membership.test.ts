@@ -201,6 +201,19 @@ describe("what a slower stream says of its user", () => {
     expect(shown(room)).toEqual(["leave", "$out", "$out"]);
   });
 
+  test("does not let in who was kicked before anything was known of them", () => {
+    const room = new DraftedRoom();
+    const arrival = [member("$alice", ALICE, "join"), member("$bob", BOB, "join")];
+    room.fold("join", inRoom([create(), ...arrival, kick("$out"), message("$hidden")]));
+    room.fold("join", inRoom(arrival, { state: [create()] }), { ...bobs, ...stale });
+    expect(of(room, BOB)).toBeUndefined();
+    expect(room.lastContests).toContainEqual(
+      expect.objectContaining({ kind: "membership", userId: BOB, stored: Membership.leave }),
+    );
+    room.fold("join", inRoom([kick("$out"), member("$back", BOB, "join")]), { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["join", "$back", "$back"]);
+  });
+
   test("is believed once it was asked for after the kick, for the kick may not have stood", () => {
     const room = shared();
     room.fold("join", inRoom([kick("$out")]));
