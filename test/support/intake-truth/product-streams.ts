@@ -54,12 +54,20 @@ export class ProductStreams {
   readonly #homeserver: ModelHomeserver;
   readonly #filter: string;
   readonly #timelineLimit: number;
+  readonly #onStored: (part: ResponsePart) => void;
   #writer: Writer;
   #open: Contest[] = [];
   #asked: Asked;
 
-  constructor(db: Database, homeserver: ModelHomeserver, timelineLimit: number) {
+  /** `onStored` is told what was stored. */
+  constructor(
+    db: Database,
+    homeserver: ModelHomeserver,
+    timelineLimit: number,
+    onStored: (part: ResponsePart) => void = () => {},
+  ) {
     this.#db = db;
+    this.#onStored = onStored;
     this.#homeserver = homeserver;
     this.#filter = pollFilter(timelineLimit);
     this.#timelineLimit = timelineLimit;
@@ -113,7 +121,9 @@ export class ProductStreams {
     const { pending, since } = this.#stream(index);
     const section = pending?.part.sections[pending.stored];
     if (pending === undefined || section === undefined || since === undefined) return;
-    await this.#writer.bulk({ ...pending.part, sections: [section], end: undefined, receivedUs: undefined });
+    const part = { ...pending.part, sections: [section], end: undefined, receivedUs: undefined };
+    await this.#writer.bulk(part);
+    this.#onStored(part);
     pending.stored += 1;
   }
 
@@ -122,7 +132,8 @@ export class ProductStreams {
     const stream = this.#stream(index);
     const { pending } = stream;
     if (pending === undefined) return;
-    await this.#writer.live({ ...pending.part, sections: pending.part.sections.slice(pending.stored) });
+    const part = { ...pending.part, sections: pending.part.sections.slice(pending.stored) };
+    await this.storePart(part);
     stream.pending = undefined;
     stream.toldUpTo = pending.part.source.storedBefore;
     stream.since = pending.taken.nextBatch;
@@ -133,6 +144,11 @@ export class ProductStreams {
       this.#open.push(...bodies.flatMap((body) => contestOf(body, stream.claim) ?? []).filter(isContest));
     }
     stream.isCatchUp = false;
+  }
+
+  async storePart(part: ResponsePart): Promise<void> {
+    await this.#writer.live(part);
+    this.#onStored(part);
   }
 
   /** The response breaks off, after what was stored of it. */
@@ -184,7 +200,7 @@ export class ProductStreams {
     const asked = this.#asked;
     if (asked === undefined) return;
     this.#asked = undefined;
-    if (asked.part !== undefined) await this.#writer.live(asked.part);
+    if (asked.part !== undefined) await this.storePart(asked.part);
     await asked.settle();
   }
 
