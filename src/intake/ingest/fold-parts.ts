@@ -46,7 +46,7 @@ function foldRooms(
   if (history !== undefined) {
     for (const section of sections) {
       const draft = rooms.get(section.roomId);
-      if (draft !== undefined) folded.changes.push(...foldHistory(draft, section, source, history.visibility));
+      if (draft !== undefined) folded.changes.push(...foldHistory(draft, section, source, history.visibility, numbers));
     }
     return;
   }
