@@ -11,6 +11,7 @@ import { Memory } from "./store/memory.ts";
 import type { Secrets } from "./store/secrets.ts";
 import { RecentPositions } from "./stream/recent-positions.ts";
 import { Stream } from "./stream/stream.ts";
+import { Acknowledgements } from "./sync/acknowledgements.ts";
 import { Connections } from "./sync/connections.ts";
 import { Devices } from "./sync/devices.ts";
 import { History } from "./sync/history.ts";
@@ -24,6 +25,8 @@ const HOT_ROOM_BYTES = 256 * 1024 * 1024;
 const READER_BYTES = 256 * 1024 * 1024;
 /** Memory for the rooms of spaces that lists are filtered by. More: fewer reads. Less: a smaller process. */
 const SPACE_BYTES = 32 * 1024 * 1024;
+/** Memory for devices: some 50,000. More: fewer of them are read again. */
+const DEVICE_BYTES = 32 * 1024 * 1024;
 
 /**
  * How often a user is told of rooms while they arrive with a long first sync. Shorter: clients sort and draw their lists again
@@ -55,6 +58,7 @@ export function createSyncCore({ config, db, secrets, clock, log, metrics }: Syn
     maxHotRoomBytes: HOT_ROOM_BYTES,
     maxReaderBytes: READER_BYTES,
     maxSpaceBytes: SPACE_BYTES,
+    maxDeviceBytes: DEVICE_BYTES,
     isWaitedFor: (user) => stream.isWaitedFor(user),
   });
   const follower = new Follower({
@@ -96,6 +100,7 @@ export function createSyncCore({ config, db, secrets, clock, log, metrics }: Syn
       areKnown: (room) => memory.columns.membersKnownAt(room) !== undefined,
       onError: (error) => log.warn({ err: error }, "the pollers could not be told to read members; it is tried again"),
     }),
+    acknowledgements: new Acknowledgements({ db, devices: memory.devices, stream, clock, log }),
     clock,
     log,
     metrics,
