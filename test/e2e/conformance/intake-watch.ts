@@ -20,7 +20,8 @@ interface V2Answer {
 
 /**
  * Knows when Slidecar has taken in what the homeserver had for a device: when v2 `/sync` has nothing to tell after the place
- * from which Slidecar goes on. That leaves nothing behind that an answer could show, as a mark in account data would.
+ * from which Slidecar goes on. That leaves nothing behind that an answer could show, as a mark in account data would. Counts of
+ * keys are no news to v2: they come with the next thing that it tells.
  */
 export class IntakeWatch {
   readonly #database: Client;
