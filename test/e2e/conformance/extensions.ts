@@ -53,10 +53,19 @@ function byType(data: readonly WireDatum[]): Contents {
 /** Who has read which event, by room, event and kind of receipt; users are sorted. */
 export const readersIn = (answer: Answer) =>
   mapValues(sectionOf(answer, "receipts").rooms ?? {}, (datum) =>
-    mapValues(contentOf<Record<string, Record<string, object>>>("m.receipt", datum), (kinds) =>
-      mapValues(kinds, (readers) => Object.keys(readers).toSorted()),
+    mapValues(contentOf<Record<string, Record<string, Readers>>>("m.receipt", datum), (kinds) =>
+      mapValues(kinds, namesOf),
     ),
   );
+
+/** When each of them read it. */
+type Readers = Readonly<Record<string, { readonly ts: number }>>;
+
+function namesOf(readers: Readers): readonly string[] {
+  const isDated = Object.values(readers).every(({ ts }) => Number.isSafeInteger(ts));
+  if (!isDated) throw new Error(`a receipt without its time: ${JSON.stringify(readers)}`);
+  return Object.keys(readers).toSorted();
+}
 
 /** Who types, by room, sorted. */
 export const typingIn = (answer: Answer): Readonly<Record<string, readonly string[]>> =>

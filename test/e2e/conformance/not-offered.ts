@@ -19,6 +19,7 @@ export const NOT_OFFERED: readonly NotOffered[] = [
     extension: "org.matrix.msc4354.sticky_events",
     rows: "159 to 167",
     reason:
-      "MSC4354 is not accepted, Synapse has it off unless it is set up otherwise, and no client above asks for it.",
+      "MSC4354 is not accepted, and Synapse has it off unless it is set up otherwise. matrix-js-sdk asks for it whatever " +
+      "the server has, and does without an answer.",
   },
 ];

@@ -40,8 +40,8 @@ function extensionLines(): readonly string[] {
   if (!EXTENSION_ROWS.every((row) => TRIED_ON.Slidecar.includes(row))) return [];
   return [
     "",
-    `Of extensions ${EXTENSION_ROWS.length} rows ran on both; Slidecar differs in ${differing(EXTENSION_ROWS.map(realLine))} of them. Not tried, since Slidecar does`,
-    "not offer them:",
+    `Of the ${EXTENSION_ROWS.length} rows of extensions, which ran on both, Slidecar differs in ${differing(EXTENSION_ROWS.map(realLine))}. Not tried, since Slidecar does not`,
+    "offer them:",
     "",
     ...NOT_OFFERED.map(({ extension, rows, reason }) => `* \`${extension}\` (rows ${rows}): ${reason}`),
   ];

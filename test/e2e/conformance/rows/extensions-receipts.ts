@@ -95,7 +95,9 @@ export const receiptRows: readonly Row[] = [
         [room1]: { [event1]: { [READ]: [user1.id] } },
         [room3]: { [event3]: { [READ]: [user3.id] } },
       });
-      expect(roomIdsIn(answer)).toEqual([]);
+      // Unread counts may come with the user's own receipt.
+      expect(roomIdsIn(answer).filter((roomId) => roomId !== room1)).toEqual([]);
+      expect(answer.rooms?.[room1]?.timeline ?? []).toEqual([]);
     },
   },
   {
