@@ -14,11 +14,24 @@ const NO_CHANGES = { changed: [], left: [] };
 const signed = (key: string): JsonObject => ({ key, signatures: { "@user:hs1": { "ed25519:DEVICE": "signature" } } });
 
 /** user1 and the others in a room of somebody else. */
-async function room(world: World, user1: Person, ...others: readonly Person[]): Promise<string> {
+async function room(world: World, user1: Person, ...others: readonly Person[]) {
   const owner = await world.user("owner");
   const roomId = await owner.publicRoom();
   for (const person of [user1, ...others]) await person.join(roomId);
-  return roomId;
+  return { owner, roomId };
+}
+
+/** A new device name of one, and another who leaves the only room that they share with the user. */
+async function listsAfterChanges(world: World) {
+  const user1 = await world.user("user1");
+  const user3 = await world.user("user3");
+  const user4 = await world.user("user4");
+  const { owner, roomId } = await room(world, user1, user3, user4);
+  const { pos } = await user1.sync(E2EE);
+  await user3.renameDevice("New name");
+  await user4.leave(roomId);
+  const { device_lists: lists } = sectionOf(await user1.sync(E2EE, { pos }), "e2ee");
+  return { lists, owner, changed: user3, left: user4 };
 }
 
 /** What a waiting request is not answered by, and comes with the answer to another's new device name. */
@@ -108,15 +121,18 @@ export const e2eeRows: readonly Row[] = [
     number: 127,
     title: "Users whose devices changed are told, and who no longer shares a room with the user",
     run: async (world) => {
-      const user1 = await world.user("user1");
-      const user3 = await world.user("user3");
-      const user4 = await world.user("user4");
-      const roomId = await room(world, user1, user3, user4);
-      const { pos } = await user1.sync(E2EE);
-      await user3.renameDevice("New name");
-      await user4.leave(roomId);
-      const { device_lists: lists } = sectionOf(await user1.sync(E2EE, { pos }), "e2ee");
-      expect(lists).toEqual({ changed: [user3.id], left: [user4.id] });
+      const { lists, changed, left } = await listsAfterChanges(world);
+      expect(lists).toEqual({ changed: [changed.id], left: [left.id] });
+    },
+    differs: {
+      reason:
+        "v2 /sync names as changed also whose member event it sends along, as of a room's heroes (docs/limits.md, no. 33). A client " +
+        "asks for their devices once more; nobody is missing (client rule 34).",
+      run: async (world) => {
+        const { lists, changed, left, owner } = await listsAfterChanges(world);
+        expect(lists).toEqual({ changed: expect.arrayContaining([changed.id]), left: [left.id] });
+        expect([changed.id, owner.id]).toEqual(expect.arrayContaining([...(lists?.changed ?? [])]));
+      },
     },
   },
   {
