@@ -19,6 +19,7 @@ export class ReaderRooms {
   #memberships: Uint8Array;
   #isDoneWith: Uint8Array;
   #changed: Float64Array;
+  #newestChange: number;
   #since: Float64Array;
   readonly #sinceUs: Map<number, number>;
   #orderKeys: Float64Array;
@@ -34,6 +35,7 @@ export class ReaderRooms {
     this.#memberships = rows.memberships;
     this.#isDoneWith = rows.isDoneWith;
     this.#changed = rows.changed;
+    this.#newestChange = rows.changed.reduce((newest, position) => Math.max(newest, position), 0);
     this.#since = rows.since;
     this.#sinceUs = new Map(rows.sinceUs);
     this.#orderKeys = rows.sinceOrderKeys;
@@ -79,6 +81,10 @@ export class ReaderRooms {
     return (this.#changed[index] ?? 0) as StreamPosition;
   }
 
+  get newestChange(): StreamPosition {
+    return this.#newestChange as StreamPosition;
+  }
+
   since(index: number): StreamPosition {
     return (this.#since[index] ?? 0) as StreamPosition;
   }
@@ -122,7 +128,9 @@ export class ReaderRooms {
     const room = this.#rooms[index] ?? 0;
     this.#memberships[index] = rows.memberships[from] ?? Membership.leave;
     this.#isDoneWith[index] = rows.isDoneWith[from] ?? 0;
-    this.#changed[index] = rows.changed[from] ?? 0;
+    const changed = rows.changed[from] ?? 0;
+    this.#changed[index] = changed;
+    this.#newestChange = Math.max(this.#newestChange, changed);
     this.#since[index] = rows.since[from] ?? 0;
     this.#orderKeys[index] = rows.sinceOrderKeys[from] ?? NO_ORDER_KEY;
     setOrDelete(this.#sinceUs, room, rows.sinceUs.get(room));
