@@ -12,6 +12,8 @@ export interface Sizes {
   readonly warmRequests: number;
   /** Requests that find nothing changed. */
   readonly unchangedRequests: number;
+  /** Answers that tell a connection something. */
+  readonly tellingAnswers: number;
   readonly liveSeconds: number;
   /** How many of the scenes of live events, the simplest first. */
   readonly liveScenes: number;
@@ -31,6 +33,7 @@ export const FULL: Sizes = {
   restarts: 15,
   warmRequests: 1_000,
   unchangedRequests: 2_000,
+  tellingAnswers: 1_000,
   liveScenes: 4,
   liveSeconds: 20,
   floodSeconds: 10,
@@ -47,6 +50,7 @@ export const SMOKE: Sizes = {
   restarts: 1,
   warmRequests: 100,
   unchangedRequests: 200,
+  tellingAnswers: 100,
   liveScenes: 1,
   liveSeconds: 3,
   floodSeconds: 3,
