@@ -6,6 +6,8 @@ export interface Sizes {
   readonly heavyRooms: number;
   /** Users whose first request is measured with nothing of them in memory. */
   readonly coldUsers: number;
+  /** The same with nothing of the database in memory either. */
+  readonly databaseColdUsers: number;
   /** Starts of the serving process that are measured. */
   readonly restarts: number;
   /** First requests with everything in memory. */
@@ -30,6 +32,7 @@ export const FULL: Sizes = {
   ownerRooms: 10_000,
   heavyRooms: 27_500,
   coldUsers: 60,
+  databaseColdUsers: 30,
   restarts: 15,
   warmRequests: 1_000,
   unchangedRequests: 2_000,
@@ -47,6 +50,7 @@ export const SMOKE: Sizes = {
   ownerRooms: 2_000,
   heavyRooms: 0,
   coldUsers: 3,
+  databaseColdUsers: 2,
   restarts: 1,
   warmRequests: 100,
   unchangedRequests: 200,

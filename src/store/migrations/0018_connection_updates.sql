@@ -20,10 +20,10 @@ BEGIN
   IF before IS NULL OR (before = presented AND NOT is_idle) THEN
     RETURN before;
   END IF;
-  -- What is lost with a crash of the server is a client's last step: it starts the connection anew.
-  PERFORM set_config('synchronous_commit', 'off', true);
-  -- It waits for a request that is just confirming another position, and looks again.
+  -- It waits for a request that is just confirming another position, and looks again; for the disk it does not: what is lost with
+  -- a crash of the server is a client's last step, and it starts the connection anew.
   UPDATE connections AS c SET confirmed = presented, used_at = now()
+    FROM set_config('synchronous_commit', 'off', true)
    WHERE c.connection = wanted AND c.confirmed = before
      AND (before = presented
           OR EXISTS (SELECT FROM connection_deltas AS d
@@ -34,7 +34,7 @@ BEGIN
     RETURN CASE WHEN FOUND THEN presented END;
   END IF;
   DELETE FROM connection_deltas
-   WHERE connection = wanted AND parent = before AND position <> presented AND before <> presented;
+   WHERE connection = wanted AND position > before AND parent = before AND position <> presented AND before <> presented;
   IF before = 0 THEN
     -- One that is being used or removed at this moment is passed over: waiting for each other would lead nowhere.
     DELETE FROM connections WHERE connection IN (
