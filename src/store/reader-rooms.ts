@@ -19,7 +19,7 @@ export class ReaderRooms {
   #memberships: Uint8Array;
   #isDoneWith: Uint8Array;
   #changed: Float64Array;
-  #newestChange: number;
+  #newestChange = 0;
   #since: Float64Array;
   readonly #sinceUs: Map<number, number>;
   #orderKeys: Float64Array;
@@ -35,7 +35,7 @@ export class ReaderRooms {
     this.#memberships = rows.memberships;
     this.#isDoneWith = rows.isDoneWith;
     this.#changed = rows.changed;
-    this.#newestChange = rows.changed.reduce((newest, position) => Math.max(newest, position), 0);
+    for (const position of rows.changed) if (position > this.#newestChange) this.#newestChange = position;
     this.#since = rows.since;
     this.#sinceUs = new Map(rows.sinceUs);
     this.#orderKeys = rows.sinceOrderKeys;
@@ -65,8 +65,8 @@ export class ReaderRooms {
     return [...added] as RoomNid[];
   }
 
-  *rooms(): Generator<RoomNid> {
-    for (const room of this.#rooms) yield room as RoomNid;
+  rooms(): Iterable<RoomNid> {
+    return this.#rooms as Iterable<number> as Iterable<RoomNid>;
   }
 
   room(index: number): RoomNid {

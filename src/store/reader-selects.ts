@@ -115,7 +115,12 @@ export async function selectSomeReaderRooms(
 }
 
 function batchesOf({ batches, since_batches, counts_batches }: PackedReader): ReadonlySet<number> {
-  const all = new Set(valuesOf(batches));
+  const all = new Set<number>();
+  let last = 0;
+  for (const batch of valuesOf(batches)) {
+    if (batch !== last) all.add(batch);
+    last = batch;
+  }
   for (const pairs of [since_batches, counts_batches]) eachPair(pairs, (_room, batch) => all.add(batch));
   return all;
 }
@@ -123,7 +128,7 @@ function batchesOf({ batches, since_batches, counts_batches }: PackedReader): Re
 function unpack(row: PackedReader, positionOf: (batch: number) => number): ReaderRows {
   const { rooms, batches } = inOrder(row);
   const at = (room: number) => indexIn(rooms, room);
-  const changed = batches.map(positionOf);
+  const changed = positionsOf(batches, positionOf);
   const since = changed.slice();
   eachPair(row.since_batches, (room, batch) => {
     since[at(room)] = positionOf(batch);
@@ -143,6 +148,20 @@ function unpack(row: PackedReader, positionOf: (batch: number) => number): Reade
     isDoneWith[at(room)] = value >= DONE_WITH ? 1 : 0;
   });
   return { rooms, memberships, isDoneWith, changed, since, sinceOrderKeys, ...unpackRare(row) };
+}
+
+/** Rooms that came with one response stand together, and have one batch. */
+function positionsOf(batches: Float64Array, positionOf: (batch: number) => number): Float64Array {
+  const positions = new Float64Array(batches.length);
+  let last = 0;
+  let position = 0;
+  for (let index = 0; index < batches.length; index++) {
+    const batch = batches[index] ?? 0;
+    if (batch !== last) position = positionOf(batch);
+    last = batch;
+    positions[index] = position;
+  }
+  return positions;
 }
 
 function unpackRare(row: PackedReader): Pick<ReaderRows, "sinceUs" | "counts" | "stripped"> {
@@ -168,13 +187,23 @@ const MAX_ROOMS = 2 ** 21;
 function inOrder(row: PackedReader): { rooms: Int32Array; batches: Float64Array } {
   const rooms = intsOf(row.rooms);
   const batches = valuesOf(row.batches);
-  if (rooms.every((room, index) => room > (rooms[index - 1] ?? 0))) return { rooms, batches };
+  if (isAscending(rooms)) return { rooms, batches };
+  const sorted = { rooms: new Int32Array(rooms.length), batches: new Float64Array(rooms.length) };
   // Room and place in one number: numbers are sorted without calling back.
-  const order = Float64Array.from(rooms, (room, index) => room * MAX_ROOMS + index).sort();
-  return {
-    rooms: Int32Array.from(order, (key) => Math.floor(key / MAX_ROOMS)),
-    batches: Float64Array.from(order, (key) => batches[key % MAX_ROOMS] ?? 0),
-  };
+  const order = new Float64Array(rooms.length);
+  for (let index = 0; index < rooms.length; index++) order[index] = (rooms[index] ?? 0) * MAX_ROOMS + index;
+  order.sort();
+  for (let index = 0; index < order.length; index++) {
+    const key = order[index] ?? 0;
+    sorted.rooms[index] = Math.floor(key / MAX_ROOMS);
+    sorted.batches[index] = batches[key % MAX_ROOMS] ?? 0;
+  }
+  return sorted;
+}
+
+function isAscending(rooms: Int32Array): boolean {
+  for (let index = 1; index < rooms.length; index++) if ((rooms[index - 1] ?? 0) >= (rooms[index] ?? 0)) return false;
+  return true;
 }
 
 /** Index of a room in ascending numbers; -1: it is not there. */

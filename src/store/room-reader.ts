@@ -6,13 +6,12 @@ import type { Queryable } from "./database.ts";
 import { chunksOf, type EventRow, toReadEvent, toStateEvent } from "./event-rows.ts";
 import type { HotRoom } from "./hot-room.ts";
 import type { HotRooms } from "./hot-rooms.ts";
+import { selectAllMembers, selectOwnMembers } from "./member-selects.ts";
 import {
   type DeltaRow,
-  selectAllMembers,
   selectDeltas,
   selectHeroes,
   selectMembershipMove,
-  selectOwnMembers,
   selectStateAt,
   selectTails,
   selectTransactionIds,
@@ -56,21 +55,22 @@ export class RoomReader {
     const { to } = this.#for;
     if (reads.length === 0) return new Map();
     const inMemory = reads.filter(isOfRoom).map((read): [RoomNid, number] => [read.room, read.timelineEvents]);
-    const named = reads.filter(({ heroes }) => heroes).map(({ room }) => room);
+    const named = new Map(reads.map((read) => [read.room, [...read.members, ...namedMembers(read)]]));
     const [hot, heroes] = await Promise.all([
-      hotRooms.get(new Map(inMemory), to),
-      selectHeroes(db, this.#for.userNid, named),
+      hotRooms.get(new Map(inMemory), to, named),
+      selectHeroes(db, this.#for.userNid, withHeroes(reads)),
     ]);
     this.#hot = hot;
-    const [timelines, changed, allMembers, departed, ownMembers, members] = await Promise.all([
-      readTimelines(db, hot, reads, to),
+    const [[timelines, sent], changed, allMembers, departed, ownMembers, members] = await Promise.all([
+      readTimelines(db, hot, reads, to).then(
+        async (found) => [found, await readSent(db, found, reads, this.#for)] as const,
+      ),
       readChanged(db, hot, reads, to),
       readAllMembers(db, reads),
       readStateAtDeparture(db, reads),
       readOwnMembers(db, reads, this.#for),
-      this.#members(new Map(reads.map((read) => [read.room, [...read.members, ...namedMembers(read)]]))),
+      this.#members(named),
     ]);
-    const sent = await readSent(db, timelines, reads, this.#for);
     const stateOf = (read: RoomReads): readonly StateEvent[] => [
       ...(hot.get(read.room)?.select(read.state) ?? []),
       ...(allMembers.get(read.room) ?? only(members.get(read.room), namedMembers(read))),
@@ -150,6 +150,9 @@ const namedMembers = ({ state }: RoomReads): readonly UserId[] =>
 /** Whether more is wanted than the reader's own part. */
 const isOfRoom = ({ timelineEvents, state, members, changedAfter }: RoomReads): boolean =>
   timelineEvents > 0 || state.length > 0 || members.length > 0 || changedAfter !== undefined;
+
+const withHeroes = (reads: readonly RoomReads[]): readonly RoomNid[] =>
+  reads.filter(({ heroes }) => heroes).map(({ room }) => room);
 
 const only = (known: Members | undefined, users: readonly UserId[]): readonly StateEvent[] =>
   users.flatMap((userId) => known?.get(userId) ?? []);
