@@ -39,6 +39,12 @@ export interface ReaderRooms {
   activityOutside(index: number): number;
   /** The reader left by choice, or was sent away and has forgotten the room: who knows of that sees the room no more. */
   isDoneWith(index: number): boolean;
+  isForgotten(index: number): boolean;
+  /**
+   * The reader left long ago, which is known because a subscription asked for it: no list tells of it as of news, and what the
+   * reader may see of the room is kept apart.
+   */
+  isRecalled(index: number): boolean;
   /** Where the last change of membership stands in the timeline; undefined: before all events that are stored. */
   sinceOrderKey(index: number): number | undefined;
   notificationCount(index: number): number;

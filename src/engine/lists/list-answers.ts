@@ -57,7 +57,7 @@ function isListedOutside(view: ReaderView, index: number, connection: Connection
   const { rooms } = view;
   if (!rooms.isDoneWith(index)) return true;
   const told = connection.rooms.get(rooms.room(index));
-  if (told === undefined) return from > BEFORE_ALL && rooms.since(index) > from;
+  if (told === undefined) return from > BEFORE_ALL && rooms.since(index) > from && !rooms.isRecalled(index);
   return owesDeparture(told, rooms.since(index), from);
 }
 
