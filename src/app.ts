@@ -132,7 +132,7 @@ function createClients(
     clock: systemClock,
     log,
     metrics,
-    hashToken: (token: string) => secrets.hashToken(token).toString("base64"),
+    hashToken: secrets.hashToken,
     dialects: [createSimplifiedMsc3575({ maxTimelineLimit, withOps: simplifiedOps })],
     isPolled: (device: DeviceName) => isDeviceWanted(db, device, config.polling.idleAfterMs),
     newRequestId: randomUUID,

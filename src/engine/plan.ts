@@ -59,7 +59,8 @@ export function planSync(input: PlanInput): SyncPlan {
   coverage.reset(view.rooms.size);
   const lists = answerLists(request, view, connection, from, coverage);
   for (const [roomId, config] of subscriptions) coverSubscription(roomId, config, view, connection);
-  const { rooms, missed } = decideRooms({ view, connection, from, comparison: new ConfigComparison() });
+  const toPlan = { view, connection, from, comparison: new ConfigComparison() };
+  const rooms = decideRooms(toPlan);
   return {
     from: input.from,
     to,
@@ -69,7 +70,7 @@ export function planSync(input: PlanInput): SyncPlan {
     lists,
     rooms,
     reads: rooms.flatMap((room) => room.reads ?? []),
-    missed,
+    missed: missedRooms(toPlan),
     subscribed: subscriptions,
     unknown: unknownIn(subscriptions, view),
     wishes: rooms.filter(({ wish }) => wish !== undefined).map(({ room }) => room),
@@ -102,30 +103,35 @@ function coverSubscription(roomId: RoomId, config: RoomConfig, view: ReaderView,
   if (isShown && !isIgnoredInvite(view, index)) coverage.coverAll([index], config);
 }
 
-interface RoomsDecided {
-  readonly rooms: readonly RoomPlan[];
-  readonly missed: SyncPlan["missed"];
-}
-
-/** One scan over the reader's rooms; only those that changed, or that are asked for anew, cost more than a look. */
-function decideRooms(input: RoomsToPlan): RoomsDecided {
+/** Only covered rooms that changed, or that are asked for anew, cost more than a look. */
+function decideRooms(input: RoomsToPlan): readonly RoomPlan[] {
   const { view, connection, from } = input;
   const rooms: RoomPlan[] = [];
-  const missed = new Map<RoomNid, Told>();
-  for (let index = 0; index < coverage.size; index++) {
+  for (const index of coverage.covered()) {
     const config = coverage.configOf(index);
-    const isChanged = hasChanged(view, index, from);
-    if (config === undefined) {
-      if (isChanged) addMissed(missed, input, index);
-      continue;
-    }
+    if (config === undefined) continue;
     const told = connection.rooms.get(view.rooms.room(index));
+    const isChanged = hasChanged(view, index, from);
     if (!isChanged && told !== undefined && input.comparison.isAllTold(told, tellable(input, index, config))) continue;
     const plan = planRoom(input, index, config);
     if (plan !== undefined) rooms.push(plan);
   }
-  rooms.sort((a, b) => b.memory.activity - a.memory.activity || a.room - b.room);
-  return { rooms, missed };
+  return rooms.sort((a, b) => b.memory.activity - a.memory.activity || a.room - b.room);
+}
+
+/** One scan over the reader's rooms. */
+function missedRooms(input: RoomsToPlan): SyncPlan["missed"] {
+  const { view, connection, from } = input;
+  const missed = new Map<RoomNid, Told>();
+  if (connection.rooms.size === 0) return missed;
+  const { rooms, facts } = view;
+  const isReaderQuiet = rooms.newestChange <= from;
+  for (let index = 0; index < rooms.size; index++) {
+    const isQuiet = isReaderQuiet || rooms.changedAt(index) <= from;
+    if (isQuiet && facts.changedNear(rooms.room(index)) <= from) continue;
+    if (hasChanged(view, index, from) && coverage.configOf(index) === undefined) addMissed(missed, input, index);
+  }
+  return missed;
 }
 
 /** A room that was told everything and now misses something. A reader who is not in it misses only a change of that. */

@@ -11,6 +11,8 @@ export interface RoomFacts {
   bumpStamp(room: RoomNid): number;
   /** Position of the newest fact of the room. */
   changedAt(room: RoomNid): StreamPosition;
+  /** Not before {@link changedAt}, and the same for many rooms: none of them changed after it. */
+  changedNear(room: RoomNid): StreamPosition;
   /** A whole baseline with `m.room.create` is stored, and the room is not quarantined. */
   isComplete(room: RoomNid): boolean;
   /** When all members were known, since when changes of them were told; undefined: they are not all known. */
@@ -33,6 +35,8 @@ export interface ReaderRooms {
   membership(index: number): Membership;
   /** Position of the newest fact of this reader in this room: own membership or unread counts. */
   changedAt(index: number): StreamPosition;
+  /** Not before any of {@link changedAt}. */
+  readonly newestChange: StreamPosition;
   /** Position of the last change from one membership to another. */
   since(index: number): StreamPosition;
   /** Order in lists, as {@link RoomFacts.activity}, of a room that the reader is not in: when that began. */

@@ -16,7 +16,7 @@ const MAX_TOKENS = 10_000;
 
 export interface AuthenticateDeps extends Pick<HttpDeps, "upstream" | "clock" | "metrics"> {
   /** A keyed hash: memory holds no tokens longer than their requests. */
-  readonly hashToken: (token: string) => string;
+  readonly hashToken: (token: string) => Buffer;
 }
 
 /** Whom a token stands for. */
@@ -26,8 +26,12 @@ interface Identity {
   readonly deviceId: DeviceId;
 }
 
+export interface Authenticated extends Identity {
+  readonly tokenHash: Buffer;
+}
+
 /** Throws `TokenRefusedError`, or `UpstreamError` when the homeserver cannot tell. */
-export type Authenticate = (token: string, forwarded: Forwarded) => Promise<Identity>;
+export type Authenticate = (token: string, forwarded: Forwarded) => Promise<Authenticated>;
 
 /** Asks the homeserver whom tokens stand for, and remembers it for a while. Requests with the same token share one call. */
 export function createAuthenticate({ upstream, clock, metrics, hashToken }: AuthenticateDeps): Authenticate {
@@ -51,8 +55,7 @@ export function createAuthenticate({ upstream, clock, metrics, hashToken }: Auth
     }
   }
 
-  function lookUp(token: string, forwarded: Forwarded): Whoami | Promise<Whoami> {
-    const key = hashToken(token);
+  function lookUp(key: string, token: string, forwarded: Forwarded): Whoami | Promise<Whoami> {
     const known = told.get(key);
     if (known !== undefined) {
       metrics.whoami.inc({ outcome: "cached" });
@@ -66,8 +69,9 @@ export function createAuthenticate({ upstream, clock, metrics, hashToken }: Auth
   }
 
   return async (token, forwarded) => {
-    const whoami = await lookUp(token, forwarded);
+    const tokenHash = hashToken(token);
+    const whoami = await lookUp(tokenHash.toString("base64"), token, forwarded);
     if (whoami.kind === "refused") throw new TokenRefusedError(whoami);
-    return whoami;
+    return { userId: whoami.userId, deviceId: whoami.deviceId, tokenHash };
   };
 }

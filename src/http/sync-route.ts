@@ -48,9 +48,9 @@ async function callingDevice(request: Request, response: Response, deps: SyncRou
   const token = tokenOf(request);
   if (token === undefined) throw new ClientError("M_MISSING_TOKEN", "Missing access token");
   const forwarded = forwardedOf(request);
-  const { userId, deviceId } = await deps.authenticate(token, forwarded);
+  const { userId, deviceId, tokenHash } = await deps.authenticate(token, forwarded);
   traceOf(response).device = { userId, deviceId };
-  return { userId, deviceId, token, forwarded };
+  return { userId, deviceId, token, tokenHash, forwarded };
 }
 
 async function answer(

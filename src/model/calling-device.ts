@@ -10,5 +10,7 @@ export interface DeviceName {
 /** The device that makes a request, with what calls to the homeserver on its behalf need. */
 export interface CallingDevice extends DeviceName {
   readonly token: string;
+  /** A keyed hash of it. */
+  readonly tokenHash: Buffer;
   readonly forwarded: Forwarded;
 }

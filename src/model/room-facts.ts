@@ -15,6 +15,9 @@ export const ORDER_KEY_STEP = 2 ** 24;
 /** Above the order keys of all events: what is only for those who were in the room is not shown. */
 export const NO_PLACE_YET = Number.MAX_SAFE_INTEGER;
 
+/** Below the order keys of all events: where a departure ends that is none from the room, so that nothing is shown for its end. */
+export const NO_STAY = Number.MIN_SAFE_INTEGER;
+
 /** An event beside another one in a room's timeline. */
 export interface Neighbour {
   readonly orderKey: number;
@@ -172,7 +175,7 @@ export interface MembershipChange {
   /**
    * Where the change from another membership stands in the timeline. {@link NO_PLACE_YET}: of an arrival, that is not known.
    * undefined: of an arrival, before the first event that was ever stored of the room; of a departure, that is not known; without
-   * a transition, what is stored stays.
+   * a transition, what is stored stays. {@link NO_STAY}: the end of an invite or knock.
    */
   readonly sinceOrderKey: number | undefined;
   readonly stripped: Buffer | undefined;

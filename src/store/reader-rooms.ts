@@ -19,6 +19,7 @@ export class ReaderRooms {
   #memberships: Uint8Array;
   #endings: Uint8Array;
   #changed: Float64Array;
+  #newestChange: number;
   #since: Float64Array;
   readonly #sinceUs: Map<number, number>;
   #orderKeys: Float64Array;
@@ -34,6 +35,7 @@ export class ReaderRooms {
     this.#memberships = rows.memberships;
     this.#endings = rows.endings;
     this.#changed = rows.changed;
+    this.#newestChange = rows.changed.reduce((newest, position) => Math.max(newest, position), 0);
     this.#since = rows.since;
     this.#sinceUs = new Map(rows.sinceUs);
     this.#orderKeys = rows.sinceOrderKeys;
@@ -77,6 +79,10 @@ export class ReaderRooms {
 
   changedAt(index: number): StreamPosition {
     return (this.#changed[index] ?? 0) as StreamPosition;
+  }
+
+  get newestChange(): StreamPosition {
+    return this.#newestChange as StreamPosition;
   }
 
   since(index: number): StreamPosition {
@@ -134,7 +140,9 @@ export class ReaderRooms {
     const room = this.#rooms[index] ?? 0;
     this.#memberships[index] = rows.memberships[from] ?? Membership.leave;
     this.#endings[index] = rows.endings[from] ?? 0;
-    this.#changed[index] = rows.changed[from] ?? 0;
+    const changed = rows.changed[from] ?? 0;
+    this.#changed[index] = changed;
+    this.#newestChange = Math.max(this.#newestChange, changed);
     this.#since[index] = rows.since[from] ?? 0;
     this.#orderKeys[index] = rows.sinceOrderKeys[from] ?? NO_ORDER_KEY;
     setOrDelete(this.#sinceUs, room, rows.sinceUs.get(room));

@@ -55,6 +55,7 @@ export class RoomReader {
   async rooms(reads: readonly RoomReads[]): Promise<ReadonlyMap<RoomNid, RoomData>> {
     const { db, hotRooms } = this.#deps;
     const { to } = this.#for;
+    if (reads.length === 0) return new Map();
     const inMemory = reads.filter(isOfRoom).map((read): [RoomNid, number] => [read.room, read.timelineEvents]);
     const named = reads.filter(({ heroes }) => heroes).map(({ room }) => room);
     const [hot, heroes] = await Promise.all([

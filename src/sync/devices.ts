@@ -26,7 +26,6 @@ const MAX_KNOWN = 50_000;
 
 interface TokenVault {
   encryptToken(token: string): Buffer;
-  hashToken(token: string): Buffer;
 }
 
 interface DevicesOptions {
@@ -73,7 +72,7 @@ export class Devices {
     signal: AbortSignal,
   ): Promise<KnownDevice> {
     const key = `${device.userId}\0${device.deviceId}`;
-    const tokenHash = this.#vault.hashToken(device.token);
+    const { tokenHash } = device;
     const known = this.#known.get(key);
     const nowMs = this.#clock.nowMs();
     const isFresh = known?.hasData && known.isPolled && nowMs - known.seenMs < SEEN_STEP_MS;

@@ -54,14 +54,14 @@ const contests: readonly Mutant[] = [
   {
     name: "a user whom another's stream put out without proof stays out",
     file: `${INGEST}/fold-section.ts`,
-    find: "const isUnproven = change.isTransition && known !== undefined && !wasStoredBefore(known.since, source);",
-    replace: "const isUnproven = change.isTransition && known !== undefined && source.nowUs < 0;",
+    find: "const isProven = isCurrent && known !== undefined && wasStoredBefore(known.since, source);",
+    replace: "const isProven = isCurrent && known !== undefined && source.nowUs > 0;",
     test: CONTESTS,
   },
   {
     name: "an invite that crosses a departure is lost",
     file: `${INGEST}/fold-section.ts`,
-    find: "if (before !== undefined && claimed !== undefined) noteContest(draft, before, claimed);",
+    find: "if (claimed !== undefined) noteContest(draft, before ?? { ...source, membership: Membership.leave }, claimed);",
     replace: "",
     test: CONTESTS,
   },

@@ -139,9 +139,9 @@ const claims: readonly Mutant[] = [
   {
     name: "another user's departure waits for their own stream",
     file: `${INGEST}/departures.ts`,
-    find: "departed.set(userId, {",
-    replace: "new Map().set(userId, {",
-    test: MEMBERSHIP,
+    find: "if (change !== undefined) changes.set(userId, change);",
+    replace: "",
+    test: "test/unit/intake/departures.test.ts",
   },
   {
     name: "what was learnt long after it happened comes first in lists",

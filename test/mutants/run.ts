@@ -20,6 +20,7 @@ import type { Mutant } from "./mutant.ts";
 import { mutants as positions } from "./positions.ts";
 import { mutants as readModel } from "./read-model.ts";
 import { mutants as redactions } from "./redactions.ts";
+import { mutants as visibility } from "./visibility.ts";
 
 const texts = process.argv.slice(2);
 const isChosen = ({ name, file, test }: Mutant) =>
@@ -32,6 +33,7 @@ const mutants: readonly Mutant[] = [
   ...history,
   ...intake,
   ...intakeTruth,
+  ...visibility,
   ...redactions,
   ...fetch,
   ...jsonSplitter,

@@ -41,6 +41,7 @@ test("the sync service learns who asks, what is asked, and what the homeserver s
       userId: "@alice:test",
       deviceId: "PHONE",
       token: "alice-PHONE",
+      tokenHash: Buffer.from("hash of alice-PHONE"),
       forwarded: { xForwardedFor: "203.0.113.9, 127.0.0.1", userAgent: "Element X" },
     },
     dialect: { name: "simplified-msc3575" },

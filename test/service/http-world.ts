@@ -80,7 +80,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       ...shared,
       upstream: homeserver,
       metrics: createMetrics(registry),
-      hashToken: (token) => `hash of ${token}`,
+      hashToken: (token) => Buffer.from(`hash of ${token}`),
       dialects: [dialect],
       sync: {
         answer: (call) => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { ChangeStream } from "../../src/model/change.ts";
 import { Membership } from "../../src/model/membership.ts";
+import { NO_STAY } from "../../src/model/room-facts.ts";
 import { BEFORE_ALL } from "../../src/model/stream-position.ts";
 import { IntakeStage, type StageDevice } from "../support/intake-stage.ts";
 import { ALICE, BOB, create, inRoom, member, message, type RoomParts, type V2Event } from "../support/v2-events.ts";
@@ -176,7 +177,7 @@ describe("an invite", () => {
       membership: Membership.leave,
       event: `$madeup${tag}`,
       sender: carolOf(),
-      since_order_key: null,
+      since_order_key: NO_STAY,
     });
     expect(await stage.line(roomId)).toBe(line);
   });

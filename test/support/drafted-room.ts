@@ -112,7 +112,7 @@ export class DraftedRoom implements Numbers {
   foldHistory(section: object, more: Partial<Source> = {}, after: Visibility = Visibility.shared): Folded {
     const draft = this.draft();
     const parsed = parseSection(readSection("join", section), () => {});
-    const changes = foldHistory(draft, parsed, this.#source({ poll: "history", ...more }), after);
+    const changes = foldHistory(draft, parsed, this.#source({ poll: "history", ...more }), after, this);
     this.store(draft, changes);
     return { changes, writes: draft.writes, flags: changes.find(isOfRoom)?.flags ?? 0 };
   }

@@ -396,6 +396,10 @@ function factsOf(rooms: readonly TestRoom[]): RoomFacts {
     activity: (room) => at(room).activity,
     bumpStamp: (room) => at(room).bumpStamp,
     changedAt: (room) => at(room).changedAt,
+    changedNear: (room) => {
+      const neighbours = rooms.filter((each) => each.room >> 1 === room >> 1);
+      return Math.max(...neighbours.map(({ changedAt }) => changedAt)) as StreamPosition;
+    },
     isComplete: (room) => at(room).isComplete,
     membersKnownAt: (room) => at(room).membersKnownAt,
     isEncrypted: (room) => at(room).isEncrypted,
@@ -415,6 +419,7 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
     room: (index) => at(index).room,
     membership: (index) => at(index).membership,
     changedAt: (index) => at(index).readerChangedAt,
+    newestChange: Math.max(0, ...rooms.map(({ readerChangedAt }) => readerChangedAt)) as StreamPosition,
     since: (index) => at(index).since,
     activityOutside: (index) => at(index).sinceUs ?? at(index).since,
     isDoneWith: (index) => at(index).isDoneWith,

@@ -23,6 +23,7 @@ export interface SyncWorldOptions {
   readonly clock?: Clock;
 }
 
+const TOKEN_HASH = Buffer.from("hash of the token");
 let worlds = 0;
 
 /** One process, and the users of one world. */
@@ -71,7 +72,7 @@ export class SyncWorld implements AsyncDisposable {
   sync(user: StreamUser, more: Partial<SyncRequest>, signal: AbortSignal = new AbortController().signal) {
     const forwarded = { xForwardedFor: undefined, userAgent: undefined };
     return this.#core.service.answer({
-      device: { userId: user.userId, deviceId: user.deviceId, token: "token", forwarded },
+      device: { userId: user.userId, deviceId: user.deviceId, token: "token", tokenHash: TOKEN_HASH, forwarded },
       dialect: { name: "simplified-msc3575" },
       request: { ...request(), ...more },
       signal,

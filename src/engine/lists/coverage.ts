@@ -10,22 +10,28 @@ type Combination = number;
  */
 export class Coverage {
   #combinationOf = new Int32Array(0);
-  #size = 0;
+  /** Indexes of rooms that are covered, in any order. */
+  #covered = new Int32Array(0);
+  #coveredCount = 0;
   /** By combination; the first stands for "not covered". */
   #configs: (RoomConfig | undefined)[] = [undefined];
   #extended = new Map<RoomConfig, Combination[]>();
 
   /** Covers nothing, of `size` rooms. */
   reset(size: number): void {
-    if (this.#combinationOf.length < size) this.#combinationOf = new Int32Array(size);
-    this.#combinationOf.fill(0, 0, size);
-    this.#size = size;
+    for (const index of this.covered()) this.#combinationOf[index] = 0;
+    if (this.#combinationOf.length < size) {
+      this.#combinationOf = new Int32Array(size);
+      this.#covered = new Int32Array(size);
+    }
+    this.#coveredCount = 0;
     this.#configs = [undefined];
     this.#extended = new Map();
   }
 
-  get size(): number {
-    return this.#size;
+  /** Indexes of the covered rooms, each once. */
+  covered(): Int32Array {
+    return this.#covered.subarray(0, this.#coveredCount);
   }
 
   /** @param indexes in the reader's rooms, each once. */
@@ -35,6 +41,7 @@ export class Coverage {
     for (let at = 0; at < indexes.length; at++) {
       const index = indexes[at] ?? 0;
       const combination = this.#combinationOf[index] ?? 0;
+      if (combination === 0) this.#covered[this.#coveredCount++] = index;
       if (combination !== before) {
         before = combination;
         after = this.#extend(combination, config);

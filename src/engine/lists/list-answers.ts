@@ -1,22 +1,19 @@
-import type { RoomNid } from "../../model/ids.ts";
 import { Membership } from "../../model/membership.ts";
 import { BEFORE_ALL, type StreamPosition } from "../../model/stream-position.ts";
 import type { ConnectionState } from "../connection/state.ts";
 import { owesDeparture } from "../connection/told.ts";
-import type { ListRequest, Range, SyncRequest } from "../request.ts";
+import type { ListFilters, Range, SyncRequest } from "../request.ts";
 import type { ListAnswer } from "../response.ts";
 import { isIgnoredInvite } from "../rooms/stripped-facts.ts";
 import type { ReaderView } from "../view.ts";
-import { Candidates } from "./candidates.ts";
 import type { Coverage } from "./coverage.ts";
 import { countsUnknownRooms, filtersNothing, RoomFilter } from "./filter.ts";
-import { newest } from "./window.ts";
+import { NewestRooms } from "./newest-rooms.ts";
 
 /** Scratch: what is in here means nothing between two calls. */
-const listed = new Candidates();
-const filtered = new Candidates();
+const newest = new NewestRooms();
 
-/** Evaluates every list, and covers the rooms in its ranges with its config. */
+/** Evaluates every list, and covers the rooms in its ranges with its config. Costs a scan over the reader's rooms for each. */
 export function answerLists(
   request: SyncRequest,
   view: ReaderView,
@@ -25,27 +22,46 @@ export function answerLists(
   coverage: Coverage,
 ): ReadonlyMap<string, ListAnswer> {
   const answers = new Map<string, ListAnswer>();
-  if (request.lists.size === 0) return answers;
-  collectListed(view, connection, from);
-  for (const [key, list] of request.lists) {
-    const candidates = filtersNothing(list.filters) ? listed : collectFiltered(list, view);
-    answers.set(key, answerList(list, candidates, view, request.needsWindows === true, coverage));
+  for (const [key, { ranges: wanted, filters, config }] of request.lists) {
+    const needsWindows = request.needsWindows === true;
+    newest.reset(wanted === "all" ? view.rooms.size : Math.min(endOf(wanted), view.rooms.size));
+    const count = offerListed(filters, view, connection, from);
+    const ranges = wanted === "all" ? [{ first: 0, last: newest.size - 1 }] : wanted;
+    const isOrdered = needsWindows || ranges.length > 1 || ranges.some(({ first }) => first > 0);
+    const indexes = newest.indexes(isOrdered);
+    for (const { first, last } of disjoint(ranges)) coverage.coverAll(indexes.subarray(first, last + 1), config);
+    answers.set(key, { count, windows: needsWindows ? windowsOf(ranges, indexes, view) : [] });
   }
   return answers;
 }
 
-/** The rooms that stand in lists before filters (MSC4186 "Room list"), with what orders them. */
-function collectListed(view: ReaderView, connection: ConnectionState, from: StreamPosition): void {
-  const { rooms, facts } = view;
-  listed.reset(rooms.size);
+/** Goes through the rooms that stand in a list (MSC4186 "Room list"). Returns how many there are, or will be. */
+function offerListed(
+  filters: ListFilters,
+  view: ReaderView,
+  connection: ConnectionState,
+  from: StreamPosition,
+): number {
+  const { rooms, facts, own } = view;
+  const filter = filtersNothing(filters) ? undefined : new RoomFilter(filters, view);
+  let joined = 0;
+  let others = 0;
   for (let index = 0; index < rooms.size; index++) {
     const room = rooms.room(index);
     if (rooms.membership(index) === Membership.join) {
-      if (facts.isComplete(room)) listed.add(index, room, facts.activity(room));
-    } else if (isListedOutside(view, index, connection, from) && !isIgnoredInvite(view, index)) {
-      listed.add(index, room, rooms.activityOutside(index));
+      if (!facts.isComplete(room) || filter?.passes(index) === false) continue;
+      joined += 1;
+      newest.offer(index, room, facts.activity(room));
+    } else {
+      if (!isListedOutside(view, index, connection, from) || isIgnoredInvite(view, index)) continue;
+      if (filter?.passes(index) === false) continue;
+      others += 1;
+      newest.offer(index, room, rooms.activityOutside(index));
     }
   }
+  // Joined rooms that were announced and are not stored yet.
+  const toCome = countsUnknownRooms(filters) ? Math.max(0, (own.announcedJoined ?? 0) - joined) : 0;
+  return joined + others + toCome;
 }
 
 /**
@@ -61,57 +77,16 @@ function isListedOutside(view: ReaderView, index: number, connection: Connection
   return owesDeparture(told, rooms.since(index), from);
 }
 
-function collectFiltered(list: ListRequest, view: ReaderView): Candidates {
-  const filter = new RoomFilter(list.filters, view);
-  filtered.reset(listed.size);
-  for (let slot = 0; slot < listed.size; slot++) {
-    const index = listed.index[slot] ?? 0;
-    if (!filter.passes(index)) continue;
-    filtered.add(index, listed.room[slot] ?? 0, listed.activity[slot] ?? 0);
-  }
-  return filtered;
-}
-
-function answerList(
-  list: ListRequest,
-  candidates: Candidates,
-  view: ReaderView,
-  needsWindows: boolean,
-  coverage: Coverage,
-): ListAnswer {
-  const ranges = list.ranges === "all" ? [{ first: 0, last: candidates.size - 1 }] : list.ranges;
-  const end = ranges.reduce((most, range) => Math.max(most, isEmpty(range) ? 0 : range.last + 1), 0);
-  const isOrdered = needsWindows || ranges.length > 1 || ranges.some((range) => range.first > 0);
-  const slots = newest(candidates, end, isOrdered);
-  for (const { first, last } of disjoint(ranges)) {
-    coverage.coverAll(candidates.indexesAt(slots.subarray(first, last + 1)), list.config);
-  }
-  const count = candidates.size + (countsUnknownRooms(list.filters) ? stillToCome(candidates, view) : 0);
-  return { count, windows: needsWindows ? windowsOf(ranges, slots, candidates, view) : [] };
-}
-
-/** Joined rooms that were announced and are not stored yet. */
-function stillToCome(candidates: Candidates, { rooms, own }: ReaderView): number {
-  if (own.announcedJoined === undefined) return 0;
-  let joined = 0;
-  for (let slot = 0; slot < candidates.size; slot++) {
-    if (rooms.membership(candidates.index[slot] ?? 0) === Membership.join) joined += 1;
-  }
-  return Math.max(0, own.announcedJoined - joined);
-}
-
-function windowsOf(
-  ranges: readonly Range[],
-  slots: Int32Array,
-  candidates: Candidates,
-  view: ReaderView,
-): ListAnswer["windows"] {
-  const roomIdOf = (slot: number) => view.facts.roomId((candidates.room[slot] ?? 0) as RoomNid);
+function windowsOf(ranges: readonly Range[], indexes: Int32Array, { rooms, facts }: ReaderView): ListAnswer["windows"] {
+  const roomIdOf = (index: number) => facts.roomId(rooms.room(index));
   return ranges.map((range) => ({
     range,
-    roomIds: isEmpty(range) ? [] : Array.from(slots.subarray(range.first, range.last + 1), roomIdOf),
+    roomIds: isEmpty(range) ? [] : Array.from(indexes.subarray(range.first, range.last + 1), roomIdOf),
   }));
 }
+
+const endOf = (ranges: readonly Range[]): number =>
+  ranges.reduce((most, range) => Math.max(most, isEmpty(range) ? 0 : range.last + 1), 0);
 
 const isEmpty = (range: Range): boolean => range.last < range.first;
 

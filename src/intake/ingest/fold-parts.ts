@@ -48,7 +48,7 @@ function foldPast(
     const draft = rooms.get(section.roomId);
     if (draft === undefined) return [];
     if (history === undefined) return foldRecalled(draft, section, source, { numbers, token });
-    return foldHistory(draft, section, source, history.visibility);
+    return foldHistory(draft, section, source, history.visibility, numbers);
   });
 }
 

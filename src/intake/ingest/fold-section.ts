@@ -72,16 +72,30 @@ export function foldSection(
     draft.movedBy.set(source.userId, source);
   }
   const claimed = own === undefined ? contestedMembership(word) : undefined;
-  if (before !== undefined && claimed !== undefined) noteContest(draft, before, claimed);
-  for (const [userId, change] of departuresOfOthers(draft, section, source)) {
+  if (claimed !== undefined) noteContest(draft, before ?? { ...source, membership: Membership.leave }, claimed);
+  const isOfNow = before?.membership === Membership.join || source.poll === "live";
+  const isFarewell = section.kind === "leave" && isOfNow && source.poll !== "asked";
+  foldOthers(draft, section, source, batchOf, isFarewell);
+  if (section.kind === "join") keepPersonal(draft, section, source, batchOf);
+  return { changes, roomBatch, hasSent, isShared };
+}
+
+/** What a section says of other users whose devices use Slidecar. `batchOf`: that of a user's changes. `isFarewell`: its own user has just left. */
+export function foldOthers(
+  draft: RoomDraft,
+  section: ParsedSection,
+  source: Source,
+  batchOf: (userNid: UserNid) => number,
+  isFarewell = false,
+): void {
+  for (const [userId, change] of departuresOfOthers(draft, section, source, isFarewell)) {
     const known = draft.memberships.get(userId);
-    const isUnproven = change.isTransition && known !== undefined && !wasStoredBefore(known.since, source);
-    if (isUnproven) noteContest(draft, known, undefined);
+    const isCurrent = draft.currentState("m.room.member", userId) === change.nid;
+    const isProven = isCurrent && known !== undefined && wasStoredBefore(known.since, source);
+    if (known !== undefined && change.isTransition && !isProven) noteContest(draft, known, undefined);
     keepMembership(draft, userId, { ...change, batch: batchOf(change.userNid) });
     if (change.isTransition) draft.movedBy.delete(userId);
   }
-  if (section.kind === "join") keepPersonal(draft, section, source, batchOf);
-  return { changes, roomBatch, hasSent, isShared };
 }
 
 /**
@@ -137,7 +151,7 @@ function keepPersonal(
 /** The user's own membership is to be asked for. */
 function noteContest(
   draft: RoomDraft,
-  { userNid, userId, membership: stored }: MembershipRow,
+  { userNid, userId, membership: stored }: Pick<MembershipRow, "userNid" | "userId" | "membership">,
   claimed: ClaimedMembership | undefined,
 ): void {
   draft.contests.push({ kind: "membership", userNid, userId, roomId: draft.row.roomId, stored, claimed });

@@ -1,7 +1,13 @@
 import { isJsonObject, type JsonObject, parseJson, textAt } from "../../lib/json-value.ts";
 import type { EventNid, UserId } from "../../model/ids.ts";
-import { isDeparted, Membership, membershipOf } from "../../model/membership.ts";
-import { type MembershipChange, type MembershipRow, NO_PLACE_YET, ORDER_KEY_STEP } from "../../model/room-facts.ts";
+import { isDeparted, isStripped, Membership, membershipOf } from "../../model/membership.ts";
+import {
+  type MembershipChange,
+  type MembershipRow,
+  NO_PLACE_YET,
+  NO_STAY,
+  ORDER_KEY_STEP,
+} from "../../model/room-facts.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import type { ClaimedMembership } from "./contest.ts";
@@ -37,18 +43,26 @@ function isNewer(
   own: readonly ParsedEvent[],
 ): boolean {
   if (claimed === Membership.join && before?.membership !== claimed && isBare(section)) return false;
-  if (before === undefined || before.membership === claimed || wasStoredBefore(before.since, source)) return true;
-  if (draft.movedBy.get(source.userId) === source) return true;
   const last = own.at(-1);
+  // Others may have told of what became of the user since.
+  if (before === undefined) return claimed !== Membership.join || last === undefined || isNow(draft, last, source);
+  if (before.membership === claimed || wasStoredBefore(before.since, source)) return true;
+  if (draft.movedBy.get(source.userId) === source) return true;
   const stated = last && membershipOf(last.content);
   // Own events come with a join or a departure.
   const isProof = claimed === Membership.join ? stated === claimed : stated !== undefined && isDeparted(stated);
   if (last === undefined || !isProof) return false;
   const isStoredSeen =
     before.nid !== undefined && own.slice(0, -1).some(({ eventId }) => draft.events.nidOf(eventId) === before.nid);
-  const isCurrent = draft.currentState("m.room.member", source.userId) === draft.events.nidOf(last.eventId);
-  return isStoredSeen || isCurrent || (isDepartureOf(last, source.userId) && draft.events.isNew(last.eventId));
+  return (
+    isStoredSeen ||
+    isNow(draft, last, source) ||
+    (isDepartureOf(last, source.userId) && draft.events.isNew(last.eventId))
+  );
 }
+
+const isNow = (draft: RoomDraft, { eventId }: ParsedEvent, { userId }: Source): boolean =>
+  draft.currentState("m.room.member", userId) === draft.events.nidOf(eventId);
 
 /** Dendrite has account data of a room that the user is not in in the section of a joined one, without any event. */
 const isBare = ({ timeline, state }: ParsedSection): boolean => timeline.length + state.length === 0;
@@ -142,17 +156,28 @@ function departureIn(own: readonly ParsedEvent[]): Membership {
   return stated !== undefined && isDeparted(stated) ? stated : Membership.leave;
 }
 
+/** Where the stay ended: with the first departure after the last arrival. Who was out already, and is banned, was out since then. */
+function endsAt({ draft: { events }, section, before }: OwnWord, own: readonly ParsedEvent[]): number | undefined {
+  const arrival = own.findLastIndex(({ content }) => membershipOf(content) === Membership.join);
+  if (before !== undefined && isDeparted(before.membership) && arrival < 0) {
+    const known = own.find(({ eventId }) => events.nidOf(eventId) === before.nid);
+    return before.sinceOrderKey ?? (known && events.orderKeyOf(known.eventId));
+  }
+  if (before !== undefined && isStripped(before.membership) && arrival < 0) return NO_STAY;
+  const end = own.slice(arrival + 1).find(({ content }) => isDeparted(membershipOf(content) ?? Membership.join));
+  const last = section.timeline.at(-1);
+  return (end && events.orderKeyOf(end.eventId)) ?? (last && events.orderKeyOf(last.eventId));
+}
+
 function departed(word: OwnWord): UnnumberedMembership | undefined {
-  const { draft, section, source, before } = word;
+  const { draft, source, before } = word;
   const events = ownEvents(word);
   const own = events.at(-1);
   const membership = departureIn(events);
   if (!isNewer(word, membership, events)) return undefined;
   const nid = own && draft.events.nidOf(own.eventId);
   const isTransition = before?.membership !== membership;
-  const last = section.timeline.at(-1);
-  const endsAt = (own && draft.events.orderKeyOf(own.eventId)) ?? (last && draft.events.orderKeyOf(last.eventId));
-  const isPlaced = before !== undefined && isPlaceOf(before, nid) && endsAt !== undefined;
+  const isPlaced = before !== undefined && isPlaceOf(before, nid) && endsAt(word, events) !== undefined;
   if (!isTransition && !isPlaced && (nid === undefined || nid === before?.nid)) return undefined;
   return {
     userNid: source.userNid,
@@ -160,7 +185,7 @@ function departed(word: OwnWord): UnnumberedMembership | undefined {
     sender: own?.sender ?? source.userId,
     nid,
     isTransition,
-    sinceOrderKey: isTransition || isPlaced ? endsAt : undefined,
+    sinceOrderKey: isTransition || isPlaced ? endsAt(word, events) : undefined,
     // Of a room that was never joined it is all that is known.
     stripped: before?.stripped,
     // A departure that a client may have to be told of comes first, however old it is.

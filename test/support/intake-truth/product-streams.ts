@@ -56,12 +56,20 @@ export class ProductStreams {
   readonly #homeserver: ModelHomeserver;
   readonly #filter: string;
   readonly #timelineLimit: number;
+  readonly #onStored: (part: ResponsePart) => void;
   #writer: Writer;
   #open: Contest[] = [];
   #asked: Asked;
 
-  constructor(db: Database, homeserver: ModelHomeserver, timelineLimit: number) {
+  /** `onStored` is told what was stored. */
+  constructor(
+    db: Database,
+    homeserver: ModelHomeserver,
+    timelineLimit: number,
+    onStored: (part: ResponsePart) => void = () => {},
+  ) {
     this.#db = db;
+    this.#onStored = onStored;
     this.#homeserver = homeserver;
     this.#filter = pollFilter(timelineLimit);
     this.#timelineLimit = timelineLimit;
@@ -117,7 +125,9 @@ export class ProductStreams {
     const { pending, since } = this.#stream(index);
     const section = pending?.part.sections[pending.stored];
     if (pending === undefined || section === undefined || since === undefined) return;
-    await this.#writer.bulk({ ...pending.part, sections: [section], end: undefined, receivedUs: undefined });
+    const part = { ...pending.part, sections: [section], end: undefined, receivedUs: undefined };
+    await this.#writer.bulk(part);
+    this.#onStored(part);
     pending.stored += 1;
   }
 
@@ -127,7 +137,7 @@ export class ProductStreams {
     const { pending } = stream;
     if (pending === undefined) return;
     const toldUpTo = await this.#toldBy(pending);
-    await this.#writer.live({ ...pending.part, sections: pending.part.sections.slice(pending.stored) });
+    await this.storePart({ ...pending.part, sections: pending.part.sections.slice(pending.stored) });
     stream.pending = undefined;
     stream.toldUpTo = toldUpTo;
     stream.since = pending.taken.nextBatch;
@@ -153,6 +163,11 @@ export class ProductStreams {
   #siblingOf({ claim, deviceNid }: Stream): Stream | undefined {
     const ofUser = this.streams.filter((other) => other.claim.userNid === claim.userNid);
     return ofUser.find((other) => other.deviceNid !== deviceNid && other.since !== undefined);
+  }
+
+  async storePart(part: ResponsePart): Promise<void> {
+    await this.#writer.live(part);
+    this.#onStored(part);
   }
 
   /** The response breaks off, after what was stored of it. */
@@ -204,7 +219,7 @@ export class ProductStreams {
     const asked = this.#asked;
     if (asked === undefined) return;
     this.#asked = undefined;
-    if (asked.part !== undefined) await this.#writer.live(asked.part);
+    if (asked.part !== undefined) await this.storePart(asked.part);
     await asked.settle();
   }
 

@@ -1,27 +1,26 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { Candidates } from "../../../src/engine/lists/candidates.ts";
 import { RoomFilter } from "../../../src/engine/lists/filter.ts";
-import { newest } from "../../../src/engine/lists/window.ts";
+import { NewestRooms } from "../../../src/engine/lists/newest-rooms.ts";
 import type { ListFilters } from "../../../src/engine/request.ts";
 import type { RoomId } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
 import { alice, bob, carol, config, list, NO_FILTERS, request, TestWorld } from "../../support/engine.ts";
 import { EngineClient } from "./engine-client.ts";
 
-test("the newest candidates are those that a full sort puts first", () => {
+test("the newest rooms are those that a full sort puts first", () => {
+  const newest = new NewestRooms();
   const activities = fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 60 });
   fc.assert(
     fc.property(activities, fc.nat(70), (activity, count) => {
-      const candidates = new Candidates();
-      candidates.reset(activity.length);
-      for (const [index, value] of activity.entries()) candidates.add(index, 100 - index, value);
+      newest.reset(count);
+      for (const [index, value] of activity.entries()) newest.offer(index, 100 - index, value);
       const sorted = activity.map((value, index) => ({ value, index }));
       sorted.sort((a, b) => b.value - a.value || b.index - a.index);
       const expected = sorted.slice(0, count).map(({ index }) => index);
-      expect([...newest(candidates, count, true)]).toEqual(expected);
+      expect([...newest.indexes(true)]).toEqual(expected);
       const byNumber = (a: number, b: number) => a - b;
-      expect([...newest(candidates, count, false)].sort(byNumber)).toEqual([...expected].sort(byNumber));
+      expect([...newest.indexes(false)].sort(byNumber)).toEqual([...expected].sort(byNumber));
     }),
     { numRuns: 1000 },
   );

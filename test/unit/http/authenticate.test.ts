@@ -17,7 +17,7 @@ function start() {
   const authenticate = createAuthenticate({
     upstream: { whoami } as ClientUpstream,
     clock: { nowMs: () => 1000 },
-    hashToken: (token) => `hash of ${token}`,
+    hashToken: (token) => Buffer.from(`hash of ${token}`),
     metrics: {
       whoami: { inc: ({ outcome }) => outcomes.push(outcome) },
       passthroughRequests: uncounted,

@@ -113,6 +113,12 @@ describe("history visibility before a change of it", () => {
     room.fold("join", inRoom([message("$x"), changed(unsigned)]));
     expect(room.events.get("$x")?.visibility).toBe(Visibility.invited);
   });
+
+  test("is not known where a gap hides the change, and only the state after it has it", () => {
+    const room = kept("shared");
+    room.fold("join", inRoom([message("$x")], { limited: true, after: [visibility("$v2", "joined")] }));
+    expect(room.events.get("$x")?.visibility).toBe(Visibility.unknown);
+  });
 });
 
 describe("a joined room's section without any event", () => {

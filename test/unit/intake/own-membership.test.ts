@@ -2,44 +2,12 @@ import { describe, expect, test } from "@jest/globals";
 import { ChangeStream } from "../../../src/model/change.ts";
 import type { UserId, UserNid } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
-import { NO_PLACE_YET } from "../../../src/model/room-facts.ts";
-import type { StreamPosition } from "../../../src/model/stream-position.ts";
+import { NO_PLACE_YET, NO_STAY } from "../../../src/model/room-facts.ts";
 import { DraftedRoom, seen } from "../../support/drafted-room.ts";
+import { ban, bobs, goesOn, kick, membershipOf as of, shared, shown, stale } from "../../support/stays.ts";
 import { ALICE, BOB, CAROL, create, inRoom, member, message, messages, type V2Event } from "../../support/v2-events.ts";
 
-const bobs = { userNid: 2 as UserNid, userId: BOB as UserId };
-/** As it goes on after {@link shared}. */
-const goesOn = { ...bobs, ...seen("$bob") };
-/** A request that was sent before anything was stored. */
-const stale = { storedBefore: 0 as StreamPosition };
-
-const kick = (eventId: string, userId = BOB) => member(eventId, userId, "leave", { sender: ALICE });
 const wasJoined = { unsigned: { prev_content: { membership: "join" } } };
-
-/** Alice's room, in which Bob is. */
-function shared(): DraftedRoom {
-  const room = new DraftedRoom();
-  room.fold("join", inRoom([create(), member("$alice", ALICE, "join"), member("$bob", BOB, "join")]));
-  room.fold(
-    "join",
-    inRoom([member("$alice", ALICE, "join"), member("$bob", BOB, "join")], { state: [create()] }),
-    bobs,
-  );
-  return room;
-}
-
-const of = (room: DraftedRoom, userId: string) => room.memberships.get(userId as UserId);
-
-/** A user's membership with the event that it comes from and the event that it began with. */
-function shown(room: DraftedRoom, userId = BOB): readonly (string | undefined)[] {
-  const row = of(room, userId);
-  const ids = [...room.events.values()];
-  return [
-    Object.entries(Membership).find(([, value]) => value === row?.membership)?.[0],
-    ids.find(({ nid }) => nid === row?.nid)?.eventId,
-    ids.find(({ orderKey }) => orderKey !== undefined && orderKey === row?.sinceOrderKey)?.eventId,
-  ];
-}
 
 describe("a join", () => {
   test("of a room of which nothing was known counts from before all that is stored", () => {
@@ -209,52 +177,26 @@ describe("a departure", () => {
     room.fold("leave", inRoom([kick("$again")]), bobs);
     expect(shown(room)).toEqual(["leave", "$again", "$out"]);
     expect(of(room, BOB)?.since).toBe(since);
-    room.fold("leave", inRoom([member("$banned", BOB, "ban", { sender: ALICE })]), bobs);
-    expect(of(room, BOB)).toMatchObject({ membership: Membership.ban });
+  });
+
+  test("that becomes a ban is news, and ended what the user saw with the first of them", () => {
+    const room = shared();
+    room.fold("leave", inRoom([kick("$out")]), goesOn);
+    const { since } = of(room, BOB)!;
+    room.fold("join", inRoom([kick("$out"), message("$hidden")]), seen("$bob"));
+    room.fold("leave", inRoom([ban("$banned")]), { ...bobs, ...seen("$out") });
+    expect(shown(room)).toEqual(["ban", "$banned", "$out"]);
     expect(of(room, BOB)?.since).toBeGreaterThan(since!);
   });
 
-  test("of another user acts at once", () => {
-    const room = shared();
-    const { changes } = room.fold("join", inRoom([kick("$out"), message("$m")]));
-    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
-    expect(changes.filter(({ stream }) => stream === ChangeStream.membership)).toMatchObject([{ userNid: 2 }]);
-    expect(of(room, BOB)?.sender).toBe(ALICE);
-  });
-
-  test("of another user acts even when the request was sent before they came", () => {
-    const room = shared();
-    room.fold("join", inRoom([kick("$out")]), { ...stale, ...seen("$bob") });
-    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
-  });
-
-  test("of another user that is told after a gap ends before the gap", () => {
-    const room = shared();
-    room.fold("join", inRoom(messages("$x"), { limited: true, state: [kick("$out")] }), seen("$bob"));
-    expect(shown(room)).toEqual(["leave", "$out", "$bob"]);
-  });
-
-  test("of another user does not act when they are back, or were never known", () => {
-    const room = shared();
-    room.fold("join", inRoom([kick("$out"), member("$back", BOB, "join")]));
-    expect(shown(room)[0]).toBe("join");
-    room.fold("join", inRoom([member("$carol", "@carol:test", "leave")]));
-    expect(room.memberships.size).toBe(2);
-  });
-
-  test("of another user is no news the second time", () => {
-    const room = shared();
-    room.fold("join", inRoom([kick("$out")]));
-    expect(room.fold("join", inRoom([kick("$out")])).changes).toEqual([]);
-    expect(room.fold("leave", inRoom([kick("$out")]), { ...bobs, ...stale }).changes).toEqual([]);
-  });
-
-  test("of another user in the section of a room that its user left long ago does not act", () => {
-    const room = shared();
-    room.fold("leave", inRoom([kick("$then"), member("$gone", ALICE, "leave")]), seen("$bob"));
-    expect([shown(room), shown(room, ALICE)]).toEqual([
-      ["join", "$bob", "$bob"],
-      ["leave", "$gone", "$gone"],
+  test("of which two come together ended what the user saw with the first of them, whoever tells", () => {
+    const both = inRoom([kick("$out"), message("$hidden"), ban("$banned")]);
+    const [own, others] = [shared(), shared()];
+    own.fold("leave", both, goesOn);
+    others.fold("join", both);
+    expect([shown(own), shown(others)]).toEqual([
+      ["ban", "$banned", "$out"],
+      ["ban", "$banned", "$out"],
     ]);
   });
 });
@@ -266,6 +208,19 @@ describe("what a slower stream says of its user", () => {
     const late = inRoom([message("$m")], { state: [member("$bob", BOB, "join")] });
     room.fold("join", late, { ...bobs, ...stale });
     expect(shown(room)).toEqual(["leave", "$out", "$out"]);
+  });
+
+  test("does not let in who was kicked before anything was known of them", () => {
+    const room = new DraftedRoom();
+    const arrival = [member("$alice", ALICE, "join"), member("$bob", BOB, "join")];
+    room.fold("join", inRoom([create(), ...arrival, kick("$out"), message("$hidden")]));
+    room.fold("join", inRoom(arrival, { state: [create()] }), { ...bobs, ...stale });
+    expect(of(room, BOB)).toBeUndefined();
+    expect(room.lastContests).toContainEqual(
+      expect.objectContaining({ kind: "membership", userId: BOB, stored: Membership.leave }),
+    );
+    room.fold("join", inRoom([kick("$out"), member("$back", BOB, "join")]), { ...bobs, ...stale });
+    expect(shown(room)).toEqual(["join", "$back", "$back"]);
   });
 
   test("is believed once it was asked for after the kick, for the kick may not have stood", () => {
@@ -388,6 +343,7 @@ describe("an invite", () => {
     expect(changes.map(({ stream }) => stream)).toEqual([ChangeStream.membership]);
     room.fold("join", inRoom([member("$real", BOB, "leave")]));
     expect(room.line()).toBe("create alice i real");
+    expect(of(room, BOB)?.sinceOrderKey).toBe(NO_STAY);
   });
 
   test("to a room that nobody here knows may be taken back without an event", () => {
