@@ -35,20 +35,10 @@ export function selectState(
   const lazy = lazyMembers(reader, room, data, cut, known);
   const isAsked = (event: StateEvent) => matches(requiredState, event.type, event.stateKey);
   const isChosen = room.as === "joined" ? isAsked : (event: StateEvent) => isAsked(event) && isOwed(room, data, event);
-  const own = ownMember(room, data, cut);
+  const own = data.ownMember === undefined ? [] : [data.ownMember];
   const events = inOrder([...own, ...data.state.filter(isChosen), ...data.changed.filter(isChosen), ...lazy], reader);
   const sentMembers = new Set(lazy.map((event) => event.stateKey as UserId));
   return { events, sentMembers, staleMembers: staleMembers(room, data, sentMembers), missed: missedOf(data, events) };
-}
-
-/**
- * How the reader departed, which clients go by that knew the room; also one that did not ask for it, unless it is told of the room
- * for the first time, and the timeline says it.
- */
-function ownMember(room: RoomPlan, { ownMember: own }: RoomData, cut: TimelineCut | undefined): readonly StateEvent[] {
-  if (own === undefined) return [];
-  const isTold = room.isInitial && cut?.events.at(-1)?.eventId === own.eventId;
-  return isTold && !matches(room.config.requiredState, own.type, own.stateKey) ? [] : [own];
 }
 
 function lazyMembers(

@@ -9,6 +9,8 @@ import { fooList } from "./core.ts";
 const CREATE = ["m.room.create", ""];
 const NAME = ["m.room.name", ""];
 const TOPIC = ["org.example.topic", ""];
+/** How a client that reads membership from state alone learns that it is not in a room. */
+const OWN_MEMBER = ["m.room.member", "$ME"];
 
 /** A request that subscribes to one room and has no list. */
 const subscription = (roomId: string, config: JsonObject): JsonObject => ({
@@ -92,8 +94,8 @@ export const subscriptionRows: readonly Row[] = [
     title: "A subscription to a room that was left long ago shows it as it was at that time",
     run: async (world) => {
       const { user1, roomId, topic, join, leave } = await leftRoom(world);
-      const answer = await user1.sync(subscription(roomId, { timeline_limit: 2, required_state: [TOPIC] }));
-      expect(stateOf(answer, roomId)).toEqual([topic]);
+      const answer = await user1.sync(subscription(roomId, { timeline_limit: 2, required_state: [TOPIC, OWN_MEMBER] }));
+      expect(stateOf(answer, roomId)).toEqual([topic, leave].toSorted());
       expect(timelineOf(answer, roomId)).toEqual([join, leave]);
       const room = roomIn(answer, roomId);
       expect([room.name, room.limited, room.num_live]).toEqual(["the name then", true, 0]);
