@@ -45,8 +45,8 @@ export interface ReaderRooms {
   isDoneWith(index: number): boolean;
   isForgotten(index: number): boolean;
   /**
-   * The reader left long ago, which is known because a subscription asked for it: no list tells of it as of news, and what the
-   * reader may see of the room is kept apart.
+   * The reader is out since long ago, which is known because a subscription asked for it: no list has it on that account, and what
+   * they may see of the room is kept apart.
    */
   isRecalled(index: number): boolean;
   /** Where the last change of membership stands in the timeline; undefined: before all events that are stored. */

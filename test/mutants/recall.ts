@@ -22,8 +22,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a room that was left long ago comes into lists when it is asked for",
     file: "src/engine/lists/list-answers.ts",
-    find: " && !rooms.isRecalled(index)",
-    replace: "",
+    find: "const isRecalled = rooms.isRecalled(index);",
+    replace: "const isRecalled = rooms.size < 0;",
     test: "test/unit/engine/recalled-rooms.test.ts",
   },
   {

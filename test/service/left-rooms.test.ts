@@ -227,6 +227,23 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
     expect(await asked(robot)).toHaveLength(isTold ? 0 : 1);
   });
 
+  test("a room that its user was sent away from stands in lists where the stream tells of it, and there alone", async () => {
+    const robot = await world.stranger();
+    const roomId = await alice.createRoom({ preset: "public_chat", name: "then" });
+    await robot.join(roomId);
+    await alice.kick(roomId, robot.userId);
+    await alice.send(roomId, "secret");
+    await world.poll(robot);
+    const isTold = profile === "synapse";
+    for (const pos of [undefined, (await world.ask(robot, withList(subscribing(roomId)))).pos]) {
+      const answer = await world.ask(robot, { ...withList(subscribing(roomId)), pos });
+      expect(answer.response.lists.get("all")?.count).toBe(isTold ? 1 : 0);
+      if (pos !== undefined) continue;
+      expect(roomIn(answer, roomId)?.membership).toBe(isShown ? Membership.leave : undefined);
+      expect(textOf(roomIn(answer, roomId)) ?? "").not.toContain("secret");
+    }
+  });
+
   test("who subscribes to hundreds of rooms of others makes few requests of it, one at a time", async () => {
     const robot = await world.user();
     const rooms = Array.from({ length: MANY }, (_, at) => `!foreign${at}:example.org`);

@@ -3,7 +3,7 @@ import { planSync } from "../../../src/engine/plan.ts";
 import type { SyncRequest } from "../../../src/engine/request.ts";
 import type { RoomId } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
-import { config, list, NOTHING_TOLD, request, TestWorld } from "../../support/engine.ts";
+import { alice, bob, config, list, NOTHING_TOLD, request, TestWorld } from "../../support/engine.ts";
 import { EngineClient } from "./engine-client.ts";
 
 const unknownOf = (world: TestWorld, asked: SyncRequest) =>
@@ -21,14 +21,17 @@ test("a subscription to a room of which nothing is known of the reader is told t
   expect(unknownOf(world, subscribing(joined, foreign, unknown))).toEqual([foreign.roomId, unknown.roomId]);
 });
 
-test("a room that turns out to have been left long ago is in no list, and in the subscription that asked for it", () => {
+test.each([
+  ["left", alice],
+  ["sent away from", bob],
+])("a room that the reader turns out to have %s long ago is in the subscription that asked for it, and in no list", (_how, sender) => {
   const world = new TestWorld();
   const left = world.emptyRoom();
   left.isOfReader = false;
   const wanted = { ...subscribing(left), lists: request({ main: list([[0, 9]], config(1)) }).lists! };
   const client = new EngineClient(world);
   expect(client.sync(wanted).rooms).toEqual([]);
-  left.setReader(Membership.leave);
+  left.setReader(Membership.leave, { sender });
   left.isRecalled = true;
   const answer = client.sync(wanted);
   expect(answer.rooms.map(({ roomId }) => roomId)).toEqual([left.roomId]);
