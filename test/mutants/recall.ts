@@ -13,6 +13,13 @@ export const mutants: readonly Mutant[] = [
     test: READS,
   },
   {
+    name: "who is back while a room is read as they left it is taken for gone",
+    file: READING,
+    find: "(await ownDeparture()) !== departureId",
+    replace: "(await ownDeparture()) === null",
+    test: READS,
+  },
+  {
     name: "an invite that ended shows its room",
     file: READING,
     find: " || !wasIn(last)",

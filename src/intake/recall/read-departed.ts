@@ -28,15 +28,19 @@ export interface DepartedRoom {
  * Reads a room as the homeserver shows it to a user who was in it and left. undefined: it says nothing of such a departure, does
  * not show the room, or shows what came after.
  *
- * The own member event comes first: to whom never was in the room, or has forgotten it, nothing else is asked.
+ * The own member event comes first: to whom never was in the room, or has forgotten it, nothing else is asked. And it comes last: who is
+ * back by then was told how the room is.
  */
 export async function readDeparted(
   { rooms, values, timelineLimit }: DepartedReads,
   call: ReadCall,
   { roomId, userId }: { readonly roomId: RoomId; readonly userId: UserId },
 ): Promise<DepartedRoom | undefined> {
-  const own = await values.stateEvent(call, roomId, MEMBER, userId);
-  const departureId = own.kind === "found" ? departureIn(parseJson(own.raw), userId) : undefined;
+  const ownDeparture = async () => {
+    const own = await values.stateEvent(call, roomId, MEMBER, userId);
+    return own.kind === "found" ? departureIn(parseJson(own.raw), userId) : undefined;
+  };
+  const departureId = await ownDeparture();
   if (departureId === undefined) return undefined;
   const { events, start, end } = await rooms.newestMessages(call, roomId, timelineLimit);
   const last = events[0] && parseJson(events[0]);
@@ -47,6 +51,7 @@ export async function readDeparted(
     const event = parseJson(raw);
     if (!isJsonObject(event) || event.type !== MEMBER || needed.has(textAt(event, "state_key") ?? "")) state.push(raw);
   });
+  if ((await ownDeparture()) !== departureId) return undefined;
   const raw = { ...emptySection("leave", roomId), timeline: events.toReversed(), stateAfter: state, prevBatch: end };
   const section = parseSection({ ...raw, limited: end !== undefined }, () => undefined);
   const isOfRoom = [...events, ...state].every((each) => isOf(roomId, each));

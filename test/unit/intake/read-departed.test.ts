@@ -19,20 +19,22 @@ const leave = (more: object = {}) => ({
 
 interface Upstream {
   readonly own?: ValueAnswer;
+  /** The same, asked again. */
+  readonly ownAtLast?: ValueAnswer;
   readonly page?: Partial<MessagesPage> & { readonly events: readonly Buffer[] };
   readonly state?: readonly unknown[];
 }
 
 const PAGE = { events: [raw(leave()), raw(message("$1", { sender: BOB }))], start: "at-end", end: "older" };
 
-async function read({ own = found(leave()), page = PAGE, state = [create()] }: Upstream = {}) {
+async function read({ own = found(leave()), ownAtLast = own, page = PAGE, state = [create()] }: Upstream = {}) {
   const asked: string[] = [];
   const upstream = {
     timelineLimit: 20,
     values: {
       stateEvent: async () => {
         asked.push("own");
-        return own;
+        return asked.length === 1 ? own : ownAtLast;
       },
     },
     rooms: {
@@ -53,7 +55,7 @@ async function read({ own = found(leave()), page = PAGE, state = [create()] }: U
 test("a room is read up to its user's departure, oldest event first, with state of then and both tokens", async () => {
   const members = [BOB, CAROL].map((userId) => member(`$of ${userId}`, userId, "join"));
   const { room, asked } = await read({ state: [create(), name("$n", "then"), leave(), ...members] });
-  expect(asked).toEqual(["own", "messages", "state"]);
+  expect(asked).toEqual(["own", "messages", "state", "own"]);
   expect(room).toMatchObject({ token: "at-end", section: { kind: "leave", prevBatch: "older", limited: true } });
   expect(room?.section.timeline.map(({ eventId }) => eventId)).toEqual(["$1", "$leave"]);
   // Of members what the timeline needs.
@@ -84,6 +86,14 @@ describe("nothing is told", () => {
   ])("%s", async (_where, page) => {
     const { room, asked } = await read({ page });
     expect([room, asked]).toEqual([undefined, ["own", "messages"]]);
+  });
+
+  test.each([
+    ["is back", found(member("$join", ALICE, "join"))],
+    ["was there again", found(leave({ event_id: "$again" }))],
+    ["has forgotten the room", { kind: "refused", status: 403, errcode: "M_FORBIDDEN" }],
+  ] as const)("of who %s by the time it was read", async (_who, ownAtLast) => {
+    expect((await read({ ownAtLast })).room).toBeUndefined();
   });
 
   test("where events are of another room", async () => {
