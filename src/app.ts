@@ -13,6 +13,7 @@ import type { DeviceName } from "./model/calling-device.ts";
 import type { StreamPosition } from "./model/stream-position.ts";
 import { createSimplifiedMsc3575 } from "./protocol/simplified-msc3575/simplified-msc3575.ts";
 import { ReadinessState } from "./readiness.ts";
+import { expireDeviceLists, listsKeptFrom } from "./store/acknowledged.ts";
 import { expireConnections } from "./store/connections.ts";
 import { type Database, openDatabase } from "./store/database.ts";
 import { isDeviceWanted } from "./store/devices.ts";
@@ -88,6 +89,11 @@ export async function startApp(deps: AppDeps): Promise<App> {
       [
         { name: "expire-connections", schedule: "17 4 * * *", run: () => expireConnections(db, CONNECTION_IDLE_MS) },
         { name: "expire-recalls", schedule: "37 4 * * *", run: () => expireRecalls(db) },
+        {
+          name: "expire-device-lists",
+          schedule: "22 4 * * *",
+          run: () => expireDeviceLists(db, listsKeptFrom(systemClock)),
+        },
         { name: "expire-history-wants", schedule: "27 4 * * *", run: () => expireHistoryWants(db) },
       ],
     ),

@@ -11,9 +11,11 @@ import { Memory } from "./store/memory.ts";
 import type { Secrets } from "./store/secrets.ts";
 import { RecentPositions } from "./stream/recent-positions.ts";
 import { Stream } from "./stream/stream.ts";
+import { Acknowledgements } from "./sync/acknowledgements.ts";
 import { Connections } from "./sync/connections.ts";
 import { Devices } from "./sync/devices.ts";
 import { History } from "./sync/history.ts";
+import type { LackingDeps } from "./sync/lacking.ts";
 import { MemberWishes } from "./sync/member-wishes.ts";
 import { PosCodec } from "./sync/pos.ts";
 import { Recalls } from "./sync/recalls.ts";
@@ -25,6 +27,8 @@ const HOT_ROOM_BYTES = 256 * 1024 * 1024;
 const READER_BYTES = 256 * 1024 * 1024;
 /** Memory for the rooms of spaces that lists are filtered by. More: fewer reads. Less: a smaller process. */
 const SPACE_BYTES = 32 * 1024 * 1024;
+/** Memory for devices: some 50,000. More: fewer of them are read again. */
+const DEVICE_BYTES = 32 * 1024 * 1024;
 
 /**
  * How often a user is told of rooms while they arrive with a long first sync. Shorter: clients sort and draw their lists again
@@ -57,6 +61,7 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
     maxHotRoomBytes: HOT_ROOM_BYTES,
     maxReaderBytes: READER_BYTES,
     maxSpaceBytes: SPACE_BYTES,
+    maxDeviceBytes: DEVICE_BYTES,
     isWaitedFor: (user) => stream.isWaitedFor(user),
   });
   const follower = new Follower({
@@ -83,14 +88,7 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
     pos: new PosCodec(secrets.posKey),
     memory,
     rooms: { db, hotRooms: memory.hotRooms },
-    history: new History({
-      db,
-      stream,
-      clock,
-      onWaited: (outcome) => metrics.historyWaits.inc({ outcome }),
-      onError: (error) => log.warn({ err: error }, "history could not be asked for; an answer goes without"),
-    }),
-    recalls: createRecalls(deps, stream),
+    ...createLacking(deps, stream),
     stream,
     recent,
     wishes: new MemberWishes({
@@ -99,6 +97,7 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
       areKnown: (room) => memory.columns.membersKnownAt(room) !== undefined,
       onError: (error) => log.warn({ err: error }, "the pollers could not be told to read members; it is tried again"),
     }),
+    acknowledgements: new Acknowledgements({ db, devices: memory.devices, stream, clock, log }),
     clock,
     log,
     metrics,
@@ -107,8 +106,16 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
   return { follower, service };
 }
 
-const createRecalls = ({ config, db, clock, log, metrics }: SyncCoreDeps, stream: Stream): Recalls =>
-  new Recalls(
+/** What brings in what answers lack. */
+const createLacking = ({ config, db, clock, log, metrics }: SyncCoreDeps, stream: Stream): LackingDeps => ({
+  history: new History({
+    db,
+    stream,
+    clock,
+    onWaited: (outcome) => metrics.historyWaits.inc({ outcome }),
+    onError: (error) => log.warn({ err: error }, "history could not be asked for; an answer goes without"),
+  }),
+  recalls: new Recalls(
     {
       db,
       stream,
@@ -117,7 +124,8 @@ const createRecalls = ({ config, db, clock, log, metrics }: SyncCoreDeps, stream
       onError: (error) => log.warn({ err: error }, "rooms that a user may have left could not be asked for"),
     },
     config.sync.initialWaitMs,
-  );
+  ),
+});
 
 const syncedDevices = (changes: readonly Change[]): ReadonlySet<DeviceNid> =>
   new Set(

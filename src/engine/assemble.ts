@@ -1,10 +1,12 @@
 import { invariant } from "../lib/invariant.ts";
+import type { ExtensionData } from "../model/extension-reads.ts";
 import type { RoomId, RoomNid, UserId } from "../model/ids.ts";
 import type { RoomData } from "../model/room-reads.ts";
 import type { StateEvent } from "../model/stored-event.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { ConnectionDelta, Told } from "./connection/state.ts";
 import { toldAfterAnswer, toldWithoutAnswer } from "./connection/told-after.ts";
+import { sayExtensions } from "./extensions/extensions.ts";
 import type { HoldWindow } from "./keep-back.ts";
 import type { SyncPlan } from "./plan.ts";
 import type { RoomAnswer, SyncResponse } from "./response.ts";
@@ -28,26 +30,27 @@ export interface SyncOutcome {
   readonly failedRooms: readonly FailedRoom[];
 }
 
-/** What the shell read: `data` for the plan's reads, `members` for `memberReads`. */
+/** What the shell read: `data` for the plan's reads, `members` for `memberReads`, `extensions` for `extensionReads`. */
 interface SyncData {
   readonly data: ReadonlyMap<RoomNid, RoomData>;
   readonly members: ReadonlyMap<RoomNid, ReadonlyMap<UserId, StateEvent>>;
+  readonly extensions: ExtensionData;
 }
 
 /**
  * Says what the plan decided, from what was read for it. What may wait for an answer that is given anyway does so until it
  * stands at or before `justNow`.
  */
-export function assembleSync(plan: SyncPlan, { data, members }: SyncData, justNow: HoldWindow["after"]): SyncOutcome {
+export function assembleSync(plan: SyncPlan, read: SyncData, justNow: HoldWindow["after"]): SyncOutcome {
   const draft = new OutcomeDraft(plan, justNow);
   for (const room of plan.rooms) {
     try {
-      draft.add(room, assemble(plan, room, { data, members }));
+      draft.add(room, assemble(plan, room, read));
     } catch (error) {
       draft.fail(room, error);
     }
   }
-  return draft.finish();
+  return draft.finish(read.extensions);
 }
 
 function assemble(plan: SyncPlan, room: RoomPlan, { data, members }: SyncData): AssembledRoom {
@@ -99,16 +102,17 @@ class OutcomeDraft {
     if (told !== undefined) this.#rooms.set(room.room, told);
   }
 
-  finish(): SyncOutcome {
+  finish(data: ExtensionData): SyncOutcome {
+    const extensions = sayExtensions(this.#plan.extensions, data);
     return {
-      response: { lists: this.#plan.lists, rooms: this.#answers },
+      response: { lists: this.#plan.lists, rooms: this.#answers, extensions: extensions.response },
       delta: {
         rooms: this.#rooms,
         sentMembers: this.#sentMembers,
         staleMembers: this.#staleMembers,
         subscriptions: this.#plan.subscriptions,
       },
-      hasNews: this.#hasNews,
+      hasNews: this.#hasNews || extensions.hasNews,
       quietSince: this.#quietSince,
       failedRooms: this.#failed,
     };

@@ -5,6 +5,7 @@ import type { RoomReads } from "../model/room-reads.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { ConnectionState, Told } from "./connection/state.ts";
 import { keptSubscriptions, subscriptionsDelta } from "./connection/subscriptions.ts";
+import { type PlannedExtensions, planExtensions } from "./extensions/extensions.ts";
 import { Coverage } from "./lists/coverage.ts";
 import { answerLists } from "./lists/list-answers.ts";
 import type { RoomConfig, SyncRequest } from "./request.ts";
@@ -44,6 +45,7 @@ export interface SyncPlan extends Answering {
   readonly wishes: readonly RoomNid[];
   /** What the connection has to remember of subscriptions. Undefined: as before. */
   readonly subscriptions: ReadonlyMap<RoomId, RoomConfig> | undefined;
+  readonly extensions: PlannedExtensions;
 }
 
 /** Scratch: what is in here means nothing between two calls. */
@@ -75,6 +77,7 @@ export function planSync(input: PlanInput): SyncPlan {
     unknown: unknownIn(subscriptions, view),
     wishes: rooms.filter(({ wish }) => wish !== undefined).map(({ room }) => room),
     subscriptions: subscriptionsDelta(connection.subscriptions, subscriptions, request),
+    extensions: planExtensions(request.extensions, { view, from: input.from }),
   };
 }
 

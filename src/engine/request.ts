@@ -44,6 +44,19 @@ export interface ListRequest {
   readonly config: RoomConfig;
 }
 
+export interface ToDeviceRequest {
+  /** The client has all messages up to this sequence; undefined: it names none of ours. */
+  readonly since: number | undefined;
+  /** Messages at most. */
+  readonly limit: number;
+}
+
+/** Extensions that are asked for; undefined: not. */
+export interface ExtensionsRequest {
+  readonly toDevice?: ToDeviceRequest | undefined;
+  readonly e2ee?: true | undefined;
+}
+
 /** One request, in the engine's words. */
 export interface SyncRequest {
   /** `""` where the client gave none. */
@@ -62,4 +75,5 @@ export interface SyncRequest {
   readonly unsubscribed: readonly RoomId[];
   /** The answer says which rooms stand in each range, in order. Without it a list that covers all rooms costs no sort. */
   readonly needsWindows?: boolean;
+  readonly extensions: ExtensionsRequest;
 }

@@ -58,8 +58,36 @@ export interface ListAnswer {
   readonly windows: readonly { readonly range: Range; readonly roomIds: readonly RoomId[] }[];
 }
 
+export interface ToDeviceAnswer {
+  /** In order; each as raw JSON. */
+  readonly events: readonly Buffer[];
+  /** The client has everything up to this sequence once it has the answer. */
+  readonly nextBatch: number;
+}
+
+export interface DeviceListsAnswer {
+  readonly changed: readonly UserId[];
+  readonly left: readonly UserId[];
+}
+
+export interface E2eeAnswer {
+  /** undefined: on a first request. */
+  readonly deviceLists: DeviceListsAnswer | undefined;
+  /** As the homeserver sent it, a JSON object; undefined: not known yet. */
+  readonly oneTimeKeys: Buffer | undefined;
+  /** As the homeserver sent it, a JSON array; undefined: not known yet, or it has no fallback keys. */
+  readonly fallbackKeys: Buffer | undefined;
+}
+
+/** Of extensions that were asked for. */
+export interface ExtensionsResponse {
+  readonly toDevice: ToDeviceAnswer | undefined;
+  readonly e2ee: E2eeAnswer | undefined;
+}
+
 /** One answer, in the engine's words. */
 export interface SyncResponse {
   readonly lists: ReadonlyMap<string, ListAnswer>;
   readonly rooms: readonly RoomAnswer[];
+  readonly extensions: ExtensionsResponse;
 }

@@ -1,3 +1,4 @@
+import type { DeviceFacts } from "../model/device-facts.ts";
 import type { RoomId, RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { Membership } from "../model/membership.ts";
 import type { ReaderFacts } from "../model/reader-facts.ts";
@@ -66,6 +67,8 @@ export interface ReaderView {
   readonly userNid: UserNid;
   readonly userId: UserId;
   readonly own: ReaderFacts;
+  /** Of the device that asks. */
+  readonly device: DeviceFacts;
   readonly facts: RoomFacts;
   readonly rooms: ReaderRooms;
   /** By room; rooms without tags are not in it. */

@@ -28,6 +28,8 @@ export const LOG_FIELDS = {
   joined: "Number of rooms that a user is in.",
   events: "Number of events.",
   toDevice: "Number of to-device messages.",
+  from: "When a span of time begins: ISO 8601, UTC.",
+  to: "When a span of time ends: ISO 8601, UTC.",
   position: "Stream position: the order in which Slidecar learnt of things.",
   section: "Part of an upstream response or of an answer, for example to_device.",
   outcome: "How it ended, in the words of the metric that counts it.",

@@ -52,7 +52,7 @@ function waitMetrics(registry: Registry) {
     recallWaits: counter(registry, {
       name: "slidecar_recall_waits_total",
       help:
-        "Answers with no room to show that waited for one that a client subscribes to and that its user may have left: until that " +
+        "Answers with nothing to say that waited for a room that a client subscribes to and that its user may have left: until that " +
         "was known, or in vain.",
       labels: { outcome: ["settled", "late"] },
     }),

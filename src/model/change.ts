@@ -40,6 +40,8 @@ export const ChangeFlag = {
   state: 8,
   /** Events were put before or between known ones, or a stored event was rewritten: forget what is in memory. */
   history: 16,
+  /** Of `keys`: an algorithm has fewer one-time keys than before, a fallback key was used, or they are known for the first time. */
+  fewerKeys: 32,
 } as const;
 
 /** One row of the `changes` table. */

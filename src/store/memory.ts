@@ -4,6 +4,7 @@ import type { StreamPosition } from "../model/stream-position.ts";
 import { selectColumns } from "./column-selects.ts";
 import type { Queryable } from "./database.ts";
 import { HotRooms, type RoomTurn } from "./hot-rooms.ts";
+import { OnlineDevices } from "./online-devices.ts";
 import { OnlineReaders, type OnlineReadersOptions } from "./online-readers.ts";
 import { RoomColumns } from "./room-columns.ts";
 import { SpaceChildren } from "./space-children.ts";
@@ -12,6 +13,7 @@ export interface MemoryOptions {
   readonly maxHotRoomBytes: number;
   readonly maxReaderBytes: number;
   readonly maxSpaceBytes: number;
+  readonly maxDeviceBytes: number;
   readonly isWaitedFor: OnlineReadersOptions["isWaitedFor"];
 }
 
@@ -24,13 +26,16 @@ export class Memory {
   readonly readers: OnlineReaders;
   readonly hotRooms: HotRooms;
   readonly spaces: SpaceChildren;
+  readonly devices: OnlineDevices;
   readonly #db: Queryable;
 
-  constructor(db: Queryable, { maxHotRoomBytes, maxReaderBytes, maxSpaceBytes, isWaitedFor }: MemoryOptions) {
+  constructor(db: Queryable, options: MemoryOptions) {
+    const { maxHotRoomBytes, maxReaderBytes, maxSpaceBytes, maxDeviceBytes, isWaitedFor } = options;
     this.#db = db;
     this.readers = new OnlineReaders(db, this.columns, { maxBytes: maxReaderBytes, isWaitedFor });
     this.hotRooms = new HotRooms(db, maxHotRoomBytes);
     this.spaces = new SpaceChildren(db, maxSpaceBytes);
+    this.devices = new OnlineDevices(db, maxDeviceBytes);
   }
 
   /**
@@ -39,11 +44,12 @@ export class Memory {
    */
   async prepare(changes: readonly Change[], position: StreamPosition): Promise<() => void> {
     const ofRooms = changes.filter(({ stream, room }) => stream === ChangeStream.room && room !== undefined);
-    const [columns, applyToReaders, applyToHotRooms, applyToSpaces] = await Promise.all([
+    const [columns, applyToReaders, applyToHotRooms, applyToSpaces, applyToDevices] = await Promise.all([
       selectColumns(this.#db, this.#staleColumns(ofRooms)),
       this.readers.prepare(changes),
       this.hotRooms.prepare(turnsOf(ofRooms), position),
       this.spaces.prepare(withChangedState(ofRooms)),
+      this.devices.prepare(changes),
     ]);
     return () => {
       if (columns !== undefined) this.columns.take(columns);
@@ -51,6 +57,7 @@ export class Memory {
       applyToReaders();
       applyToHotRooms();
       applyToSpaces();
+      applyToDevices();
     };
   }
 

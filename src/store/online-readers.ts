@@ -37,6 +37,9 @@ const WAKING_STREAMS: ReadonlySet<ChangeStream> = new Set([
   ChangeStream.accountData,
   ChangeStream.history,
   ChangeStream.sent,
+  ChangeStream.toDevice,
+  ChangeStream.deviceLists,
+  ChangeStream.keys,
 ]);
 
 export interface OnlineReadersOptions {

@@ -42,8 +42,8 @@ export class Lacking {
     const { history, recalls } = this.#deps;
     const { userNid, from, timeoutMs, signal } = this.#asking;
     if (unknown.length > 0 && this.#left.delete("rooms")) {
-      // A poll is woken by what comes, and an answer that shows a room is not held for another.
-      const isHeld = from === undefined && outcome.response.rooms.length === 0;
+      // A poll is woken by what comes, and an answer that has something to say is not held for a room.
+      const isHeld = from === undefined && !outcome.hasNews;
       if (await recalls.bring(userNid, unknown, isHeld ? timeoutMs : undefined, signal)) return true;
     }
     return wants.length > 0 && this.#left.delete("history") && (await history.bring(userNid, wants, timeoutMs, signal));

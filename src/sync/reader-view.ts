@@ -1,10 +1,11 @@
 import type { ReaderView } from "../engine/view.ts";
-import type { RoomId, RoomNid, UserId, UserNid } from "../model/ids.ts";
+import type { DeviceNid, RoomId, RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { Memory } from "../store/memory.ts";
 
 interface Reader {
   readonly userNid: UserNid;
   readonly userId: UserId;
+  readonly deviceNid: DeviceNid;
 }
 
 /**
@@ -13,19 +14,21 @@ interface Reader {
  */
 export async function readerView(
   memory: Memory,
-  { userNid, userId }: Reader,
+  { userNid, userId, deviceNid }: Reader,
   spaces: Iterable<RoomId>,
 ): Promise<ReaderView> {
-  const { columns, readers } = memory;
+  const { columns, readers, devices } = memory;
   // A space that is too large for memory is read for each answer.
   let read: ReadonlyMap<RoomNid, ReadonlySet<RoomId>> = new Map();
   for (;;) {
-    const { own, rooms, tags } = await readers.get(userNid, userId);
+    const [{ own, rooms, tags }] = await Promise.all([readers.get(userNid, userId), devices.get(deviceNid)]);
+    const device = devices.peek(deviceNid);
     const wanted = [...spaces].flatMap((roomId) => rooms.findRoom(roomId) ?? []);
     const known = new Map(wanted.map((space) => [space, memory.spaces.of(space) ?? read.get(space)]));
     const unknown = wanted.filter((space) => known.get(space) === undefined);
-    if (unknown.length === 0) {
-      return { userNid, userId, own, tags, facts: columns, rooms, childrenOf: (space) => known.get(space) ?? NO_ROOMS };
+    if (unknown.length === 0 && device !== undefined) {
+      const childrenOf = (space: RoomNid) => known.get(space) ?? NO_ROOMS;
+      return { userNid, userId, own, device, tags, facts: columns, rooms, childrenOf };
     }
     read = new Map([...read, ...(await memory.spaces.load(unknown))]);
   }

@@ -16,7 +16,7 @@ const QUIET_MS = 60_000;
 /** Rooms remembered. More: memory. Fewer: the database is asked again. */
 const MAX_REMEMBERED = 50_000;
 
-/** How much longer than its client would wait for news an answer with no room to show may take, as before the first sync is there. */
+/** How much longer than its client would wait for news an answer with nothing to say may take, as before the first sync is there. */
 const BEYOND_TIMEOUT_MS = 2_000;
 
 interface RecallsDeps {
@@ -31,7 +31,7 @@ interface RecallsDeps {
 /** Has rooms asked for that clients subscribe to and of which nothing of their users is stored, by whoever polls for these. */
 export class Recalls {
   readonly #deps: RecallsDeps;
-  /** For how long an answer with no room to show is held. */
+  /** For how long an answer with nothing to say is held. */
   readonly #initialWaitMs: number;
   /** When it was asked for here. */
   readonly #asked = new LRUCache<string, number>({ max: MAX_REMEMBERED });

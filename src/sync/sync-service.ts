@@ -1,4 +1,5 @@
 import { assembleSync, type SyncOutcome } from "../engine/assemble.ts";
+import { extensionReads } from "../engine/extensions/extensions.ts";
 import { historyWants } from "../engine/history-wants.ts";
 import { keepBack } from "../engine/keep-back.ts";
 import { spacesIn } from "../engine/lists/filter.ts";
@@ -20,10 +21,12 @@ import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
 import type { ConnectionKey } from "../store/connections.ts";
 import { DatabaseUnavailableError } from "../store/database-errors.ts";
+import { readExtensions } from "../store/extension-reader.ts";
 import type { Memory } from "../store/memory.ts";
 import { RoomReader, type RoomReaderDeps } from "../store/room-reader.ts";
 import type { RecentPositions } from "../stream/recent-positions.ts";
 import type { Stream } from "../stream/stream.ts";
+import type { Acknowledgements } from "./acknowledgements.ts";
 import { awaitMembers, ON_THE_WAY_US } from "./await-members.ts";
 import type { Connections, OpenConnection } from "./connections.ts";
 import type { Devices, KnownDevice } from "./devices.ts";
@@ -49,6 +52,7 @@ interface SyncServiceDeps extends LackingDeps {
   readonly stream: Stream;
   readonly recent: RecentPositions;
   readonly wishes: MemberWishes;
+  readonly acknowledgements: Acknowledgements;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Pick<
@@ -133,6 +137,8 @@ export class SyncService {
     throwIfGone(call.signal);
     const { open, from } = await this.#open(key, call);
     await this.#catchUpWith(from ?? BEFORE_ALL, call.signal);
+    const isWhole = await this.#deps.acknowledgements.take(known, call, from);
+    if (!isWhole) throw this.#unknownPos("device_lists");
     let to = stream.position;
     let isHeld = false;
     const { outcome, hasWaited } = await longPoll(stream, {
@@ -223,7 +229,7 @@ export class SyncService {
     from: StreamPosition | undefined,
   ): Promise<Computed> {
     const { memory, rooms, stream, clock, wishes } = this.#deps;
-    const view = await readerView(memory, { userNid, userId }, spacesIn(request));
+    const view = await readerView(memory, { userNid, userId, deviceNid }, spacesIn(request));
     // From here to the end of the plan nothing may wait: memory stands at `to`.
     const to = stream.position;
     const whole = planSync({ request, connection, from, to, view });
@@ -235,10 +241,14 @@ export class SyncService {
     const { plan, since } = keepBack(whole, read, window);
     const data = await reading.withHeroes(read, heroReads(plan, read));
     const members = await reading.members(memberReads(plan, data));
-    const [movedAt] = await Promise.all([reading.movedAt(ahead), wishes.raise(userNid, plan.wishes)]);
+    const [movedAt, extensions] = await Promise.all([
+      reading.movedAt(ahead),
+      readExtensions(rooms.db, { deviceNid, to }, extensionReads(plan.extensions)),
+      wishes.raise(userNid, plan.wishes),
+    ]);
     const recentAfter = (microseconds(clock) - ON_THE_WAY_US) as StreamPosition;
     return {
-      outcome: assembleSync(plan, { data, members }, window.after),
+      outcome: assembleSync(plan, { data, members, extensions }, window.after),
       to,
       movedAt,
       wants: historyWants(plan, data),
@@ -248,7 +258,7 @@ export class SyncService {
     };
   }
 
-  #unknownPos(reason: "malformed" | "no_connection" | "superseded"): ClientError {
+  #unknownPos(reason: "malformed" | "no_connection" | "superseded" | "device_lists"): ClientError {
     this.#deps.metrics.unknownPositions.inc({ reason });
     return new ClientError("M_UNKNOWN_POS", "Unknown position");
   }

@@ -68,6 +68,7 @@ const JEST = [
   "--runInBand",
   "--json",
   "--forceExit",
+  ...["--testPathIgnorePatterns", "/node_modules/"],
   ...["--testEnvironment", "./test/mutants/first-failure-environment.mjs"],
   ...["--setupFilesAfterEnv", "./test/mutants/first-failure-setup.ts"],
 ];

@@ -151,7 +151,7 @@ interface Room {
 }
 
 const newMemory = (own: Database, budgets = { maxHotRoomBytes: PLENTY_BYTES, maxReaderBytes: PLENTY_BYTES }): Memory =>
-  new Memory(own, { ...budgets, maxSpaceBytes: PLENTY_BYTES, isWaitedFor: () => false });
+  new Memory(own, { ...budgets, maxSpaceBytes: PLENTY_BYTES, maxDeviceBytes: PLENTY_BYTES, isWaitedFor: () => false });
 
 /** One run: streams that are stored, and the memory of one process that follows. */
 class Run {

@@ -10,6 +10,7 @@ import type { ReadEvent, RemovedState, RoomData, RoomReads } from "../../src/mod
 import type { Chunk, StateEvent } from "../../src/model/stored-event.ts";
 import { BEFORE_ALL, type StreamPosition } from "../../src/model/stream-position.ts";
 import { Visibility } from "../../src/model/visibility.ts";
+import { TestDevice } from "./engine-device.ts";
 
 export const alice = "@alice:example.org" as UserId;
 export const bob = "@bob:example.org" as UserId;
@@ -268,6 +269,7 @@ export class TestRoom {
 export class TestWorld {
   readonly rooms: TestRoom[] = [];
   announcedJoined: number | undefined;
+  readonly device = new TestDevice();
   ignored: ReadonlySet<UserId> = new Set();
   direct: ReadonlySet<RoomId> = new Set();
   readonly tags = new Map<RoomNid, ReadonlySet<string>>();
@@ -309,6 +311,7 @@ export class TestWorld {
       facts: factsOf(this.rooms),
       rooms: readerRoomsOf(this.rooms.filter(({ isOfReader }) => isOfReader)),
       own: { announcedJoined: this.announcedJoined, ignored: this.ignored, direct: this.direct },
+      device: this.device.facts,
       tags: this.tags,
       childrenOf: (space) => this.children.get(space) ?? new Set(),
     };
@@ -484,6 +487,7 @@ export const request = (
   subscriptions,
   subscriptionMode: "replace",
   unsubscribed: [],
+  extensions: {},
   ...more,
 });
 

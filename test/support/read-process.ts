@@ -32,6 +32,7 @@ export async function startReadProcess(
     maxHotRoomBytes: PLENTY_BYTES,
     maxReaderBytes: PLENTY_BYTES,
     maxSpaceBytes: PLENTY_BYTES,
+    maxDeviceBytes: PLENTY_BYTES,
     isWaitedFor: () => false,
     ...budgets,
   });

@@ -65,6 +65,8 @@ export interface StoreOptions {
   readonly accountData?: readonly { readonly type: string; readonly content: object }[];
   /** Those who wait for the device's first sync or catch-up are told. */
   readonly isCatchUp?: boolean;
+  /** What comes for the device alone: `to_device`, `device_lists` and counts of keys, as the response has them. */
+  readonly ofDevice?: object;
 }
 
 export class StoredWorld {
@@ -116,7 +118,7 @@ export class StoredWorld {
 
   /** Stores one response of the user's stream; resolves when it is committed. */
   async store(user: StreamUser, rooms: RoomsBody, options: StoreOptions = {}): Promise<void> {
-    const { isLong = false, ignoresSomebody = false, isCatchUp = false, accountData = [] } = options;
+    const { isLong = false, ignoresSomebody = false, isCatchUp = false, accountData = [], ofDevice } = options;
     const { deviceNid, userNid, userId } = user;
     const lastSeen = this.#lastSeen.get(deviceNid) ?? new LastSeen();
     this.#lastSeen.set(deviceNid, lastSeen);
@@ -148,7 +150,7 @@ export class StoredWorld {
       },
     );
     const nextBatch = `s${this.next()}`;
-    const body = { next_batch: nextBatch, account_data: { events: accountData }, rooms };
+    const body = { next_batch: nextBatch, account_data: { events: accountData }, ...ofDevice, rooms };
     await intake.write(Buffer.from(JSON.stringify(body)));
     const taken = await intake.end();
     for (const [roomId, eventId] of taken.lastSeen) lastSeen.note(roomId, eventId);

@@ -1,6 +1,7 @@
 import type { Range, SyncRequest } from "../../engine/request.ts";
 import type { ListAnswer, SyncResponse } from "../../engine/response.ts";
 import { PieceWriter } from "../shared/piece-writer.ts";
+import { writeExtensions } from "./encode-extensions.ts";
 import { writeRoom } from "./encode-room.ts";
 
 /** Writes an answer of the simplified dialect. */
@@ -20,7 +21,9 @@ export function encodeResponse(
     separator = ",";
   }
   if (response.rooms.length === 0) writer.text(separator);
-  writer.text('},"extensions":{}}');
+  writer.text('},"extensions":');
+  writeExtensions(writer, response.extensions);
+  writer.text("}");
   return writer.finish();
 }
 

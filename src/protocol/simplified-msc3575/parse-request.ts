@@ -3,6 +3,7 @@ import { isStorableText } from "../../lib/json-value.ts";
 import { ClientError } from "../../model/client-error.ts";
 import { isRoomId, type RoomId, type UserId } from "../../model/ids.ts";
 import { WireValue } from "../shared/wire-value.ts";
+import { parseExtensions } from "./parse-extensions.ts";
 import { parseList } from "./parse-list.ts";
 import { RoomConfigParser } from "./parse-room-config.ts";
 
@@ -40,6 +41,7 @@ export function parseRequest(
     subscriptionMode: connId === "" ? "keep" : "replace",
     unsubscribed: parseUnsubscribed(wire.at("unsubscribe_rooms")),
     needsWindows: withOps,
+    extensions: wire.at("extensions").optional(parseExtensions) ?? {},
   };
 }
 

@@ -7,6 +7,7 @@ import {
   isEmptyDelta,
 } from "../../../src/engine/connection/delta.ts";
 import { MutableConnectionState } from "../../../src/engine/connection/mutable-state.ts";
+import { extensionReads } from "../../../src/engine/extensions/extensions.ts";
 import { type HoldWindow, keepBack } from "../../../src/engine/keep-back.ts";
 import { memberReads } from "../../../src/engine/members.ts";
 import { planSync } from "../../../src/engine/plan.ts";
@@ -90,7 +91,8 @@ export class EngineClient {
     const { plan, since } = keepBack(whole, read, window);
     const data = this.#world.withHeroes(read, heroReads(plan, read));
     const members = this.#world.readMembers(memberReads(plan, data), to);
-    return new Answer(assembleSync(plan, { data, members }, window.after), to, since);
+    const extensions = this.#world.device.read(extensionReads(plan.extensions), to);
+    return new Answer(assembleSync(plan, { data, members, extensions }, window.after), to, since);
   }
 
   confirm(answer: Answer): void {

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import type { SyncRequest } from "../../../src/engine/request.ts";
-import type { ListAnswer, RoomAnswer, TimelineAnswer } from "../../../src/engine/response.ts";
+import type { ExtensionsResponse, ListAnswer, RoomAnswer, TimelineAnswer } from "../../../src/engine/response.ts";
 import type { RoomId } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
 import type { StateEvent } from "../../../src/model/stored-event.ts";
@@ -42,11 +42,13 @@ interface Given {
   readonly lists?: Readonly<Record<string, ListAnswer>>;
   readonly asked?: SyncRequest;
   readonly withOps?: boolean;
+  readonly extensions?: Partial<ExtensionsResponse>;
 }
 
-function pieces({ rooms = [], lists = {}, asked = request(), withOps = false }: Given): readonly Buffer[] {
+function pieces({ rooms = [], lists = {}, asked = request(), withOps = false, ...given }: Given): readonly Buffer[] {
   const dialect = createSimplifiedMsc3575({ maxTimelineLimit: 50, withOps });
-  return dialect.encode({ lists: new Map(Object.entries(lists)), rooms }, 'po"s', asked);
+  const extensions = { toDevice: undefined, e2ee: undefined, ...given.extensions };
+  return dialect.encode({ lists: new Map(Object.entries(lists)), rooms, extensions }, 'po"s', asked);
 }
 
 const encode = (given: Given) => JSON.parse(Buffer.concat(pieces(given)).toString());

@@ -44,7 +44,7 @@ test("the request of Element X's room list is read in the engine's words", () =>
     conn_id: "room-list",
     lists: { all_rooms: { ranges: [[0, 19]], timeline_limit: 1, required_state: state, filters: {} } },
     room_subscriptions: { "!a:b": { timeline_limit: 20, required_state: state } },
-    extensions: { typing: { enabled: true } },
+    extensions: { to_device: { enabled: true, since: "-17" }, e2ee: { enabled: true }, other: { enabled: true } },
   };
   expect(parse(body, "pos=7%2Fx&timeout=30000")).toEqual({
     connId: "room-list",
@@ -55,6 +55,7 @@ test("the request of Element X's room list is read in the engine's words", () =>
     subscriptionMode: "replace",
     unsubscribed: [],
     needsWindows: false,
+    extensions: { toDevice: { since: 17, limit: 100 }, e2ee: true },
   });
 });
 
@@ -68,6 +69,7 @@ test("an empty request is a first request that asks for nothing", () => {
     subscriptionMode: "keep",
     unsubscribed: [],
     needsWindows: false,
+    extensions: {},
   });
 });
 

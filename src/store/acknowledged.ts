@@ -1,0 +1,94 @@
+import { type Clock, microseconds } from "../lib/clock.ts";
+import { ChangeStream } from "../model/change.ts";
+import type { DeviceNid, UserNid } from "../model/ids.ts";
+import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
+import type { Database, Queryable } from "./database.ts";
+import { drawBatches, publishChanges } from "./publish.ts";
+
+// What is lost with a crash of the server comes once more with the client's next request, which says the same again.
+const DELETE_TO_DEVICE = `
+  DELETE FROM to_device_messages USING set_config('synchronous_commit', 'off', true)
+   WHERE device_nid = $1 AND sequence <= $2`;
+
+/** Removes messages that the client has. */
+export async function deleteToDevice(db: Queryable, device: DeviceNid, upTo: number): Promise<void> {
+  await db.query({ name: "delete-to-device", text: DELETE_TO_DEVICE, values: [device, upTo] });
+}
+
+// The poller appends under the device's lock as well.
+const RENUMBER = `
+  WITH device AS (
+    SELECT device_nid FROM devices WHERE device_nid = $1 FOR NO KEY UPDATE
+  ), head AS (
+    SELECT h.device_nid, h.sequence FROM to_device_heads AS h JOIN device AS d ON d.device_nid = h.device_nid
+     WHERE h.sequence < $2
+  ), renumbered AS (
+    SELECT m.sequence AS before, $2 + row_number() OVER (ORDER BY m.sequence) AS after
+      FROM to_device_messages AS m JOIN head AS h ON h.device_nid = m.device_nid
+  ), moved AS (
+    UPDATE to_device_messages AS m SET sequence = r.after FROM renumbered AS r
+     WHERE m.device_nid = $1 AND m.sequence = r.before
+  )
+  UPDATE to_device_heads AS h SET sequence = $2 + (SELECT count(*) FROM renumbered)
+    FROM head WHERE h.device_nid = head.device_nid
+  RETURNING head.sequence AS before`;
+
+/**
+ * Moves all messages of a device above a sequence that its client has and that was never issued here: an older database came back.
+ * So nothing counts as acknowledged that the client may not have. Returns the highest sequence that was issued before, undefined
+ * where the sequence is none of these.
+ */
+export async function renumberToDevice(
+  db: Database,
+  { userNid, deviceNid }: { readonly userNid: UserNid; readonly deviceNid: DeviceNid },
+  above: number,
+): Promise<number | undefined> {
+  return await db.transaction(
+    async (tx) => {
+      const values = [deviceNid, above];
+      const [row] = await tx.query<{ before: number }>({ name: "renumber-to-device", text: RENUMBER, values });
+      if (row === undefined) return undefined;
+      const [batch = 0] = await drawBatches(tx, 1);
+      await publishChanges(tx, [{ batch, stream: ChangeStream.toDevice, userNid, deviceNid, flags: 0 }], undefined);
+      return row.before;
+    },
+    { lane: "live" },
+  );
+}
+
+const NOTE_LISTS = `
+  UPDATE devices SET lists_told = $2 FROM set_config('synchronous_commit', 'off', true)
+   WHERE device_nid = $1 AND lists_told < $2`;
+
+/** The client has all changes of device lists up to a position. */
+export async function noteListsTold(db: Queryable, device: DeviceNid, upTo: StreamPosition): Promise<void> {
+  await db.query({ name: "note-lists-told", text: NOTE_LISTS, values: [device, upTo] });
+}
+
+/** How long changes of device lists are kept that a client has: as long as a connection lives that may lack them. */
+const LISTS_KEPT_US = 30 * 24 * 3_600_000_000;
+
+/** Later changes of device lists are kept. Positions are times. */
+export const listsKeptFrom = (clock: Clock): StreamPosition => (microseconds(clock) - LISTS_KEPT_US) as StreamPosition;
+
+const EXPIRE_LISTS = `
+  WITH expired AS (
+    UPDATE devices SET lists_floor = least(lists_told, $1)
+     WHERE lists_floor < least(lists_told, $1)
+    RETURNING device_nid, lists_floor
+  )
+  DELETE FROM device_list_log AS l USING expired AS e, changes AS c
+   WHERE c.device_nid = e.device_nid AND c.stream = ${ChangeStream.deviceLists} AND c.position <= e.lists_floor
+     AND l.device_nid = c.device_nid AND l.batch = c.batch`;
+
+/** Removes changes of device lists up to a position, of devices whose client has them. */
+export async function expireDeviceLists(db: Queryable, upTo: StreamPosition): Promise<void> {
+  await db.query({ name: "expire-device-lists", text: EXPIRE_LISTS, values: [upTo] });
+}
+
+/** Changes of a device's lists up to it are no longer logged. */
+export async function selectListsFloor(db: Queryable, device: DeviceNid): Promise<StreamPosition> {
+  const text = "SELECT lists_floor FROM devices WHERE device_nid = $1";
+  const [row] = await db.query<{ lists_floor: number }>({ name: "lists-floor", text, values: [device] });
+  return (row?.lists_floor ?? BEFORE_ALL) as StreamPosition;
+}
