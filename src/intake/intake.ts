@@ -20,6 +20,7 @@ import type { PollerDeps, SyncUpstream } from "./poller/poller-deps.ts";
 import { PollerPool } from "./poller/poller-pool.ts";
 import { FIRST_REST_MS } from "./poller/stream-past.ts";
 import type { Verdict } from "./poller/verdict.ts";
+import { createRecallQueue } from "./recall/create-recall-queue.ts";
 
 /**
  * First polls after a time without any that run at the same time: a restart has as many as there are devices. More: the
@@ -78,15 +79,18 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): Intake {
     );
   };
   const history = createHistoryQueue({ ...deps, callers, store: writer });
+  const recalls = createRecallQueue({ ...deps, ...options, callers, store: writer });
   const pool = createPool(deps, options, { writer, callers, onFirstPolled });
   return {
     run: async (signal) => {
       await using _wants = await history.listen();
+      await using _recalls = await recalls.listen();
       try {
         await members.start();
         await pool.run(signal);
       } finally {
         await history.stop();
+        await recalls.stop();
         await members.stop();
         await reconciler.stop();
         await queue.stop();

@@ -19,6 +19,7 @@ import { mutants as kills } from "./kills.ts";
 import type { Mutant } from "./mutant.ts";
 import { mutants as positions } from "./positions.ts";
 import { mutants as readModel } from "./read-model.ts";
+import { mutants as recall } from "./recall.ts";
 import { mutants as redactions } from "./redactions.ts";
 import { mutants as visibility } from "./visibility.ts";
 
@@ -31,6 +32,7 @@ const mutants: readonly Mutant[] = [
   ...readModel,
   ...positions,
   ...history,
+  ...recall,
   ...intake,
   ...intakeTruth,
   ...visibility,

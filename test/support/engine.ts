@@ -78,6 +78,8 @@ export class TestRoom {
   sinceUs: number | undefined;
   sinceOrderKey: number | undefined;
   isDoneWith = false;
+  isForgotten = false;
+  isRecalled = false;
   departure: StateEvent | undefined;
   notificationCount = 0;
   highlightCount = 0;
@@ -181,6 +183,7 @@ export class TestRoom {
   /** The reader has forgotten the room, and is out of it. */
   forget(): void {
     this.isDoneWith = true;
+    this.isForgotten = true;
     this.readerChangedAt = this.#world.nextPosition();
   }
 
@@ -191,6 +194,8 @@ export class TestRoom {
     this.readerChangedAt = position;
     this.sinceOrderKey = undefined;
     this.isDoneWith = membership === Membership.leave && sender === alice;
+    this.isForgotten = false;
+    this.isRecalled = false;
     this.departure = undefined;
     const content = { membership: MEMBERSHIP_NAMES[membership] };
     this.strippedState = Buffer.from(JSON.stringify([{ type: "m.room.member", state_key: alice, sender, content }]));
@@ -421,6 +426,8 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
     since: (index) => at(index).since,
     activityOutside: (index) => at(index).sinceUs ?? at(index).since,
     isDoneWith: (index) => at(index).isDoneWith,
+    isForgotten: (index) => at(index).isForgotten,
+    isRecalled: (index) => at(index).isRecalled,
     sinceOrderKey: (index) => at(index).sinceOrderKey,
     notificationCount: (index) => at(index).notificationCount,
     highlightCount: (index) => at(index).highlightCount,

@@ -12,7 +12,7 @@ function rowsOf(rooms: readonly { readonly room: number; readonly changed: numbe
   return {
     rooms: Int32Array.from(sorted, ({ room }) => room),
     memberships: new Uint8Array(sorted.length).fill(Membership.join),
-    isDoneWith: new Uint8Array(sorted.length),
+    endings: new Uint8Array(sorted.length),
     changed: Float64Array.from(sorted, ({ changed }) => changed),
     since: new Float64Array(sorted.length),
     sinceUs: new Map(),
