@@ -31,18 +31,22 @@ export interface DeviceStanding {
   readonly deviceNid: DeviceNid;
   /** The first sync was stored to its end, or a first window ahead of it. */
   readonly hasData: boolean;
-  /** A living process polls it now. */
+  /** A living process polls it, and has stored what came while nobody did. */
   readonly isPolled: boolean;
+  /** All that was stored by then stands at or below it. */
+  readonly head: StreamPosition;
 }
 
 const STANDING = `d.user_nid, d.device_nid, d.is_synced OR d.has_window AS has_data,
-            d.owner IS NOT NULL AND d.lease_until > now() AND ${OWNER_LIVES} AS is_polled`;
+            d.owner IS NOT NULL AND d.lease_until > now() AND d.caught_up_epoch = d.epoch AND ${OWNER_LIVES} AS is_polled,
+            (SELECT position FROM stream_head) AS head`;
 
 interface StandingRow {
   readonly user_nid: number;
   readonly device_nid: number;
   readonly has_data: boolean;
   readonly is_polled: boolean;
+  readonly head: number;
 }
 
 // Says nothing that would be missed after a crash of the server: nobody waits for the disk.
@@ -85,6 +89,7 @@ const standingOf = (row: StandingRow): DeviceStanding => ({
   deviceNid: row.device_nid as DeviceNid,
   hasData: row.has_data,
   isPolled: row.is_polled,
+  head: row.head as StreamPosition,
 });
 
 const IS_WANTED = `
