@@ -78,7 +78,7 @@ export function createSyncCore({ config, db, secrets, clock, log, metrics }: Syn
   const service = new SyncService({
     devices: new Devices({ db, stream, vault: secrets, clock }, { initialWaitMs, catchUpWaitMs }),
     connections: new Connections(db, clock),
-    pos: new PosCodec(secrets.posKey),
+    pos: new PosCodec(secrets.posKey, secrets.formerPosKeys),
     memory,
     rooms: { db, hotRooms: memory.hotRooms },
     history: new History({

@@ -20,7 +20,7 @@ export async function start(config: Config, role: Role, version: string, stop: A
   if (from !== to) log.info({ count: to - from }, "schema migrations were applied");
   const ended = database.lost === undefined ? stop : AbortSignal.any([stop, database.lost]);
   if (role === "intake") {
-    await runIntake({ config, database, secret: database.secret, log, metrics, onStored: () => undefined }, ended);
+    await runIntake({ config, database, ...secretsOf(database), log, metrics, onStored: () => undefined }, ended);
   } else {
     await serve({ config, role, version, log, registry, metrics, database }, ended);
   }
@@ -49,7 +49,11 @@ async function serve(
     role === "all"
       ? stack.use(
           new IntakeSupervisor({
-            input: { config, database: { url: database.url, poolSize: database.poolSize }, secret: database.secret },
+            input: {
+              config,
+              database: { url: database.url, poolSize: database.poolSize },
+              ...secretsOf(database),
+            },
             log,
             onRestart: () => metrics.intakeRestarts.inc(),
             // Until the app has started, it reads what is stored by itself.
@@ -66,7 +70,7 @@ async function serve(
     await startApp({
       config,
       database,
-      secret: database.secret,
+      ...secretsOf(database),
       log,
       metrics,
       metricsText: config.metrics.enabled ? metricsText : undefined,
@@ -78,6 +82,8 @@ async function serve(
   log.info({ database: config.database.kind }, "ready");
   await untilAborted(stop);
 }
+
+const secretsOf = ({ secret, formerSecrets }: ServiceDatabase) => ({ secret, formerSecrets });
 
 const untilAborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

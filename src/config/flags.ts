@@ -12,7 +12,7 @@ export type Role = "all" | "client" | "intake";
 
 type Arguments =
   | {
-      readonly command: "start" | "migrate" | "check-config";
+      readonly command: (typeof COMMANDS)[number];
       /** Configuration files in the order in which they are merged. */
       readonly files: readonly string[];
       readonly role: Role;
@@ -21,7 +21,7 @@ type Arguments =
   | { readonly command: "help" }
   | { readonly command: "version" };
 
-const COMMANDS = ["start", "migrate", "check-config"] as const;
+const COMMANDS = ["start", "migrate", "check-config", "rotate-secret"] as const;
 const ROLES = ["all", "client", "intake"] as const;
 const MAX_PORT = 65_535;
 
@@ -66,6 +66,8 @@ Commands
   start          run the service (the default)
   migrate        bring the database schema up to date and exit
   check-config   read the configuration, print it with secrets masked and exit
+  rotate-secret  seal the stored access tokens with the present secret instead of former_secrets; with a
+                 generated secret in data_dir, make a new one first
 
 Flags
   -c, --config FILE   YAML file; may be repeated, later files are laid over earlier ones

@@ -7,7 +7,7 @@ import { createLogger } from "../../src/logging/logger.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
 import { RequestEndedError } from "../../src/model/request-ended-error.ts";
 import { selectHead } from "../../src/store/changes.ts";
-import { createSecrets } from "../../src/store/secrets.ts";
+import { createSecrets, type Secrets } from "../../src/store/secrets.ts";
 import { createSyncCore, type SyncCore } from "../../src/sync-core.ts";
 import type { TestDatabase } from "./database.ts";
 import { request } from "./engine.ts";
@@ -23,6 +23,9 @@ export interface SyncWorldOptions {
   readonly clock?: Clock;
 }
 
+/** What `pos` and tokens are made with. */
+export const TEST_SECRET = "a secret for tests, long enough";
+
 let worlds = 0;
 
 /** One process, and the users of one world. */
@@ -34,6 +37,7 @@ export class SyncWorld implements AsyncDisposable {
   readonly #pollers = new AsyncDisposableStack();
   #core: SyncCore;
   #registry = new Registry();
+  #secrets = createSecrets(TEST_SECRET);
 
   static async start(db: TestDatabase, options: SyncWorldOptions = {}): Promise<SyncWorld> {
     const world = new SyncWorld(db, options);
@@ -52,8 +56,9 @@ export class SyncWorld implements AsyncDisposable {
     await this.#core.follower.start();
   }
 
-  /** Everything in memory is gone; the database and the secret stay. */
-  async restart(): Promise<void> {
+  /** Everything in memory is gone; the database stays, and the secret unless others are given. */
+  async restart(secrets: Secrets = this.#secrets): Promise<void> {
+    this.#secrets = secrets;
     await this.#core.follower[Symbol.asyncDispose]();
     this.#registry = new Registry();
     this.#core = this.#newCore();
@@ -111,7 +116,7 @@ export class SyncWorld implements AsyncDisposable {
       },
       db: this.db,
       clock,
-      secrets: createSecrets("a secret for tests, long enough"),
+      secrets: this.#secrets,
       log: createLogger({ level: "warn", format: "json" }, { write: (line) => this.logLines.push(JSON.parse(line)) }),
       metrics: createMetrics(this.#registry),
     });
