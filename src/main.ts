@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
 import { runMigrate } from "./cli/migrate.ts";
+import { runRebuildCache } from "./cli/rebuild-cache.ts";
 import { runRotateSecret } from "./cli/rotate-secret.ts";
 import { start } from "./cli/start.ts";
 import { helpText, parseArguments, UsageError } from "./config/flags.ts";
@@ -30,6 +31,7 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
   const config = loadConfig({ files: parsed.files, env: process.env, flags: parsed.flags });
   if (parsed.command === "check-config") print(printConfig(config));
   else if (parsed.command === "migrate") await runMigrate(config, print);
+  else if (parsed.command === "rebuild-cache") await runRebuildCache(config, print);
   else if (parsed.command === "rotate-secret") await runRotateSecret(config, print);
   else await start(config, parsed.role, await version(), stop);
 }

@@ -6,8 +6,9 @@ import { runIntake } from "../intake-app.ts";
 import { createLogger, type Logger } from "../logging/logger.ts";
 import { mergeMetrics } from "../metrics/merge.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
+import { markRunning } from "../store/running-mark.ts";
 import { IntakeSupervisor } from "./intake-supervisor.ts";
-import { openServiceDatabase, prepareDatabase, type ServiceDatabase } from "./service-database.ts";
+import { connectTo, openServiceDatabase, prepareDatabase, type ServiceDatabase } from "./service-database.ts";
 
 /** Runs the service until `stop` aborts. */
 export async function start(config: Config, role: Role, version: string, stop: AbortSignal): Promise<void> {
@@ -18,6 +19,8 @@ export async function start(config: Config, role: Role, version: string, stop: A
   const database = stack.use(await openServiceDatabase(config, log));
   const { from, to } = await prepareDatabase(database, log);
   if (from !== to) log.info({ count: to - from }, "schema migrations were applied");
+  const marks = stack.use(connectTo(database, log));
+  stack.use(await markRunning(marks, (err) => log.warn({ err }, "others cannot see that this process runs")));
   const ended = database.lost === undefined ? stop : AbortSignal.any([stop, database.lost]);
   if (role === "intake") {
     await runIntake({ config, database, ...secretsOf(database), log, metrics, onStored: () => undefined }, ended);

@@ -21,7 +21,7 @@ type Arguments =
   | { readonly command: "help" }
   | { readonly command: "version" };
 
-const COMMANDS = ["start", "migrate", "check-config", "rotate-secret"] as const;
+const COMMANDS = ["start", "migrate", "check-config", "rebuild-cache", "rotate-secret"] as const;
 const ROLES = ["all", "client", "intake"] as const;
 const MAX_PORT = 65_535;
 
@@ -66,6 +66,8 @@ Commands
   start          run the service (the default)
   migrate        bring the database schema up to date and exit
   check-config   read the configuration, print it with secrets masked and exit
+  rebuild-cache  drop what the homeserver can tell again and keep what exists nowhere else; no Slidecar may run
+                 on the database meanwhile
   rotate-secret  seal the stored access tokens with the present secret instead of former_secrets; with a
                  generated secret in data_dir, make a new one first
 

@@ -90,6 +90,8 @@ export interface ClaimedDevice extends DeviceClaim {
   readonly sealedToken: Buffer;
   readonly tokenHash: Buffer;
   readonly since: string | undefined;
+  /** All rooms are asked for anew before the stream goes on from `since`, with this timeout in milliseconds. */
+  readonly asksAnew: number | undefined;
   readonly forwardedFor: string | undefined;
   readonly userAgent: string | undefined;
   /** The user's stored `m.ignored_user_list` event; undefined: none. */
@@ -105,7 +107,8 @@ export interface ClaimedDevice extends DeviceClaim {
 const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
   UPDATE devices AS c
      SET owner = $1, epoch = c.epoch + 1, lease_until = now() + ${LEASE_SECONDS} * interval '1 second',
-         first_asked = CASE WHEN c.since IS NULL THEN coalesce(c.first_asked, (SELECT position FROM stream_head)) END
+         first_asked = CASE WHEN c.since IS NULL OR c.asks_anew IS NOT NULL
+                            THEN coalesce(c.first_asked, (SELECT position FROM stream_head)) END
     FROM (SELECT d.device_nid
             FROM devices AS d
            WHERE d.token IS NOT NULL
@@ -119,7 +122,7 @@ const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
     JOIN users AS u ON u.user_nid = f.user_nid
     LEFT JOIN account_data AS a ON a.user_nid = f.user_nid AND a.room = 0 AND a.type = 'm.ignored_user_list'
    WHERE c.device_nid = free.device_nid
-  RETURNING c.device_nid, c.epoch, c.user_nid, u.user_id, c.device_id, c.token, c.token_hash, c.since, c.forwarded_for,
+  RETURNING c.device_nid, c.epoch, c.user_nid, u.user_id, c.device_id, c.token, c.token_hash, c.since, c.asks_anew, c.forwarded_for,
             c.user_agent, a.body AS ignored, (SELECT position FROM stream_head) AS head, c.first_asked`;
 
 const CLAIM_DEVICES = claimDevicesText("SKIP LOCKED");
@@ -134,6 +137,7 @@ interface ClaimRow {
   readonly token: Buffer;
   readonly token_hash: Buffer;
   readonly since: string | null;
+  readonly asks_anew: number | null;
   readonly forwarded_for: string | null;
   readonly user_agent: string | null;
   readonly ignored: Buffer | null;
@@ -162,6 +166,7 @@ export async function claimDevices(
     sealedToken: row.token,
     tokenHash: row.token_hash,
     since: row.since ?? undefined,
+    asksAnew: row.asks_anew ?? undefined,
     forwardedFor: row.forwarded_for ?? undefined,
     userAgent: row.user_agent ?? undefined,
     ignoredUserList: row.ignored ?? undefined,

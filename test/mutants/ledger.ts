@@ -27,5 +27,52 @@ const rotation: readonly Mutant[] = [
   },
 ];
 
+const CACHE = "test/service/rebuild-cache.test.ts";
+
+const rebuilding: readonly Mutant[] = [
+  {
+    name: "a device's stream goes on from what was asked anew, past its messages",
+    file: "src/intake/poller/response-intake.ts",
+    find: "const to = (hasLost || isBesideStream) && since",
+    replace: "const to = hasLost && since",
+    test: CACHE,
+  },
+  {
+    name: "messages that come with what is asked anew are stored, and again with the stream",
+    file: "src/intake/poller/response-intake.ts",
+    find: "const rest = isBesideStream ? {",
+    replace: "const rest = since === 'never' ? {",
+    test: CACHE,
+  },
+  {
+    name: "all is asked anew in words to which the homeserver remembers an old answer",
+    file: "src/intake/poller/poller.ts",
+    find: "return this.#asksAside ?? 0;",
+    replace: "return 0;",
+    test: CACHE,
+  },
+  {
+    name: "the positions of device lists are dropped with the cache",
+    file: "src/store/cache.ts",
+    find: "const OF_DEVICES = [ChangeStream.toDevice, ChangeStream.deviceLists, ChangeStream.keys];",
+    replace: "const OF_DEVICES = [ChangeStream.toDevice];",
+    test: CACHE,
+  },
+  {
+    name: "the cache is dropped under a process that polls",
+    file: "src/store/running-mark.ts",
+    find: "if ((await db.query({ text: POLLING })).length === 0) return lock;",
+    replace: "if ((await db.query({ text: POLLING })).length >= 0) return lock;",
+    test: CACHE,
+  },
+  {
+    name: "a poller from before the cache was dropped moves its device's stream on",
+    file: "src/store/cache.ts",
+    find: "epoch = epoch + 1,",
+    replace: "epoch = epoch,",
+    test: CACHE,
+  },
+];
+
 /** What must not happen to the data that exists nowhere else. */
-export const mutants: readonly Mutant[] = [...rotation];
+export const mutants: readonly Mutant[] = [...rotation, ...rebuilding];

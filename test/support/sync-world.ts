@@ -34,7 +34,7 @@ export class SyncWorld implements AsyncDisposable {
   readonly stored: StoredWorld;
   readonly logLines: Record<string, unknown>[] = [];
   readonly #options: SyncWorldOptions;
-  readonly #pollers = new AsyncDisposableStack();
+  #pollers = new AsyncDisposableStack();
   #core: SyncCore;
   #registry = new Registry();
   #secrets = createSecrets(TEST_SECRET);
@@ -89,6 +89,12 @@ export class SyncWorld implements AsyncDisposable {
     this.#pollers.use(await this.db.holdSessionLock(owner));
     const text = "UPDATE devices SET owner = $1, lease_until = now() + interval '1 hour' WHERE device_nid = $2";
     await this.db.query({ text, values: [owner, deviceNid] });
+  }
+
+  /** The processes of {@link poll} have ended. */
+  async pollNobody(): Promise<void> {
+    await this.#pollers.disposeAsync();
+    this.#pollers = new AsyncDisposableStack();
   }
 
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {

@@ -26,7 +26,7 @@ test.each([
   ["--port x", "--port expects a number from 0 to 65535, got x"],
   ["--port 65536", "--port expects a number from 0 to 65535, got 65536"],
   ["--help=1", "Option '-h, --help' does not take an argument"],
-  ["strat", "unknown command strat; expected start, migrate, check-config, rotate-secret"],
+  ["strat", "unknown command strat; expected start, migrate, check-config, rebuild-cache, rotate-secret"],
   ["start migrate", "one command at a time: start migrate"],
   ["--role writer", "unknown --role writer; expected all, client, intake"],
 ])("%p is wrong usage", (line, message) => {
@@ -38,6 +38,6 @@ test.each([
 
 test("the help text names every command and flag", () => {
   const words =
-    "start migrate check-config rotate-secret --config --homeserver --port --data-dir --role --help --version";
+    "start migrate check-config rebuild-cache rotate-secret --config --homeserver --port --data-dir --role --help --version";
   for (const word of words.split(" ")) expect(helpText()).toContain(word);
 });
