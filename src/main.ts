@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
+import { runDrain } from "./cli/drain.ts";
+import { runExportLedger } from "./cli/export-ledger.ts";
 import { runMigrate } from "./cli/migrate.ts";
 import { runRebuildCache } from "./cli/rebuild-cache.ts";
 import { runRotateSecret } from "./cli/rotate-secret.ts";
@@ -32,6 +34,8 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
   if (parsed.command === "check-config") print(printConfig(config));
   else if (parsed.command === "migrate") await runMigrate(config, print);
   else if (parsed.command === "rebuild-cache") await runRebuildCache(config, print);
+  else if (parsed.command === "export-ledger") await runExportLedger(config, parsed.output, print);
+  else if (parsed.command === "drain") await runDrain(config, parsed.isEnd, print, stop);
   else if (parsed.command === "rotate-secret") await runRotateSecret(config, print);
   else await start(config, parsed.role, await version(), stop);
 }

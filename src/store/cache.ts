@@ -6,6 +6,7 @@ import { runAlone } from "./running-mark.ts";
 export const LEDGER_TABLES = [
   "devices",
   "device_list_log",
+  "draining",
   "schema_migrations",
   "secret_canary",
   "stream_head",

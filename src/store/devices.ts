@@ -11,10 +11,13 @@ export const DEVICES_CHANNEL = "slidecar_devices";
 export const LEASE_SECONDS = 15;
 
 /** The owner still holds its session lock: the process lives and reaches the database. */
-const OWNER_LIVES = `EXISTS (
+export const OWNER_LIVES = `EXISTS (
   SELECT FROM pg_locks AS l
    WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted AND l.classid = ${SESSION_LOCK_CLASS} AND l.objid = d.owner::oid
      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))`;
+
+/** Every process follows it with its next statement; nobody has to be told. */
+const IS_DRAINING = "EXISTS (SELECT FROM draining)";
 
 export interface SeenDevice {
   readonly userId: UserId;
@@ -32,6 +35,8 @@ export interface DeviceStanding {
   readonly hasData: boolean;
   /** A living process polls it now. */
   readonly isPolled: boolean;
+  /** No device is polled any more: what is stored is all there is. */
+  readonly isDraining: boolean;
 }
 
 const SEE_DEVICE = `
@@ -46,12 +51,18 @@ const SEE_DEVICE = `
      SET wanted_at = now(), token = EXCLUDED.token, token_hash = EXCLUDED.token_hash,
          forwarded_for = EXCLUDED.forwarded_for, user_agent = EXCLUDED.user_agent
   RETURNING d.user_nid, d.device_nid, d.is_synced OR d.has_window AS has_data,
-            d.owner IS NOT NULL AND d.lease_until > now() AND ${OWNER_LIVES} AS is_polled`;
+            d.owner IS NOT NULL AND d.lease_until > now() AND ${OWNER_LIVES} AS is_polled, ${IS_DRAINING} AS is_draining`;
 
 /** Notes that a client of this device is here, with its newest token. */
 export async function seeDevice(db: Queryable, device: SeenDevice): Promise<DeviceStanding> {
   const { userId, deviceId, sealedToken, tokenHash, forwardedFor, userAgent } = device;
-  const [row] = await db.query<{ user_nid: number; device_nid: number; has_data: boolean; is_polled: boolean }>({
+  const [row] = await db.query<{
+    user_nid: number;
+    device_nid: number;
+    has_data: boolean;
+    is_polled: boolean;
+    is_draining: boolean;
+  }>({
     name: "see-device",
     text: SEE_DEVICE,
     values: [userId, deviceId, sealedToken, tokenHash, forwardedFor ?? null, userAgent ?? null],
@@ -62,6 +73,7 @@ export async function seeDevice(db: Queryable, device: SeenDevice): Promise<Devi
     deviceNid: row.device_nid as DeviceNid,
     hasData: row.has_data,
     isPolled: row.is_polled,
+    isDraining: row.is_draining,
   };
 }
 
@@ -70,7 +82,7 @@ const IS_WANTED = `
     FROM devices AS d
     JOIN users AS u USING (user_nid)
    WHERE u.user_id = $1 AND d.device_id = $2 AND d.token IS NOT NULL
-     AND d.wanted_at > now() - $3 * interval '1 millisecond'`;
+     AND d.wanted_at > now() - $3 * interval '1 millisecond' AND NOT ${IS_DRAINING}`;
 
 /** Whether a device is polled, or will be as soon as a poller has time for it. */
 export async function isDeviceWanted(
@@ -112,6 +124,7 @@ const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
     FROM (SELECT d.device_nid
             FROM devices AS d
            WHERE d.token IS NOT NULL
+             AND NOT ${IS_DRAINING}
              AND d.wanted_at > now() - $2 * interval '1 millisecond'
              AND ($3::int IS NULL OR d.device_nid = $3)
              AND (d.owner IS NULL OR d.lease_until < now() OR NOT ${OWNER_LIVES})
@@ -185,14 +198,14 @@ const RENEW_LEASES = `
   UPDATE devices AS d SET lease_until = now() + ${LEASE_SECONDS} * interval '1 second'
     FROM own
    WHERE d.device_nid = own.device_nid
-  RETURNING d.device_nid, d.epoch, d.token, d.token_hash, d.wanted_at < now() - $3 * interval '1 millisecond' AS is_idle`;
+  RETURNING d.device_nid, d.epoch, d.token, d.token_hash, d.wanted_at < now() - $3 * interval '1 millisecond' OR ${IS_DRAINING} AS is_idle`;
 
 /** What a renewal found out about a device of ours. */
 export interface RenewedLease extends DeviceClaim {
   /** undefined: the homeserver refused it. */
   readonly sealedToken: Buffer | undefined;
   readonly tokenHash: Buffer | undefined;
-  /** No client asked for it for `idleAfterMs`. */
+  /** No client asked for it for `idleAfterMs`, or no device is to be polled. */
   readonly isIdle: boolean;
 }
 

@@ -74,5 +74,41 @@ const rebuilding: readonly Mutant[] = [
   },
 ];
 
+const exporting: readonly Mutant[] = [
+  {
+    name: "an export is not of one moment",
+    file: "src/store/ledger-export.ts",
+    find: "{ snapshot: true },",
+    replace: "{ snapshot: false },",
+    test: "test/service/export-ledger.test.ts",
+  },
+];
+
+const DRAIN = "test/service/drain.test.ts";
+
+const draining: readonly Mutant[] = [
+  {
+    name: "a device is taken over while nothing more is to be taken",
+    file: "src/store/devices.ts",
+    find: "             AND NOT $",
+    replace: "             AND 1 = 1 -- $",
+    test: DRAIN,
+  },
+  {
+    name: "pollers go on while nothing more is to be taken",
+    file: "src/store/devices.ts",
+    find: " OR $",
+    replace: " AS is_idle -- $",
+    test: DRAIN,
+  },
+  {
+    name: "draining ends while a poller may still store messages",
+    file: "src/cli/drain.ts",
+    find: "polled === 0 && left.length === 0;",
+    replace: "polled >= 0 && left.length === 0;",
+    test: DRAIN,
+  },
+];
+
 /** What must not happen to the data that exists nowhere else. */
-export const mutants: readonly Mutant[] = [...rotation, ...rebuilding];
+export const mutants: readonly Mutant[] = [...rotation, ...rebuilding, ...exporting, ...draining];
