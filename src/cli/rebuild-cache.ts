@@ -14,5 +14,5 @@ export async function runRebuildCache(config: Config, print: (line: string) => v
     `dropped: ${rooms} rooms with ${events} events, ${connections} connections; clients begin new ones by themselves`,
   );
   print(`kept: ${devices} devices and ${toDeviceMessages} to-device messages`);
-  print("each device asks the homeserver for all its rooms with its next poll");
+  print("each user's rooms are asked of the homeserver with the next poll of one of their devices");
 }

@@ -6,6 +6,7 @@ import { runIntake } from "../intake-app.ts";
 import { createLogger, type Logger } from "../logging/logger.ts";
 import { mergeMetrics } from "../metrics/merge.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
+import { isDraining } from "../store/draining.ts";
 import { markRunning } from "../store/running-mark.ts";
 import { IntakeSupervisor } from "./intake-supervisor.ts";
 import { connectTo, openServiceDatabase, prepareDatabase, type ServiceDatabase } from "./service-database.ts";
@@ -21,6 +22,7 @@ export async function start(config: Config, role: Role, version: string, stop: A
   if (from !== to) log.info({ count: to - from }, "schema migrations were applied");
   const marks = stack.use(connectTo(database, log));
   stack.use(await markRunning(marks, (err) => log.warn({ err }, "others cannot see that this process runs")));
+  if (await isDraining(marks)) log.warn("no device is polled until `slidecar drain --end`");
   const ended = database.lost === undefined ? stop : AbortSignal.any([stop, database.lost]);
   if (role === "intake") {
     await runIntake({ config, database, ...secretsOf(database), log, metrics, onStored: () => undefined }, ended);

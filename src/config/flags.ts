@@ -109,7 +109,7 @@ Flags
 Every key of the file can be set in the environment: SLIDECAR__HOMESERVER__URL sets homeserver.url.
 Defaults come first, then files in their order, then the environment, then flags; later ones win.
 
-Exit code 0: done; 1: the configuration, the database or the secret is at fault; 2: wrong usage.
+Exit code 0: done; 1: the configuration, the database or the secret is at fault, or not all is drained; 2: wrong usage.
 `;
 }
 

@@ -1,5 +1,6 @@
 import { ChangeStream } from "../model/change.ts";
 import type { Database, Queryable } from "./database.ts";
+import { isDraining } from "./draining.ts";
 import { runAlone } from "./running-mark.ts";
 
 /** What exists nowhere else (docs/loss-ledger.md). What of `users` and `devices` is cache is set back. */
@@ -50,16 +51,25 @@ export interface DroppedCache {
   readonly toDeviceMessages: number;
 }
 
+/** What is dropped would not come back. */
+class DrainingError extends Error {
+  override readonly name = "DrainingError";
+}
+
+const DRAINING =
+  "no device is polled, so that nothing would come in the place of what is dropped; run slidecar drain --end first";
+
 /** Copying and emptying tables of a large installation. Smaller: such a one can never be rebuilt. */
 const TIMEOUT_MS = 60 * 60_000;
 
 /**
  * Drops all that the homeserver can tell again; every device asks it for all rooms with its next poll. Numbers go on above those
- * that were issued. Throws {@link RunningError} while a process runs on the database.
+ * that were issued. Throws {@link RunningError} while a process runs on the database, {@link DrainingError} while nothing is taken in.
  */
 export async function dropCache(db: Database): Promise<DroppedCache> {
   await using _alone = await runAlone(db);
   return await db.transaction(async (tx) => {
+    if (await isDraining(tx)) throw new DrainingError(DRAINING);
     const dropped = await count(tx);
     await tx.query({
       text: `CREATE TEMPORARY TABLE kept_changes ON COMMIT DROP AS SELECT * FROM changes WHERE stream = ANY($1::smallint[])`,

@@ -114,6 +114,7 @@ export interface ClaimedDevice extends DeviceClaim {
   readonly firstAsked: StreamPosition | undefined;
 }
 
+// All rooms are asked for anew as one of the user's devices only: the streams of the others go on from before that.
 // Of many devices those that another process claims just now are passed over. One that was asked for is waited for: its
 // row is locked for a moment with every request of its client, and passing it over would leave it without a poller.
 const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
@@ -135,7 +136,8 @@ const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
     JOIN users AS u ON u.user_nid = f.user_nid
     LEFT JOIN account_data AS a ON a.user_nid = f.user_nid AND a.room = 0 AND a.type = 'm.ignored_user_list'
    WHERE c.device_nid = free.device_nid
-  RETURNING c.device_nid, c.epoch, c.user_nid, u.user_id, c.device_id, c.token, c.token_hash, c.since, c.asks_anew, c.forwarded_for,
+  RETURNING c.device_nid, c.epoch, c.user_nid, u.user_id, c.device_id, c.token, c.token_hash, c.since, c.forwarded_for,
+            CASE WHEN NOT EXISTS (SELECT FROM devices AS s WHERE s.user_nid = c.user_nid AND s.is_synced) THEN c.asks_anew END AS asks_anew,
             c.user_agent, a.body AS ignored, (SELECT position FROM stream_head) AS head, c.first_asked`;
 
 const CLAIM_DEVICES = claimDevicesText("SKIP LOCKED");

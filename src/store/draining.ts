@@ -6,6 +6,10 @@ export async function beginDraining(db: Queryable): Promise<void> {
   await db.query({ text: "INSERT INTO draining DEFAULT VALUES ON CONFLICT DO NOTHING" });
 }
 
+export async function isDraining(db: Queryable): Promise<boolean> {
+  return (await db.query({ text: "SELECT FROM draining" })).length > 0;
+}
+
 /** Devices are polled again. False: they were before. */
 export async function endDraining(db: Queryable): Promise<boolean> {
   return (await db.query({ text: "DELETE FROM draining RETURNING since" })).length > 0;

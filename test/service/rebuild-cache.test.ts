@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { CACHE_TABLES, dropCache, LEDGER_TABLES } from "../../src/store/cache.ts";
+import { beginDraining } from "../../src/store/draining.ts";
 import { markRunning, RunningError } from "../../src/store/running-mark.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { list, request } from "../support/engine.ts";
@@ -202,6 +203,25 @@ describe("the stream of a device", () => {
     expect(await inbox(db)).toEqual([1]);
   });
 
+  test("goes on at once where another device of the user has asked for all anew", async () => {
+    const { alice, bob } = await life(homeserver);
+    const tablet = await homeserver.login("alice", "TABLET");
+    await polled(db, homeserver, alice);
+    await polled(db, homeserver, tablet);
+    await dropCache(db);
+    await bob.sendToDevice(alice.userId, tablet.deviceId, { n: 1 });
+    await polled(db, homeserver, alice);
+    const asked = await homeserver.control.requests("/sync", alice.userId);
+    await polled(db, homeserver, tablet);
+    const after = (await homeserver.control.requests("/sync", alice.userId)).slice(asked.length);
+    expect(after.filter(({ query }) => query.since === undefined)).toEqual([]);
+    expect(await inbox(db)).toEqual([1]);
+    await using fresh = await openTestDatabase();
+    await homeserver.control.forgetCachedSyncs();
+    await polled(fresh, homeserver, alice);
+    expect(await picture(db, alice)).toEqual(await picture(fresh, alice));
+  });
+
   test("cannot be moved on by a poller from before", async () => {
     const { alice } = await life(homeserver);
     await polled(db, homeserver, alice);
@@ -262,6 +282,11 @@ test("nothing is dropped while a process runs, be it one that serves or one that
     await refused();
   }
   expect(await dropCache(db)).toMatchObject({ rooms: 1 });
+});
+
+test("nothing is dropped while nothing is taken in", async () => {
+  await beginDraining(db);
+  await expect(dropCache(db)).rejects.toThrow("run slidecar drain --end first");
 });
 
 test("a process whose connection was lost shows itself again", async () => {
