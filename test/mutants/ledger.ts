@@ -52,6 +52,20 @@ const rebuilding: readonly Mutant[] = [
     test: CACHE,
   },
   {
+    name: "each device of a user asks for all rooms anew",
+    file: "src/store/devices.ts",
+    find: "WHERE s.user_nid = c.user_nid AND s.is_synced",
+    replace: "WHERE s.user_nid = c.user_nid AND s.is_synced AND false",
+    test: CACHE,
+  },
+  {
+    name: "a device asks anew for what another one of its user has brought while it waited",
+    file: "src/intake/poller/poller.ts",
+    find: "if (!isTold) await",
+    replace: "isTold = false;\n          if (!isTold) await",
+    test: CACHE,
+  },
+  {
     name: "the positions of device lists are dropped with the cache",
     file: "src/store/cache.ts",
     find: "const OF_DEVICES = [ChangeStream.toDevice, ChangeStream.deviceLists, ChangeStream.keys];",

@@ -130,8 +130,15 @@ export class Poller {
       const token = this.#token;
       try {
         const kind = this.#askedSince === undefined ? "first" : "catch-up";
-        if (this.#isCatchUp) await this.#deps.admit(kind, () => this.#poll(signal), signal);
+        let isTold = false;
+        const catchUp = async () => {
+          isTold = this.#asksAside !== undefined && this.#deps.sibling() !== undefined;
+          if (!isTold) await this.#poll(signal);
+        };
+        if (this.#isCatchUp) await this.#deps.admit(kind, catchUp, signal);
         else await this.#poll(signal);
+        // Who claims the device anew knows what the user's other device has brought meanwhile.
+        if (isTold) return { reason: "lost-claim" };
         failures = 0;
         if (this.#restMs > 0) await pause(this.#restMs, signal);
       } catch (error) {
