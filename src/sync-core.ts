@@ -85,7 +85,7 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
   const service = new SyncService({
     devices: new Devices({ db, stream, vault: secrets, clock }, { initialWaitMs, catchUpWaitMs, idleAfterMs }),
     connections: new Connections(db, clock),
-    pos: new PosCodec(secrets.posKey),
+    pos: new PosCodec(secrets.posKey, secrets.formerPosKeys),
     memory,
     rooms: { db, hotRooms: memory.hotRooms },
     ...createLacking(deps, stream),

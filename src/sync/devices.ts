@@ -3,6 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import { Wait } from "../lib/wait.ts";
 import type { CallingDevice } from "../model/calling-device.ts";
 import type { DeviceNid, UserNid } from "../model/ids.ts";
+import { UnavailableError } from "../model/unavailable-error.ts";
 import { selectHead } from "../store/changes.ts";
 import type { Database } from "../store/database.ts";
 import { DEVICES_CHANNEL, type DeviceStanding, type SeenDevice, seeDevice } from "../store/devices.ts";
@@ -23,6 +24,9 @@ const SEEN_STEPS = 3;
  * a request stays. Shorter: an account looks empty while its first sync takes the homeserver long.
  */
 const MAX_HOLD_MS = 10 * 60_000;
+
+/** When a device that is not taken in may ask again. Longer: it begins late when devices are taken in again. Shorter: more requests. */
+const DRAINING_RETRY_MS = 30_000;
 
 /** Devices remembered. */
 const MAX_KNOWN = 50_000;
@@ -93,6 +97,7 @@ export class Devices {
       userAgent: device.forwarded.userAgent,
     };
     const standing = await seeDevice(this.#db, seen);
+    if (standing.isDraining) return this.#undisturbed(key, standing, tokenHash);
     const hasNewToken = known !== undefined && !known.tokenHash.equals(tokenHash);
     // What a request goes on from was there, or it goes on from nothing.
     const isWaitedFor = standing.hasData ? !standing.isPolled : isBeginning;
@@ -102,6 +107,13 @@ export class Devices {
     else await this.#stream.reached(standing.head, this.#options.catchUpWaitMs, signal);
     // Whether the wait brought the data is looked up again with the next request.
     this.#known.set(key, { ...standing, tokenHash, seenMs: nowMs });
+    return standing;
+  }
+
+  /** Nothing more will come: what is stored is the answer. Whether devices are polled again is looked up after a while. */
+  #undisturbed(key: string, standing: DeviceStanding, tokenHash: Buffer): KnownDevice {
+    if (!standing.hasData) throw new UnavailableError("This server takes in no more devices", DRAINING_RETRY_MS);
+    this.#known.set(key, { ...standing, isPolled: true, tokenHash, seenMs: this.#clock.nowMs() });
     return standing;
   }
 

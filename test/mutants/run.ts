@@ -16,6 +16,7 @@ import { mutants as intake } from "./intake.ts";
 import { mutants as intakeTruth } from "./intake-truth.ts";
 import { mutants as jsonSplitter } from "./json-splitter.ts";
 import { mutants as kills } from "./kills.ts";
+import { mutants as ledger } from "./ledger.ts";
 import type { Mutant } from "./mutant.ts";
 import { mutants as positions } from "./positions.ts";
 import { mutants as readModel } from "./read-model.ts";
@@ -39,6 +40,7 @@ const mutants: readonly Mutant[] = [
   ...redactions,
   ...fetch,
   ...jsonSplitter,
+  ...ledger,
   ...engine,
 ].filter(isChosen);
 
