@@ -34,7 +34,7 @@ export interface ReaderRooms {
   readonly size: number;
   room(index: number): RoomNid;
   membership(index: number): Membership;
-  /** Position of the newest fact of this reader in this room: own membership or unread counts. */
+  /** Position of the newest fact of this reader in this room: own membership, unread counts or heroes. */
   changedAt(index: number): StreamPosition;
   /** Not before any of {@link changedAt}. */
   readonly newestChange: StreamPosition;
@@ -52,6 +52,8 @@ export interface ReaderRooms {
   isRecalled(index: number): boolean;
   /** Where the last change of membership stands in the timeline; undefined: before all events that are stored. */
   sinceOrderKey(index: number): number | undefined;
+  /** Position of the last change of the reader's heroes, or of {@link since} where that brought them. */
+  heroesAt(index: number): StreamPosition;
   notificationCount(index: number): number;
   highlightCount(index: number): number;
   /** Of an invite or a knock, or of one that ended without a join: stripped state as a raw JSON array. */

@@ -57,7 +57,8 @@ const UPDATE_PERSONAL = `
                        THEN ARRAY(SELECT jsonb_array_elements_text(p.heroes::jsonb)) ELSE m.heroes END,
          notification_count = coalesce(p.notifications, m.notification_count),
          highlight_count = coalesce(p.highlights, m.highlight_count),
-         counts_batch = p.batch
+         counts_batch = CASE WHEN p.notifications IS NULL THEN m.counts_batch ELSE p.batch END,
+         heroes_batch = CASE WHEN p.has_heroes THEN p.batch ELSE m.heroes_batch END
     FROM unnest($1::int[], $2::int[], $3::bool[], $4::text[], $5::int[], $6::int[], $7::bigint[])
          AS p (user_nid, room, has_heroes, heroes, notifications, highlights, batch)
    WHERE m.user_nid = p.user_nid AND m.room = p.room`;

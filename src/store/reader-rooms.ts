@@ -7,7 +7,7 @@ import { Ending, firstAtLeast, indexIn, NO_ORDER_KEY, type ReaderRows, type Unre
 /** What a room weighs: the columns, and a part in who is online there. */
 const ROOM_BYTES = 40;
 /** What stands in maps; estimates that err upwards. */
-const COUNTS_BYTES = 150;
+const ENTRY_BYTES = 150;
 const STRIPPED_OVERHEAD_BYTES = 200;
 
 /**
@@ -23,6 +23,7 @@ export class ReaderRooms {
   #since: Float64Array;
   readonly #sinceUs: Map<number, number>;
   #orderKeys: Float64Array;
+  readonly #heroesAt: Map<number, number>;
   readonly #counts: Map<number, UnreadCounts>;
   readonly #stripped: Map<number, Buffer>;
   #strippedBytes = 0;
@@ -39,6 +40,7 @@ export class ReaderRooms {
     this.#since = rows.since;
     this.#sinceUs = new Map(rows.sinceUs);
     this.#orderKeys = rows.sinceOrderKeys;
+    this.#heroesAt = new Map(rows.heroesAt);
     this.#counts = new Map(rows.counts);
     this.#stripped = new Map(rows.stripped);
     for (const { length } of rows.stripped.values()) this.#strippedBytes += length;
@@ -50,7 +52,7 @@ export class ReaderRooms {
 
   /** Estimated memory. */
   get bytes(): number {
-    const inMaps = (this.#counts.size + this.#sinceUs.size) * COUNTS_BYTES;
+    const inMaps = (this.#counts.size + this.#sinceUs.size + this.#heroesAt.size) * ENTRY_BYTES;
     const stripped = this.#stripped.size * STRIPPED_OVERHEAD_BYTES + this.#strippedBytes;
     return this.#rooms.length * ROOM_BYTES + inMaps + stripped;
   }
@@ -110,6 +112,10 @@ export class ReaderRooms {
     return orderKey === NO_ORDER_KEY ? undefined : orderKey;
   }
 
+  heroesAt(index: number): StreamPosition {
+    return (this.#heroesAt.get(this.room(index)) ?? this.since(index)) as StreamPosition;
+  }
+
   notificationCount(index: number): number {
     return this.#counts.get(this.room(index))?.notifications ?? 0;
   }
@@ -146,6 +152,7 @@ export class ReaderRooms {
     this.#since[index] = rows.since[from] ?? 0;
     this.#orderKeys[index] = rows.sinceOrderKeys[from] ?? NO_ORDER_KEY;
     setOrDelete(this.#sinceUs, room, rows.sinceUs.get(room));
+    setOrDelete(this.#heroesAt, room, rows.heroesAt.get(room));
     setOrDelete(this.#counts, room, rows.counts.get(room));
     const stripped = rows.stripped.get(room);
     this.#strippedBytes += (stripped?.length ?? 0) - (this.#stripped.get(room)?.length ?? 0);

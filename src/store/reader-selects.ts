@@ -30,6 +30,8 @@ export interface ReaderRows {
   readonly sinceUs: ReadonlyMap<number, number>;
   /** {@link NO_ORDER_KEY}: before all that is stored. */
   readonly sinceOrderKeys: Float64Array;
+  /** When the reader's heroes changed, where that was not with the membership. */
+  readonly heroesAt: ReadonlyMap<number, number>;
   readonly counts: ReadonlyMap<number, UnreadCounts>;
   readonly stripped: ReadonlyMap<number, Buffer>;
 }
@@ -59,6 +61,7 @@ interface PackedReader {
   readonly batches: Buffer;
   readonly since_batches: Buffer | null;
   readonly counts_batches: Buffer | null;
+  readonly heroes_batches: Buffer | null;
   readonly since_us: Buffer | null;
   readonly since_order_keys: Buffer | null;
   readonly memberships: Buffer | null;
@@ -80,6 +83,7 @@ const packedReader = (userId: string, inTime = (batch: string) => batch): string
   m.user_nid, ${packedInts("m.room")} AS rooms, ${packedValues(inTime("m.batch"))} AS batches,
   ${packedPairs("m.room", inTime("m.since_batch"))} FILTER (WHERE m.since_batch <> m.batch) AS since_batches,
   ${packedPairs("m.room", inTime("m.counts_batch"))} FILTER (WHERE m.counts_batch <> m.batch) AS counts_batches,
+  ${packedPairs("m.room", inTime("m.heroes_batch"))} FILTER (WHERE m.heroes_batch <> m.since_batch) AS heroes_batches,
   ${packedPairs("m.room", "m.since_us")} FILTER (WHERE m.since_us IS NOT NULL) AS since_us,
   ${packedPairs("m.room", "m.since_order_key")} FILTER (WHERE m.since_order_key IS NOT NULL) AS since_order_keys,
   ${packedPairs("m.room", withEnding(userId))}
@@ -128,14 +132,16 @@ export async function selectSomeReaderRooms(
   return new Map(rows.map((row) => [row.user_nid as UserNid, unpack(row, (position) => position)]));
 }
 
-function batchesOf({ batches, since_batches, counts_batches }: PackedReader): ReadonlySet<number> {
+function batchesOf({ batches, since_batches, counts_batches, heroes_batches }: PackedReader): ReadonlySet<number> {
   const all = new Set<number>();
   let last = 0;
   for (const batch of valuesOf(batches)) {
     if (batch !== last) all.add(batch);
     last = batch;
   }
-  for (const pairs of [since_batches, counts_batches]) eachPair(pairs, (_room, batch) => all.add(batch));
+  for (const pairs of [since_batches, counts_batches, heroes_batches]) {
+    eachPair(pairs, (_room, batch) => all.add(batch));
+  }
   return all;
 }
 
@@ -147,10 +153,16 @@ function unpack(row: PackedReader, positionOf: (batch: number) => number): Reade
   eachPair(row.since_batches, (room, batch) => {
     since[at(room)] = positionOf(batch);
   });
-  eachPair(row.counts_batches, (room, batch) => {
-    const index = at(room);
-    changed[index] = Math.max(changed[index] ?? 0, positionOf(batch));
+  const heroesAt = new Map<number, number>();
+  eachPair(row.heroes_batches, (room, batch) => {
+    heroesAt.set(room, positionOf(batch));
   });
+  const isChangedAt = (room: number, position: number) => {
+    const index = at(room);
+    changed[index] = Math.max(changed[index] ?? 0, position);
+  };
+  for (const [room, position] of heroesAt) isChangedAt(room, position);
+  eachPair(row.counts_batches, (room, batch) => isChangedAt(room, positionOf(batch)));
   const sinceOrderKeys = new Float64Array(rooms.length).fill(NO_ORDER_KEY);
   eachPair(row.since_order_keys, (room, orderKey) => {
     sinceOrderKeys[at(room)] = orderKey;
@@ -161,7 +173,7 @@ function unpack(row: PackedReader, positionOf: (batch: number) => number): Reade
     memberships[at(room)] = value % ENDING;
     endings[at(room)] = Math.floor(value / ENDING);
   });
-  return { rooms, memberships, endings, changed, since, sinceOrderKeys, ...unpackRare(row) };
+  return { rooms, memberships, endings, changed, since, sinceOrderKeys, heroesAt, ...unpackRare(row) };
 }
 
 /** Rooms that came with one response stand together, and have one batch. */
@@ -246,6 +258,7 @@ const NO_ROWS: ReaderRows = {
   since: new Float64Array(0),
   sinceUs: new Map(),
   sinceOrderKeys: new Float64Array(0),
+  heroesAt: new Map(),
   counts: new Map(),
   stripped: new Map(),
 };

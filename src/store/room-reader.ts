@@ -150,9 +150,10 @@ const namedMembers = ({ state }: RoomReads): readonly UserId[] =>
       : [],
   );
 
-/** Whether more is wanted than the reader's own part. */
-const isOfRoom = ({ isRecalled, timelineEvents, state, members, changedAfter }: RoomReads): boolean =>
-  isRecalled !== true && (timelineEvents > 0 || state.length > 0 || members.length > 0 || changedAfter !== undefined);
+/** Whether more is wanted than the reader's own part. Heroes have members' names. */
+const isOfRoom = ({ isRecalled, timelineEvents, state, members, changedAfter, heroes }: RoomReads): boolean =>
+  isRecalled !== true &&
+  (timelineEvents > 0 || state.length > 0 || members.length > 0 || heroes || changedAfter !== undefined);
 
 const withHeroes = (reads: readonly RoomReads[]): readonly RoomNid[] =>
   reads.filter(({ heroes }) => heroes).map(({ room }) => room);

@@ -17,12 +17,15 @@ import { markdownReport, plainReport, type Report } from "./report.ts";
 import { type Row, verdictOf } from "./row.ts";
 import { beside } from "./rows/beside.ts";
 import { connectionState } from "./rows/connection-state.ts";
+import { extensions } from "./rows/extensions.ts";
 import { ingestBulk } from "./rows/ingest-bulk.ts";
 import { ingestLive } from "./rows/ingest-live.ts";
 import { initialCold } from "./rows/initial-cold.ts";
 import { initialWarm } from "./rows/initial-warm.ts";
 import { live } from "./rows/live.ts";
+import { push } from "./rows/push.ts";
 import { start } from "./rows/start.ts";
+import { toDevice } from "./rows/to-device.ts";
 import { unchanged } from "./rows/unchanged.ts";
 import { FULL, SMOKE } from "./sizes.ts";
 import { accountBody } from "./upstream/rooms.ts";
@@ -33,6 +36,9 @@ const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const MEASURES: readonly RowMeasure[] = [
   initialWarm,
   unchanged,
+  extensions,
+  push,
+  toDevice,
   connectionState,
   live,
   beside,

@@ -14,6 +14,12 @@ export interface Sizes {
   readonly warmRequests: number;
   /** Requests that find nothing changed. */
   readonly unchangedRequests: number;
+  /** The same with each set of extensions. */
+  readonly extensionRequests: number;
+  /** Devices that are woken, one after the other. */
+  readonly pushes: number;
+  /** Answers with to-device messages. */
+  readonly toDeviceAnswers: number;
   /** Answers that tell a connection something. */
   readonly tellingAnswers: number;
   readonly liveSeconds: number;
@@ -36,6 +42,9 @@ export const FULL: Sizes = {
   restarts: 15,
   warmRequests: 1_000,
   unchangedRequests: 2_000,
+  extensionRequests: 2_000,
+  pushes: 1_000,
+  toDeviceAnswers: 1_000,
   tellingAnswers: 1_000,
   liveScenes: 4,
   liveSeconds: 20,
@@ -54,6 +63,9 @@ export const SMOKE: Sizes = {
   restarts: 1,
   warmRequests: 100,
   unchangedRequests: 200,
+  extensionRequests: 200,
+  pushes: 100,
+  toDeviceAnswers: 100,
   tellingAnswers: 100,
   liveScenes: 1,
   liveSeconds: 3,

@@ -55,29 +55,42 @@ export function call({ url, token, body, agent }: Call): Promise<Answer> {
   });
 }
 
-export interface SyncCall {
+/** A sync request without its body. */
+export interface SyncTo {
   readonly url: string;
   readonly token: string;
   readonly agent: Agent;
-  readonly connId: string;
-  /** First and last index of the window. */
-  readonly range: readonly [number, number];
   readonly pos?: string;
   readonly timeoutMs?: number;
 }
 
-/** One sync request with one list. Answers other than 200 are returned too. */
-export async function sync({ url, token, agent, connId, range, pos, timeoutMs = 0 }: SyncCall): Promise<Answer> {
-  const query = new URLSearchParams({ timeout: String(timeoutMs), ...(pos !== undefined && { pos }) });
-  const list = { ranges: [range], timeline_limit: TIMELINE_LIMIT, required_state: ROOM_LIST_STATE };
-  const body = JSON.stringify({ conn_id: connId, lists: { all_rooms: list } });
-  return await call({ url: `${url}${SYNC_PATH}?${query}`, token, agent, body });
+export interface SyncCall extends SyncTo {
+  readonly connId: string;
+  /** First and last index of the window. */
+  readonly range: readonly [number, number];
 }
 
+/** One sync request with one list. Answers other than 200 are returned too. */
+export const sync = (request: SyncCall): Promise<Answer> => syncWith(request, windowBody(request));
+
 /** The same; waits as long as a server says that there were too many requests. */
-export async function patientSync(request: SyncCall): Promise<Answer> {
+export const patientSync = (request: SyncCall): Promise<Answer> => patientSyncWith(request, windowBody(request));
+
+/** Asks for one list, and nothing besides. */
+export const windowBody = ({ connId, range }: Pick<SyncCall, "connId" | "range">) => ({
+  conn_id: connId,
+  lists: { all_rooms: { ranges: [range], timeline_limit: TIMELINE_LIMIT, required_state: ROOM_LIST_STATE } },
+});
+
+async function syncWith({ url, token, agent, pos, timeoutMs = 0 }: SyncTo, body: object): Promise<Answer> {
+  const query = new URLSearchParams({ timeout: String(timeoutMs), ...(pos !== undefined && { pos }) });
+  return await call({ url: `${url}${SYNC_PATH}?${query}`, token, agent, body: JSON.stringify(body) });
+}
+
+/** As {@link patientSync}, with a body of the caller's. */
+export async function patientSyncWith(to: SyncTo, body: object): Promise<Answer> {
   for (let attempt = 0; ; attempt += 1) {
-    const answer = await sync(request);
+    const answer = await syncWith(to, body);
     if (answer.status === 200) return answer;
     const text = answer.body.toString("utf8");
     if (answer.status !== 429 || attempt === 100) throw new Error(`sync was answered ${answer.status}: ${text}`);
@@ -92,4 +105,7 @@ export interface SyncBody {
   readonly pos: string;
   readonly lists?: Readonly<Record<string, { readonly count: number }>>;
   readonly rooms?: Readonly<Record<string, { readonly timeline?: readonly unknown[] }>>;
+  readonly extensions?: {
+    readonly to_device?: { readonly next_batch: string; readonly events?: readonly unknown[] };
+  };
 }

@@ -5,6 +5,13 @@ const views = "test/properties/engine-views.property.test.ts";
 
 export const mutants: readonly Mutant[] = [
   {
+    name: "heroes that come after the members are not told",
+    file: "src/engine/rooms/room-plan.ts",
+    find: "rooms.heroesAt(index) > after && ",
+    replace: "hasRoomNews && ",
+    test: views,
+  },
+  {
     name: "a timeline goes on over the border of a chunk that does not continue the one before",
     file: "src/engine/rooms/timeline.ts",
     find: "return older.chunk === newer.chunk || chunk.continues;",

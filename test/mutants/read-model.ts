@@ -4,6 +4,13 @@ const test = "test/properties/read-model.property.test.ts";
 
 export const mutants: readonly Mutant[] = [
   {
+    name: "heroes of a room in memory stay as old as they were",
+    file: "src/store/reader-rooms.ts",
+    find: "    setOrDelete(this.#heroesAt, room, rows.heroesAt.get(room));\n",
+    replace: "",
+    test,
+  },
+  {
     name: "who forgot a room is sent away from it once more without being told",
     file: "src/store/membership-writes.ts",
     find: "coalesce(m.nid <> EXCLUDED.nid, false)",

@@ -169,6 +169,7 @@ class Scenario {
     this.keepBack(false);
     for (const life of this.rooms) {
       life.breakReading(false);
+      life.nameLate(false);
       life.quarantine(false);
     }
     this.sync(wish);
@@ -325,6 +326,7 @@ const told: Steps = [
   [5, inRoom("state", stateChange, (at, drawn) => at.setState(...drawn))],
   [8, inRoom("member", memberChange, (at, drawn) => at.setMember(...drawn))],
   [1, inRoom("own profile", nothing, (at) => at.setOwnProfile())],
+  [2, inRoom("named late", yesOrNo, (at, isLate) => at.nameLate(isLate))],
   [3, inRoom("gap", gap, (at, drawn) => at.miss(...drawn))],
   [2, inRoom("all members", nothing, (at) => at.learnMembers())],
 ];

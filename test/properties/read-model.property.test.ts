@@ -408,6 +408,7 @@ async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {
     isForgotten: rooms.isForgotten(index),
     isRecalled: rooms.isRecalled(index),
     sinceOrderKey: rooms.sinceOrderKey(index),
+    heroesAt: rooms.heroesAt(index),
     notificationCount: rooms.notificationCount(index),
     highlightCount: rooms.highlightCount(index),
     strippedState: rooms.strippedState(index)?.toString(),

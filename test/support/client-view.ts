@@ -185,6 +185,7 @@ function inRoom(held: HeldRoom, fresh: HeldRoom, asked: Asked): readonly string[
   if (isDeparted(fresh.membership)) return inDeparture(held, fresh, asked);
   return [
     ...inFields(held, fresh),
+    ...(fresh.name === undefined ? differs("heroes", held.heroes, fresh.heroes) : []),
     ...inCounts(held, fresh),
     ...inState(held, fresh, asked),
     ...inTimeline(held, fresh),
@@ -205,11 +206,10 @@ function inFields(held: HeldRoom, fresh: HeldRoom): readonly string[] {
   ];
 }
 
-/** Who is shown no event after a gap is not told of it, and of whom it hides. */
+/** Who is shown no event after a gap is not told of it, and of how many members it hides. */
 function inCounts(held: HeldRoom, fresh: HeldRoom): readonly string[] {
   if (fresh.end.length === 0) return [];
   return [
-    ...(fresh.name === undefined ? differs("heroes", held.heroes, fresh.heroes) : []),
     ...differs("joined", held.joinedCount, fresh.joinedCount),
     ...differs("invited", held.invitedCount, fresh.invitedCount),
   ];

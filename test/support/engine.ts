@@ -11,6 +11,7 @@ import type { Chunk, StateEvent } from "../../src/model/stored-event.ts";
 import { BEFORE_ALL, type StreamPosition } from "../../src/model/stream-position.ts";
 import { Visibility } from "../../src/model/visibility.ts";
 import { TestDevice } from "./engine-device.ts";
+import type { EventOptions, ReaderMove, StateChange } from "./engine-facts.ts";
 
 export const alice = "@alice:example.org" as UserId;
 export const bob = "@bob:example.org" as UserId;
@@ -19,31 +20,6 @@ export const ALICE_NID = 1 as UserNid;
 export const BOB_NID = 2 as UserNid;
 
 const MEMBERSHIP_NAMES = { 1: "join", 2: "invite", 3: "knock", 4: "leave", 5: "ban" } as const;
-
-export interface EventOptions {
-  readonly type?: string;
-  readonly stateKey?: string;
-  readonly sender?: UserId;
-  readonly content?: object;
-  readonly visibility?: Visibility;
-  readonly tokenBefore?: string;
-  readonly tokenAfter?: string;
-  /** A state event that stands in no timeline. */
-  readonly isOutOfTimeline?: boolean;
-}
-
-interface ReaderMove extends Omit<EventOptions, "type" | "stateKey" | "content"> {
-  /** The membership before, as the event says. */
-  readonly previous?: "join" | "invite" | "knock";
-}
-
-interface StateChange {
-  readonly type: string;
-  readonly stateKey: string;
-  /** undefined: the key has no value any more. */
-  readonly event: StateEvent | undefined;
-  readonly position: StreamPosition;
-}
 
 /** One room as a store would hold it, and the reader's part in it. */
 export class TestRoom {
@@ -83,7 +59,8 @@ export class TestRoom {
   departure: StateEvent | undefined;
   notificationCount = 0;
   highlightCount = 0;
-  heroes: UserId[] = [];
+  heroes: readonly UserId[] = [];
+  heroesAt = 0 as StreamPosition;
   strippedState: Buffer | undefined;
   /** Reading it fails. */
   isBroken = false;
@@ -191,6 +168,7 @@ export class TestRoom {
     this.isOfReader = true;
     this.membership = membership;
     this.since = position;
+    this.heroesAt = position;
     this.readerChangedAt = position;
     this.sinceOrderKey = undefined;
     this.isDoneWith = membership === Membership.leave && sender === alice;
@@ -205,6 +183,13 @@ export class TestRoom {
     this.notificationCount = notificationCount;
     this.highlightCount = highlightCount;
     this.readerChangedAt = this.#world.nextPosition();
+  }
+
+  /** Others are named than before. */
+  setHeroes(heroes: readonly UserId[]): void {
+    this.heroes = heroes;
+    this.heroesAt = this.#world.nextPosition();
+    this.readerChangedAt = this.heroesAt;
   }
 
   /** The newest value of each state key at or below `to`. */
@@ -429,6 +414,7 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
     isForgotten: (index) => at(index).isForgotten,
     isRecalled: (index) => at(index).isRecalled,
     sinceOrderKey: (index) => at(index).sinceOrderKey,
+    heroesAt: (index) => at(index).heroesAt,
     notificationCount: (index) => at(index).notificationCount,
     highlightCount: (index) => at(index).highlightCount,
     strippedState: (index) => at(index).strippedState,

@@ -5,7 +5,8 @@ import type { ReadEvent } from "../../src/model/room-reads.ts";
 import type { StateEvent } from "../../src/model/stored-event.ts";
 import { Visibility } from "../../src/model/visibility.ts";
 import type { HeldItem } from "./client-view.ts";
-import { alice, BOB_NID, bob, carol, type EventOptions, type TestRoom, type TestWorld } from "./engine.ts";
+import { alice, BOB_NID, bob, carol, type TestRoom, type TestWorld } from "./engine.ts";
+import type { EventOptions } from "./engine-facts.ts";
 
 /** A member of whom streams with lazy members tell late. */
 export const dave = "@dave:example.org" as UserId;
@@ -37,6 +38,7 @@ export class RoomLife {
   readonly #learnt = new Set<string>();
   /** How much of the room had happened when the reader was in it for the last time. */
   #end = 0;
+  #isNamedLate = false;
   /** The store has the room's state. */
   #isStored = false;
   #isQuarantined = false;
@@ -279,7 +281,14 @@ export class RoomLife {
     this.stored.invitedCount = memberships.filter((membership) => membership === "invite").length;
     const others = [...this.#members].filter(([user]) => user !== alice);
     const present = others.filter(([, membership]) => membership !== "leave");
-    this.stored.heroes = (present.length > 0 ? present : others).map(([user]) => user).sort();
+    const heroes = (present.length > 0 ? present : others).map(([user]) => user).sort();
+    if (!this.#isNamedLate && heroes.join() !== this.stored.heroes.join()) this.stored.setHeroes(heroes);
+  }
+
+  /** Whether other streams are ahead of the reader's own, which alone names the heroes. */
+  nameLate(isLate: boolean): void {
+    this.#isNamedLate = isLate;
+    if (this.isReaderIn) this.#count();
   }
 
   /** Whether an answer may show the event, as things are now. */

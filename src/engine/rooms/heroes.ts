@@ -10,8 +10,8 @@ import { cutOf, showsGap } from "./room-cut.ts";
 import type { RoomPlan } from "./room-plan.ts";
 
 /**
- * The heroes to be told: those of a joined room without a name, on the first answer and when members changed. A gap
- * hides which members changed, so it counts as a change.
+ * The heroes to be told: those of a joined room without a name, on the first answer, when others are named, and when members
+ * changed, as theirs may be among them. A gap hides which members changed, so it counts as a change.
  */
 export function neededHeroes(plan: RoomPlan, data: RoomData, hasGap: boolean): readonly UserId[] {
   return areNews(plan, data, hasGap) ? (data.heroes ?? []) : [];
@@ -20,7 +20,9 @@ export function neededHeroes(plan: RoomPlan, data: RoomData, hasGap: boolean): r
 function areNews(plan: RoomPlan, data: RoomData, hasGap: boolean): boolean {
   if (plan.as !== "joined" || plan.memory.name !== undefined) return false;
   const isConcerned = ({ type }: { readonly type: string }) => type === MEMBER || type === NAME;
-  return plan.isInitial || hasGap || data.changed.some(isConcerned) || data.removed?.some(isConcerned) === true;
+  return (
+    plan.reads?.heroes === true || hasGap || data.changed.some(isConcerned) || data.removed?.some(isConcerned) === true
+  );
 }
 
 /** Rooms whose heroes turn out to be needed and were not read with the rest. */

@@ -155,9 +155,12 @@ function planDelta(input: RoomsToPlan, index: number, config: RoomConfig, told: 
   const grown = growth === undefined ? undefined : withoutSentMembers(growth, sentMembersOf(input, index));
   const hasRoomNews = facts.changedAt(rooms.room(index)) > after;
   const ownNewsAt = rooms.changedAt(index) > after ? rooms.changedAt(index) : undefined;
-  const hasReads = hasRoomNews || grown !== undefined;
+  // Another stream may have brought the members earlier, and this room's news with them.
+  const heroes = rooms.heroesAt(index) > after && facts.name(rooms.room(index)) === undefined;
+  const hasReads = hasRoomNews || heroes || grown !== undefined;
   if (!hasReads && ownNewsAt === undefined && told.upTo === "live") return undefined;
-  const reads = hasReads ? deltaReads(input, index, config, grown, hasRoomNews ? after : undefined) : undefined;
+  const changedAfter = hasRoomNews ? after : undefined;
+  const reads = hasReads ? { ...deltaReads(input, index, config, grown, changedAfter), heroes } : undefined;
   const isTimelineExpanded = grown?.isTimelineExpanded === true;
   const isFirst = grown !== undefined && wantsIfKnown(grown.selectors);
   const decided = { told, config, after, isInitial: false, isTimelineExpanded, ownNewsAt, reads };

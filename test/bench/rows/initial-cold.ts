@@ -89,7 +89,7 @@ async function readOnce({ service, progress }: Bench, users: readonly string[]):
 async function shareRooms({ databaseUrl }: Bench, users: readonly string[]): Promise<void> {
   await using db = openBenchDatabase(databaseUrl);
   const columns = `room, membership, sender, nid, batch, since_batch, since_order_key, heroes, notification_count,
-    highlight_count, counts_batch`;
+    highlight_count, counts_batch, heroes_batch`;
   await db.query({
     text: `
       INSERT INTO memberships (user_nid, ${columns})

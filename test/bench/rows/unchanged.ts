@@ -1,9 +1,11 @@
 import type { RowMeasure } from "../bench.ts";
+import { Caller } from "../caller.ts";
 import type { OtherServer } from "../options.ts";
 import { OWNER, tokenOf, WINDOW_ROOMS } from "../population.ts";
 import type { Figure, Row } from "../row.ts";
 import { quantile } from "../statistics.ts";
-import { call, keptConnections, parseSync, patientSync, type SyncCall } from "../sync-client.ts";
+import { keptConnections, windowBody } from "../sync-client.ts";
+import { cpuPerCallMs, liveCpuMs } from "./floor.ts";
 
 /** So that no device exceeds its rate: each may make 60 requests at once. */
 const REQUESTS_PER_DEVICE = 50;
@@ -19,21 +21,21 @@ export const unchanged: RowMeasure = {
     const { unchangedRequests, ownerRooms } = bench.sizes;
     const agent = keptConnections(false, 1);
     const devices = Math.ceil(unchangedRequests / REQUESTS_PER_DEVICE);
-    const start = (device: string) =>
-      Caller.start({ ...window, url: client.clientUrl, token: tokenOf(OWNER, device), agent });
+    const start = (device: string) => {
+      const to = { url: client.clientUrl, token: tokenOf(OWNER, device), agent };
+      return Caller.start(to, () => windowBody(window));
+    };
     for (let index = 0; index < WARM_UP_SHARE * devices; index += 1) {
       const caller = await start(`V${index}`);
       for (let count = 0; count < REQUESTS_PER_DEVICE; count += 1) await caller.again();
     }
     const callers: Caller[] = [];
     for (let index = 0; index < devices; index += 1) callers.push(await start(`U${index}`));
-    const floorMs = await cpuPerCallMs(unchangedRequests, client, () =>
-      call({ url: `${client.internalUrl}/live`, agent }),
-    );
+    const floorMs = await liveCpuMs(unchangedRequests, client);
     const times: number[] = [];
     const cpuMs = await cpuPerCallMs(unchangedRequests, client, async (index) => {
       const caller = callers[index % devices];
-      if (caller !== undefined) times.push(await caller.again());
+      if (caller !== undefined) times.push((await caller.again()).totalMs);
     });
     agent.destroy();
     const row: Row = {
@@ -51,47 +53,12 @@ export const unchanged: RowMeasure = {
 
 const window = { connId: "unchanged", range: [0, WINDOW_ROOMS - 1] } as const;
 
-/** One device that goes on from answer to answer. */
-class Caller {
-  readonly #request: SyncCall;
-  #pos: string;
-
-  private constructor(request: SyncCall, pos: string) {
-    this.#request = request;
-    this.#pos = pos;
-  }
-
-  /** Makes the first request, and the second, which confirms the first answer. */
-  static async start(request: SyncCall): Promise<Caller> {
-    const { pos } = parseSync(await patientSync(request));
-    const caller = new Caller(request, pos);
-    await caller.again();
-    return caller;
-  }
-
-  /** Milliseconds until the last byte. */
-  async again(): Promise<number> {
-    const answer = await patientSync({ ...this.#request, pos: this.#pos });
-    this.#pos = parseSync(answer).pos;
-    return answer.totalMs;
-  }
-}
-
-async function cpuPerCallMs(
-  calls: number,
-  { cpuSeconds }: { readonly cpuSeconds: () => number },
-  make: (index: number) => Promise<unknown>,
-): Promise<number> {
-  const before = cpuSeconds();
-  for (let index = 0; index < calls; index += 1) await make(index);
-  return ((cpuSeconds() - before) * 1000) / calls;
-}
-
 async function measureOther({ url, token }: OtherServer): Promise<readonly Figure[]> {
   const agent = keptConnections(url.startsWith("https:"), 1);
-  const caller = await Caller.start({ ...window, connId: "bench-unchanged", url, token, agent });
+  const body = windowBody({ ...window, connId: "bench-unchanged" });
+  const caller = await Caller.start({ url, token, agent }, () => body);
   const times: number[] = [];
-  for (let index = 0; index < OTHER_REQUESTS; index += 1) times.push(await caller.again());
+  for (let index = 0; index < OTHER_REQUESTS; index += 1) times.push((await caller.again()).totalMs);
   agent.destroy();
   return [
     { name: "p50", value: quantile(times, 0.5), unit: "ms", target: undefined },

@@ -10,6 +10,7 @@ const WORDS = (
 
 /** Bytes of a ciphertext, before base64; with its envelope an encrypted event has 600 to 1,100 bytes. */
 const CIPHER_BYTES = { least: 150, spread: 350 };
+const KEY_CIPHER_CHARACTERS = 1_000;
 const WORDS_PER_MESSAGE = { least: 10, spread: 60 };
 
 /** A generator of numbers in [0, 1) that gives the same ones in every run (mulberry32). */
@@ -54,6 +55,18 @@ function encryptedMessage(facts: EventFacts, random: () => number): string {
     `{"algorithm":"m.megolm.v1.aes-sha2","ciphertext":"${NOISE.slice(from, from + length)}","device_id":"ABCDEFGHIJ",` +
     `"sender_key":"${NOISE.slice(0, 43)}","session_id":"${session}"}`;
   return timelineEvent(facts, "m.room.encrypted", content);
+}
+
+/** A key of a room, encrypted for one device: about 1.3 kB, most of it ciphertext. */
+export function toDeviceMessage(label: string): string {
+  const from = Number.parseInt(hash("sha256", label, "hex").slice(0, 4), 16) % (NOISE.length - KEY_CIPHER_CHARACTERS);
+  const key = NOISE.slice(from, from + 43);
+  const body = NOISE.slice(from, from + KEY_CIPHER_CHARACTERS);
+  return (
+    `{"content":{"algorithm":"m.olm.v1.curve25519-aes-sha2","ciphertext":{"${key}":{"body":"${body}","type":1}},` +
+    `"org.matrix.msgid":"${hash("sha256", label, "hex").slice(0, 32)}","sender_key":"${NOISE.slice(0, 43)}"},` +
+    `"sender":"${userId("friend")}","type":"m.room.encrypted"}`
+  );
 }
 
 /** As `/sync` gives it, with what is personal in `unsigned`. */

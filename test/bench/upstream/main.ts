@@ -16,7 +16,7 @@ import {
   tokenOf,
   userId,
 } from "../population.ts";
-import { timelineEvent } from "./events.ts";
+import { timelineEvent, toDeviceMessage } from "./events.ts";
 import type { DoneMessage, FloodDone, LiveDone, Order, OrderMessage, ReadyMessage } from "./orders.ts";
 import { emptyBody, floodBody, groupBody } from "./rooms.ts";
 
@@ -36,6 +36,8 @@ interface Device {
   readonly name: string;
   next: number;
   pending: LiveEvent[];
+  /** Whole messages to it. */
+  messages: readonly string[];
   readonly unread: Map<string, number>;
   parked: ServerResponse | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -75,7 +77,7 @@ function sync(token: string, query: URLSearchParams, response: ServerResponse): 
   const device = deviceOf(token);
   const timeoutMs = Number(query.get("timeout") ?? "0");
   if (flood?.users.has(device.name)) answerFlood(device, flood, response);
-  else if (device.pending.length > 0 || timeoutMs === 0) answer(device, response);
+  else if (device.pending.length + device.messages.length > 0 || timeoutMs === 0) answer(device, response);
   else park(device, response, timeoutMs);
 }
 
@@ -83,7 +85,15 @@ function deviceOf(token: string): Device {
   const known = devices.get(token);
   if (known !== undefined) return known;
   const { name } = identityOf(token);
-  const device: Device = { name, next: 1, pending: [], unread: new Map(), parked: undefined, timer: undefined };
+  const device: Device = {
+    name,
+    next: 1,
+    pending: [],
+    messages: [],
+    unread: new Map(),
+    parked: undefined,
+    timer: undefined,
+  };
   devices.set(token, device);
   return device;
 }
@@ -131,7 +141,9 @@ function answer(device: Device, response: ServerResponse): void {
     );
   });
   const joined = rooms.length === 0 ? "" : `,"rooms":{"join":{${rooms.join(",")}}}`;
-  sendStamped(response, Buffer.from(`{"next_batch":"s${device.next}"${joined}}`));
+  const messages = device.messages.length === 0 ? "" : `,"to_device":{"events":[${device.messages.join(",")}]}`;
+  device.messages = [];
+  sendStamped(response, Buffer.from(`{"next_batch":"s${device.next}"${messages}${joined}}`));
   device.next += 1;
 }
 
@@ -148,6 +160,12 @@ const liveEvent = ({ label, sender, dueUs }: LiveEvent): string =>
     "m.room.message",
     `{"msgtype":"m.text","bench":{"id":"${label}","due":${dueUs},"written":${UNWRITTEN}},"body":"${PADDING}"}`,
   );
+
+function haveMessages({ token, messages }: Extract<Order, { kind: "to device" }>): void {
+  const device = deviceOf(token);
+  device.messages = Array.from({ length: messages }, (_, index) => toDeviceMessage(`${token} ${index}`));
+  if (device.parked !== undefined) answer(device, device.parked);
+}
 
 /** Each poll acknowledges the response before it. */
 function answerFlood(device: Device, running: Flood, response: ServerResponse): void {
@@ -226,7 +244,8 @@ async function runFlood({ users, seconds }: Extract<Order, { kind: "flood" }>): 
 async function obey(order: Order): Promise<unknown> {
   if (order.kind === "live") return await live(order);
   if (order.kind === "flood") return await runFlood(order);
-  bodyFiles.set(order.name, order.file);
+  if (order.kind === "to device") haveMessages(order);
+  else bodyFiles.set(order.name, order.file);
   return undefined;
 }
 

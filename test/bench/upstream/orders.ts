@@ -16,6 +16,8 @@ export type Order =
       readonly intervalMs: number;
       readonly seconds: number;
     }
+  /** Have messages for a device, which come with its next poll. */
+  | { readonly kind: "to device"; readonly token: string; readonly messages: number }
   /** Answer every poll of these users at once with one event each. */
   | { readonly kind: "flood"; readonly users: number; readonly seconds: number };
 

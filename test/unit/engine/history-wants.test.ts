@@ -11,13 +11,13 @@ import {
   bob,
   carol,
   config,
-  type EventOptions,
   list,
   NOTHING_TOLD,
   request,
   type TestRoom,
   TestWorld,
 } from "../../support/engine.ts";
+import type { EventOptions } from "../../support/engine-facts.ts";
 import { EngineClient } from "./engine-client.ts";
 
 const subscribed = (room: TestRoom, limit: number) => request({}, new Map([[room.roomId, config(limit)]]));

@@ -17,6 +17,7 @@ function rowsOf(rooms: readonly { readonly room: number; readonly changed: numbe
     since: new Float64Array(sorted.length),
     sinceUs: new Map(),
     sinceOrderKeys: new Float64Array(sorted.length).fill(NO_ORDER_KEY),
+    heroesAt: new Map(),
     counts: new Map(),
     stripped: new Map(),
   };
