@@ -28,10 +28,18 @@ interface Identity {
 
 export interface Authenticated extends Identity {
   readonly tokenHash: Buffer;
+  /** The homeserver was asked now. */
+  readonly isFresh: boolean;
 }
 
-/** Throws `TokenRefusedError`, or `UpstreamError` when the homeserver cannot tell. */
-export type Authenticate = (token: string, forwarded: Forwarded) => Promise<Authenticated>;
+/**
+ * Throws `TokenRefusedError`, or `UpstreamError` when the homeserver cannot tell. `afresh`: what it said before does not count.
+ */
+export type Authenticate = (
+  token: string,
+  forwarded: Forwarded,
+  how?: { readonly afresh: boolean },
+) => Promise<Authenticated>;
 
 /** Asks the homeserver whom tokens stand for, and remembers it for a while. Requests with the same token share one call. */
 export function createAuthenticate({ upstream, clock, metrics, hashToken }: AuthenticateDeps): Authenticate {
@@ -68,10 +76,13 @@ export function createAuthenticate({ upstream, clock, metrics, hashToken }: Auth
     return call;
   }
 
-  return async (token, forwarded) => {
+  return async (token, forwarded, { afresh } = { afresh: false }) => {
     const tokenHash = hashToken(token);
-    const whoami = await lookUp(tokenHash.toString("base64"), token, forwarded);
+    const key = tokenHash.toString("base64");
+    if (afresh) told.delete(key);
+    const isFresh = !told.has(key);
+    const whoami = await lookUp(key, token, forwarded);
     if (whoami.kind === "refused") throw new TokenRefusedError(whoami);
-    return { userId: whoami.userId, deviceId: whoami.deviceId, tokenHash };
+    return { userId: whoami.userId, deviceId: whoami.deviceId, tokenHash, isFresh };
   };
 }

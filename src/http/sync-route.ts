@@ -3,6 +3,7 @@ import { pause } from "../lib/pause.ts";
 import type { CallingDevice } from "../model/calling-device.ts";
 import { ClientError } from "../model/client-error.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
+import { TokenDoubtedError } from "../model/token-doubted-error.ts";
 import type { Dialect } from "../protocol/dialect.ts";
 import type { Authenticate } from "./authenticate.ts";
 import type { BadRequestDelay } from "./bad-request-delay.ts";
@@ -48,9 +49,9 @@ async function callingDevice(request: Request, response: Response, deps: SyncRou
   const token = tokenOf(request);
   if (token === undefined) throw new ClientError("M_MISSING_TOKEN", "Missing access token");
   const forwarded = forwardedOf(request);
-  const { userId, deviceId, tokenHash } = await deps.authenticate(token, forwarded);
+  const { userId, deviceId, tokenHash, isFresh } = await deps.authenticate(token, forwarded);
   traceOf(response).device = { userId, deviceId };
-  return { userId, deviceId, token, tokenHash, forwarded };
+  return { userId, deviceId, token, tokenHash, isTokenFresh: isFresh, forwarded };
 }
 
 async function answer(
@@ -61,12 +62,16 @@ async function answer(
     readonly device: CallingDevice;
     readonly signal: AbortSignal;
   },
-  { sync, bodyLimitBytes }: SyncRouteDeps,
+  { sync, authenticate, bodyLimitBytes }: SyncRouteDeps,
 ): Promise<void> {
   const { dialect, device, signal } = call;
   const body = await readJsonObject(call.request, bodyLimitBytes);
   const request = dialect.parse(queryOf(call.request), body, device.userId);
-  const { response, pos } = await sync.answer({ device, dialect, request, signal });
+  const { response, pos } = await sync.answer({ device, dialect, request, signal }).catch(async (error: unknown) => {
+    if (!(error instanceof TokenDoubtedError) || device.isTokenFresh) throw error;
+    await authenticate(device.token, device.forwarded, { afresh: true });
+    return await sync.answer({ device: { ...device, isTokenFresh: true }, dialect, request, signal });
+  });
   sendJson(call.response, 200, dialect.encode(response, pos, request));
 }
 

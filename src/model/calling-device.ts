@@ -12,5 +12,7 @@ export interface CallingDevice extends DeviceName {
   readonly token: string;
   /** A keyed hash of it. */
   readonly tokenHash: Buffer;
+  /** The homeserver was asked about the token for this request, and accepts it. */
+  readonly isTokenFresh: boolean;
   readonly forwarded: Forwarded;
 }

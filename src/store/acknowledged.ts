@@ -3,6 +3,7 @@ import { ChangeStream } from "../model/change.ts";
 import type { DeviceNid, UserNid } from "../model/ids.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { Database, Queryable } from "./database.ts";
+import { lockDevices } from "./device-stream.ts";
 import { drawBatches, publishChanges } from "./publish.ts";
 
 // What is lost with a crash of the server comes once more with the client's next request, which says the same again.
@@ -15,13 +16,9 @@ export async function deleteToDevice(db: Queryable, device: DeviceNid, upTo: num
   await db.query({ name: "delete-to-device", text: DELETE_TO_DEVICE, values: [device, upTo] });
 }
 
-// The poller appends under the device's lock as well.
 const RENUMBER = `
-  WITH device AS (
-    SELECT device_nid FROM devices WHERE device_nid = $1 FOR NO KEY UPDATE
-  ), head AS (
-    SELECT h.device_nid, h.sequence FROM to_device_heads AS h JOIN device AS d ON d.device_nid = h.device_nid
-     WHERE h.sequence < $2
+  WITH head AS (
+    SELECT device_nid, sequence FROM to_device_heads WHERE device_nid = $1 AND sequence < $2
   ), renumbered AS (
     SELECT m.sequence AS before, $2 + row_number() OVER (ORDER BY m.sequence) AS after
       FROM to_device_messages AS m JOIN head AS h ON h.device_nid = m.device_nid
@@ -45,6 +42,8 @@ export async function renumberToDevice(
 ): Promise<number | undefined> {
   return await db.transaction(
     async (tx) => {
+      // The poller appends under this lock as well. A statement that waited for it itself would not see what was appended meanwhile.
+      await lockDevices(tx, [deviceNid]);
       const values = [deviceNid, above];
       const [row] = await tx.query<{ before: number }>({ name: "renumber-to-device", text: RENUMBER, values });
       if (row === undefined) return undefined;

@@ -22,6 +22,8 @@ const IS_DRAINING = "EXISTS (SELECT FROM draining)";
 export interface SeenDevice {
   readonly userId: UserId;
   readonly deviceId: DeviceId;
+  /** The homeserver accepts it now, not only when it was asked some time ago. */
+  readonly isTokenFresh: boolean;
   /** Encrypts the token; called only when it is new. */
   readonly sealToken: () => Buffer;
   readonly tokenHash: Buffer;
@@ -73,21 +75,24 @@ const MEET_DEVICE = `
   ON CONFLICT (user_nid, device_id) DO UPDATE
      SET wanted_at = now(), token = EXCLUDED.token, token_hash = EXCLUDED.token_hash,
          forwarded_for = EXCLUDED.forwarded_for, user_agent = EXCLUDED.user_agent
+   WHERE $7::bool
   RETURNING ${STANDING}`;
 
-/** Notes that a client of this device is here, with its newest token. */
-export async function seeDevice(db: Queryable, device: SeenDevice): Promise<DeviceStanding> {
-  const { userId, deviceId, sealToken, tokenHash, forwardedFor = null, userAgent = null } = device;
+/**
+ * Notes that a client of this device is here, with its newest token. undefined: its poller has another token, or was refused
+ * this one, so that only a fresh one may take its place.
+ */
+export async function seeDevice(db: Queryable, device: SeenDevice): Promise<DeviceStanding | undefined> {
+  const { userId, deviceId, isTokenFresh, sealToken, tokenHash, forwardedFor = null, userAgent = null } = device;
   const values = [userId, deviceId, tokenHash, forwardedFor, userAgent];
   const [known] = await db.query<StandingRow>({ name: "see-device", text: SEE_DEVICE, values });
   if (known !== undefined) return standingOf(known);
   const [met] = await db.query<StandingRow>({
     name: "meet-device",
     text: MEET_DEVICE,
-    values: [userId, deviceId, sealToken(), tokenHash, forwardedFor, userAgent],
+    values: [userId, deviceId, sealToken(), tokenHash, forwardedFor, userAgent, isTokenFresh],
   });
-  if (met === undefined) throw new Error("a device row is returned for every upsert");
-  return standingOf(met);
+  return met && standingOf(met);
 }
 
 const standingOf = (row: StandingRow): DeviceStanding => ({

@@ -3,6 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import { Wait } from "../lib/wait.ts";
 import type { CallingDevice } from "../model/calling-device.ts";
 import type { DeviceNid, UserNid } from "../model/ids.ts";
+import { TokenDoubtedError } from "../model/token-doubted-error.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
 import { selectHead } from "../store/changes.ts";
 import type { Database } from "../store/database.ts";
@@ -75,7 +76,8 @@ export class Devices {
 
   /**
    * Notes the device and starts its poller where none runs. Waits for the data of its first sync, or of its catch-up, as
-   * long as configured and no longer than the request wants to wait; for a first sync only with a request that begins.
+   * long as configured and no longer than the request wants to wait; for a first sync only with a request that begins. Throws
+   * `TokenDoubtedError` when the device has another token, or this one was refused to the poller.
    */
   async ensure(
     device: CallingDevice,
@@ -91,12 +93,13 @@ export class Devices {
     const seen = {
       userId: device.userId,
       deviceId: device.deviceId,
+      isTokenFresh: device.isTokenFresh,
       sealToken: () => this.#vault.encryptToken(device.token),
       tokenHash,
       forwardedFor: device.forwarded.xForwardedFor,
       userAgent: device.forwarded.userAgent,
     };
-    const standing = await seeDevice(this.#db, seen);
+    const standing = await this.#see(seen);
     if (standing.isDraining) return this.#undisturbed(key, standing, tokenHash);
     const hasNewToken = known !== undefined && !known.tokenHash.equals(tokenHash);
     // What a request goes on from was there, or it goes on from nothing.
@@ -125,13 +128,20 @@ export class Devices {
     using wait = new Wait(waitMs, signal);
     using _synced = this.#stream.onSynced(standing.deviceNid, wait.call);
     await this.#announce(standing);
-    const now = await seeDevice(this.#db, seen);
+    const now = await this.#see(seen);
     if (standing.hasData ? now.isPolled : now.hasData) {
       await this.#stream.reached(now.head, waitMs, signal);
       return;
     }
     await wait.next();
     if (!standing.hasData && !wait.isCalled) await this.#untilRoom(standing, signal);
+  }
+
+  /** With a token that is no longer valid nobody could poll: the device would be told nothing, and not that it has to renew it. */
+  async #see(seen: SeenDevice): Promise<DeviceStanding> {
+    const standing = await seeDevice(this.#db, seen);
+    if (standing === undefined) throw new TokenDoubtedError();
+    return standing;
   }
 
   /** An empty answer would show an account without rooms, so that the request is held until there is one. */

@@ -103,7 +103,7 @@ export class SyncService {
     this.#hold = new Hold(deps.recent, deps.clock);
   }
 
-  /** Throws `ClientError`, `UnavailableError`, or the reason of the signal when the client has gone. */
+  /** Throws `ClientError`, `UnavailableError`, `TokenDoubtedError`, or the reason of the signal when the client has gone. */
   async answer(call: SyncServiceCall): Promise<SyncAnswer> {
     try {
       return await this.#answer(call);

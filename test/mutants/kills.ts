@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.ts";
 
 const INTAKE = "test/kills/intake-kills.test.ts";
 const DATABASE = "test/kills/database-kills.test.ts";
+const SERVING = "test/kills/serving-kills.test.ts";
 
 export const mutants: readonly Mutant[] = [
   {
@@ -61,5 +62,27 @@ export const mutants: readonly Mutant[] = [
     replace: `VALUES ($1, (extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000000)::bigint + $2)
     ON CONFLICT (device_nid) DO UPDATE SET sequence = EXCLUDED.sequence`,
     test: DATABASE,
+  },
+  {
+    name: "messages to a device go when they are read for an answer, not when they are acknowledged",
+    file: "src/store/extension-reader.ts",
+    find: `  SELECT sequence, body FROM to_device_messages
+   WHERE device_nid = $1 AND sequence > $2 ORDER BY sequence LIMIT $3\``,
+    replace: `  WITH read AS (
+    SELECT sequence, body FROM to_device_messages WHERE device_nid = $1 AND sequence > $2 ORDER BY sequence LIMIT $3
+  ), gone AS (
+    DELETE FROM to_device_messages AS m USING read AS r WHERE m.device_nid = $1 AND m.sequence = r.sequence
+  )
+  SELECT sequence, body FROM read ORDER BY sequence\``,
+    test: SERVING,
+  },
+  {
+    name: "messages to a device go before it is known that the client's token is one of ours",
+    file: "src/sync/acknowledgements.ts",
+    find: "    if (since > (await this.#head(known, since, call.signal))) {\n",
+    replace: `    await deleteToDevice(db, deviceNid, since);
+    if (since > (await this.#head(known, since, call.signal))) {
+`,
+    test: SERVING,
   },
 ];

@@ -4,6 +4,7 @@ import { expect, test } from "@jest/globals";
 import type { SyncCall } from "../../src/http/ports.ts";
 import { ClientError } from "../../src/model/client-error.ts";
 import { RequestEndedError } from "../../src/model/request-ended-error.ts";
+import { TokenDoubtedError } from "../../src/model/token-doubted-error.ts";
 import { UnavailableError } from "../../src/model/unavailable-error.ts";
 import { json } from "./http-upstream.ts";
 import { NOTHING_NEW, SYNC_PATH, startWorld, until, WHOAMI_PATH } from "./http-world.ts";
@@ -148,6 +149,35 @@ test.each(REFUSALS)("the homeserver's %d to a token reaches the client unchanged
   expect(await response.json()).toEqual(body);
   expect(response.headers.get("access-control-allow-origin")).toBe("*");
   expect(response.headers.get("retry-after")).toBe(status === 429 ? "2" : null);
+});
+
+const GONE = { errcode: "M_UNKNOWN_TOKEN", error: "gone", soft_logout: true };
+
+test("a token that the homeserver refused to the poller meanwhile is refused, though it was valid a moment ago", async () => {
+  let isRefused = false;
+  await using world = await startWorld({
+    answer: async () => {
+      if (isRefused) throw new TokenDoubtedError();
+      return NOTHING_NEW;
+    },
+  });
+  expect((await world.sync()).status).toBe(200);
+  isRefused = true;
+  world.upstream.on(WHOAMI_PATH, (_request, response) => json(response, 401, GONE));
+  const response = await world.sync();
+  expect([response.status, await response.json()]).toEqual([401, GONE]);
+});
+
+test("a token that the homeserver accepts, though it refused it to the poller, is served", async () => {
+  await using world = await startWorld({
+    answer: async ({ device }) => {
+      if (!device.isTokenFresh) throw new TokenDoubtedError();
+      return NOTHING_NEW;
+    },
+  });
+  expect((await world.sync()).status).toBe(200);
+  expect((await world.sync()).status).toBe(200);
+  expect(world.upstream.requestsTo(WHOAMI_PATH)).toHaveLength(2);
 });
 
 test.each([

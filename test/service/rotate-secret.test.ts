@@ -44,6 +44,7 @@ const see = (database: Database, secrets: Secrets, deviceId: string, token: stri
   seeDevice(database, {
     userId: "@alice:test" as UserId,
     deviceId: deviceId as DeviceId,
+    isTokenFresh: true,
     sealToken: () => secrets.encryptToken(token),
     tokenHash: secrets.hashToken(token),
     forwardedFor: undefined,

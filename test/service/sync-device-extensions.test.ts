@@ -2,11 +2,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { ExtensionsRequest } from "../../src/engine/request.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { expireDeviceLists } from "../../src/store/acknowledged.ts";
+import { expireDeviceLists, renumberToDevice } from "../../src/store/acknowledged.ts";
 import { selectHead } from "../../src/store/changes.ts";
+import { appendToDevice, lockDevices } from "../../src/store/device-stream.ts";
+import { drawBatches } from "../../src/store/publish.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import type { StreamUser } from "../support/stored-world.ts";
 import { SyncWorld } from "../support/sync-world.ts";
+import { until } from "../support/until.ts";
 
 const LONG_MS = 20_000;
 
@@ -55,6 +58,11 @@ const stored = async (): Promise<number> => {
   const [row] = await db.query<{ count: number }>({ text, values: [phone.deviceNid] });
   return row?.count ?? 0;
 };
+
+async function isSomebodyWaiting(): Promise<boolean> {
+  const text = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+  return (await db.query({ text })).length > 0;
+}
 
 describe("to-device messages", () => {
   test("come until the client acknowledges them, on whatever connection, and are gone then", async () => {
@@ -109,6 +117,22 @@ describe("to-device messages", () => {
     await tell([3]);
     expect((await messages(ahead))[0]).toEqual([1, 2, 3]);
     expect((await messages(next))[0]).toEqual([3]);
+  });
+
+  test("that are stored while the others move above a token go with them", async () => {
+    await tell([1]);
+    const ahead = (Date.now() + 60_000) * 1000;
+    let moving: Promise<number | undefined> | undefined;
+    await db.transaction(async (tx) => {
+      await lockDevices(tx, [phone.deviceNid]);
+      moving = renumberToDevice(db, phone, ahead);
+      await until(isSomebodyWaiting);
+      const [batch = 0] = await drawBatches(tx, 1);
+      await appendToDevice(tx, phone.deviceNid, [Buffer.from(JSON.stringify(messageOf(2)))], batch);
+    });
+    await moving;
+    await world.caughtUp();
+    expect((await messages(ahead))[0]).toEqual([1, 2]);
   });
 
   test("stay, whatever token a client invents", async () => {

@@ -95,14 +95,15 @@ export async function startIntake(
 
 /** A client of the device is here, with its token. */
 export async function want(db: TestDatabase, { userId, deviceId, token }: Login): Promise<DeviceNid> {
-  const { deviceNid } = await seeDevice(db, {
+  const { deviceNid } = (await seeDevice(db, {
     userId: userId as UserId,
     deviceId: deviceId as DeviceId,
+    isTokenFresh: true,
     sealToken: () => Buffer.from(token),
     tokenHash: Buffer.from(`hash of ${token}`),
     forwardedFor: undefined,
     userAgent: undefined,
-  });
+  }))!;
   await db.notify(DEVICES_CHANNEL, String(deviceNid));
   return deviceNid;
 }

@@ -60,14 +60,15 @@ export class IntakeStage implements AsyncDisposable {
 
   /** A device that is claimed. */
   async device(userId: string, deviceId = "PHONE"): Promise<StageDevice> {
-    const { deviceNid } = await seeDevice(this.db, {
+    const { deviceNid } = (await seeDevice(this.db, {
       userId: userId as UserId,
       deviceId: deviceId as DeviceId,
+      isTokenFresh: true,
       sealToken: () => Buffer.from("sealed"),
       tokenHash: Buffer.from("hash"),
       forwardedFor: undefined,
       userAgent: undefined,
-    });
+    }))!;
     const [claim] = await claimDevices(this.db, OWNER, { idleAfterMs: HOUR_MS, device: deviceNid, limit: 1 });
     if (claim === undefined) throw new Error(`${userId} ${deviceId} is claimed already`);
     return {

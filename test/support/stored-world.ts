@@ -105,14 +105,16 @@ export class StoredWorld {
 
   async user(name: string, deviceId = "PHONE"): Promise<StreamUser> {
     const userId = `@${this.#name}${name}:test` as UserId;
-    const { userNid, deviceNid } = await seeDevice(this.#db, {
+    const standing = await seeDevice(this.#db, {
       userId,
       deviceId: deviceId as DeviceId,
+      isTokenFresh: true,
       sealToken: () => Buffer.from("sealed"),
       tokenHash: Buffer.from("hash"),
       forwardedFor: undefined,
       userAgent: undefined,
     });
+    const { userNid, deviceNid } = standing!;
     return { userNid, userId, deviceNid, deviceId: deviceId as DeviceId };
   }
 

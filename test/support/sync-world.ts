@@ -77,8 +77,9 @@ export class SyncWorld implements AsyncDisposable {
   /** As a client of the user's device asks; `pos` of the answer before goes into `more`. */
   sync(user: StreamUser, more: Partial<SyncRequest>, signal: AbortSignal = new AbortController().signal) {
     const forwarded = { xForwardedFor: undefined, userAgent: undefined };
+    const { userId, deviceId } = user;
     return this.#core.service.answer({
-      device: { userId: user.userId, deviceId: user.deviceId, token: "token", tokenHash: TOKEN_HASH, forwarded },
+      device: { userId, deviceId, token: "token", tokenHash: TOKEN_HASH, isTokenFresh: true, forwarded },
       dialect: { name: "simplified-msc3575" },
       request: { ...request(), ...more },
       signal,

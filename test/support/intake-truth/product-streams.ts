@@ -77,13 +77,14 @@ export class ProductStreams {
   }
 
   async add(session: Session): Promise<void> {
-    const { deviceNid } = await seeDevice(this.#db, {
+    const { deviceNid } = (await seeDevice(this.#db, {
       userId: session.user.userId as UserId,
       deviceId: session.device.deviceId as DeviceId,
+      isTokenFresh: true,
       sealToken: () => Buffer.from("sealed"),
       tokenHash: Buffer.from("hash"),
       ...{ forwardedFor: undefined, userAgent: undefined },
-    });
+    }))!;
     this.streams.push({ session, deviceNid, pending: undefined, ...(await this.#begin(deviceNid)) });
   }
 

@@ -1,6 +1,6 @@
 import type { FollowingClient } from "./following-client.ts";
-import { unequal } from "./stored-truth.ts";
 import type { RoomTruth, Truth } from "./truth.ts";
+import { unequal } from "./unequal.ts";
 
 /** In what a client shows something else than the homeserver says; empty: in nothing. */
 export function clientDifferences(truth: Truth, client: FollowingClient): string[] {

@@ -29,25 +29,37 @@ export interface DatabaseRelay extends AsyncDisposable {
 /** Every transaction that stores something of a response begins with one of these. */
 const STORING = ["lock-rooms", "lock-devices", "check-claim"];
 
-/** The steps of storing a response: its statements, by name, and its COMMIT. */
+/** Of the steps of storing a response, and of answering: its statements, by name, and its COMMIT. */
 interface Transaction {
   isStoring: boolean;
+  isNumbering: boolean;
   hasMessages: boolean;
 }
 
 /** What is most easily lost goes with it. */
 export const COMMIT_OF_MESSAGES = "COMMIT after append-to-device";
 
+const RENUMBER = "renumber-to-device";
+/** Of the messages of a device whose client has a token that was never issued here. */
+export const COMMIT_OF_NUMBERS = `COMMIT after ${RENUMBER}`;
+
 /** What a statement is called; the COMMIT of a transaction that stores a response is apart from all others. */
 function stepOf(label: string, transaction: Transaction): string {
   if (STORING.includes(label)) transaction.isStoring = true;
   if (label === "append-to-device") transaction.hasMessages = true;
+  if (label === RENUMBER) transaction.isNumbering = true;
   if (!/^(BEGIN|COMMIT|ROLLBACK)/.test(label)) return label;
-  const commit = transaction.hasMessages ? COMMIT_OF_MESSAGES : "COMMIT";
-  const step = transaction.isStoring && label === "COMMIT" ? commit : `other ${label}`;
+  const step = label === "COMMIT" ? commitOf(transaction) : `other ${label}`;
   transaction.isStoring = false;
+  transaction.isNumbering = false;
   transaction.hasMessages = false;
   return step;
+}
+
+function commitOf({ isStoring, isNumbering, hasMessages }: Transaction): string {
+  if (isNumbering) return COMMIT_OF_NUMBERS;
+  if (!isStoring) return "other COMMIT";
+  return hasMessages ? COMMIT_OF_MESSAGES : "COMMIT";
 }
 
 interface Armed extends DatabaseStrike {
@@ -112,7 +124,7 @@ class Line {
   readonly #board: Board;
   readonly #statements = new StatementReader();
   readonly #answers = new AnswerReader();
-  readonly #transaction: Transaction = { isStoring: false, hasMessages: false };
+  readonly #transaction: Transaction = { isStoring: false, isNumbering: false, hasMessages: false };
   /** Of the statements that are not answered yet, the strike that waits for the answer. */
   readonly #waiting: (Armed | undefined)[] = [];
   #withheld: Buffer[] = [];

@@ -1,8 +1,9 @@
-// A homeserver, a database, the product between relays, and a client; rounds in which something of it dies.
+// A homeserver, a database, the product between relays, and clients; rounds in which something of it dies.
 import { setTimeout as pause } from "node:timers/promises";
 import { createRandom } from "../homeserver/random.ts";
 import { type Homeserver, startHomeserver } from "../homeserver/start.ts";
 import { type DatabaseRelay, startDatabaseRelay } from "./database-relay.ts";
+import { EncryptionClient, type QueryKeys } from "./encryption-client.ts";
 import { startClient } from "./following-client.ts";
 import { type Guest, welcomeGuest } from "./guest.ts";
 import { type HomeserverRelay, startHomeserverRelay } from "./homeserver-relay.ts";
@@ -63,6 +64,7 @@ export class KillWorld implements AsyncDisposable {
   /** Steps of storing a response that rounds choose from. */
   #steps: readonly string[] = [];
   #guests = 0;
+  #databaseStops = 0;
 
   /** Everything runs, is quiet, and agrees. */
   static async start(options: KillWorldOptions = {}): Promise<KillWorld> {
@@ -86,7 +88,7 @@ export class KillWorld implements AsyncDisposable {
   /** What was taken in so far. */
   get figures(): KillFigures {
     const { relay, login, traffic, account } = this.#parts;
-    const clientRestarts = account.client.restarts;
+    const clientRestarts = account.client.restarts + this.#parts.encryption.restarts;
     return { polls: relay.delivered(login.token).length, toDevice: traffic.sent, clientRestarts, guests: this.#guests };
   }
 
@@ -98,12 +100,14 @@ export class KillWorld implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     try {
       await this.#tidy();
+      this.#parts.encryption.useRandom(createRandom(seed));
       const accounts = await this.#untilStruck(plan, stack);
       // What happens while something is down is not lost either.
       await this.#parts.traffic.burst(plan.random);
       await this.#recover(plan.target);
       await settle(accounts);
       checkRestarts(accounts, plan.target);
+      this.#checkRepeats();
     } catch (error) {
       throw new Error([text, String(error), ...this.#parts.product.log()].join("\n"));
     }
@@ -133,7 +137,7 @@ export class KillWorld implements AsyncDisposable {
 
   /** Lets things happen until the moment has come; who takes part. */
   async #untilStruck(plan: RoundPlan, stack: AsyncDisposableStack): Promise<readonly WatchedAccount[]> {
-    const { traffic, databaseRelay, relay, account } = this.#parts;
+    const { traffic, databaseRelay, relay, account, encryption } = this.#parts;
     const struck = Promise.withResolvers<void>();
     let isStruck = false;
     const strike = () => {
@@ -146,6 +150,7 @@ export class KillWorld implements AsyncDisposable {
     try {
       if (plan.hasGuest) accounts.push(stack.use(await this.#welcome()).account);
       for (let burst = plan.isFlood ? 0 : 1; burst < MAX_BURSTS && !isStruck; burst++) {
+        if (plan.isAhead) encryption.getAhead();
         await (burst % FLOOD_EVERY === 0 ? traffic.flood(plan.random) : traffic.burst(plan.random));
         await Promise.race([struck.promise, this.#untilQuiet()]);
       }
@@ -194,8 +199,17 @@ export class KillWorld implements AsyncDisposable {
 
   async #recover(target: Target): Promise<void> {
     const { product, database } = this.#parts;
-    if (target === "postmaster" || target === "immediate") await database.startAgain();
+    if (target === "postmaster" || target === "immediate") {
+      this.#databaseStops += 1;
+      await database.startAgain();
+    }
     await product.revive();
+  }
+
+  /** Only with a database that was stopped the removal of a message may be lost. */
+  #checkRepeats(): void {
+    const { repeats } = this.#parts.encryption;
+    if (repeats > 0 && this.#databaseStops === 0) throw new Error(`${repeats} acknowledged messages came again`);
   }
 
   /** The device's poll waits for news again. */
@@ -249,6 +263,7 @@ interface Parts {
   readonly scene: Scene;
   readonly traffic: Traffic;
   readonly account: WatchedAccount;
+  readonly encryption: EncryptionClient;
 }
 
 async function startParts(stack: AsyncDisposableStack): Promise<Parts> {
@@ -272,8 +287,19 @@ async function startParts(stack: AsyncDisposableStack): Promise<Parts> {
   );
   const client = stack.use(startClient(product.url, login));
   const traffic = new Traffic(scene);
-  const account = new WatchedAccount({ database, relay, device: login, traffic }, owner, client, floors);
-  return { stack, homeserver, database, databaseRelay, relay, product, login, scene, traffic, account };
+  const encryption = stack.use(startEncryptionClient(product.url, token, scene));
+  const account = new WatchedAccount({ database, relay, device: login, traffic, encryption }, owner, client, floors);
+  return { stack, homeserver, database, databaseRelay, relay, product, login, scene, traffic, account, encryption };
+}
+
+function startEncryptionClient(url: string, token: string, { owner, friends }: Scene): EncryptionClient {
+  const queryKeys: QueryKeys = async (users) => {
+    const body = { device_keys: Object.fromEntries(users.map((user) => [user, []])) };
+    const { device_keys: keys } = await owner.call("POST", "/keys/query", body);
+    return new Map(Object.entries(keys as object).map(([user, devices]) => [user, JSON.stringify(devices)]));
+  };
+  const users = friends.map(({ userId }) => userId);
+  return new EncryptionClient({ url, token, users, queryKeys, random: createRandom(HOMESERVER_SEED) });
 }
 
 async function makeScene(homeserver: Homeserver, deviceId: string): Promise<Scene> {

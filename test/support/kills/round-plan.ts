@@ -1,6 +1,6 @@
 // What is killed in a round, and when: all of it from one number.
 import { createRandom, type Random } from "../homeserver/random.ts";
-import { COMMIT_OF_MESSAGES, PHASES, type Phase } from "./database-relay.ts";
+import { COMMIT_OF_MESSAGES, COMMIT_OF_NUMBERS, PHASES, type Phase } from "./database-relay.ts";
 import { POINTS, type Point } from "./homeserver-relay.ts";
 
 /**
@@ -24,12 +24,26 @@ export interface RoundPlan {
   readonly isFlood: boolean;
   /** Somebody's first sync is under way. */
   readonly hasGuest: boolean;
+  /** A client has a to-device token that was never issued here. */
+  readonly isAhead: boolean;
   /** Of what happens on the homeserver. */
   readonly random: Random;
 }
 
 /** Statements of the serving process: it follows what is stored, and keeps where its clients stand. */
 const SERVING_STEPS = ["select-changes", "use-connection", "insert-child"];
+
+/** Of those which concern what only one device is told. */
+const NUMBERING_STEPS = ["renumber-to-device", COMMIT_OF_NUMBERS];
+const DEVICE_STEPS = [
+  "select-to-device",
+  "select-device-lists",
+  "delete-to-device",
+  "delete-to-device",
+  ...NUMBERING_STEPS,
+];
+const DEVICE_SHARE = 0.15;
+const AHEAD_SHARE = 0.1;
 
 /** What decides is met more often than its share. */
 const DECISIVE = [
@@ -47,9 +61,12 @@ const LATEST_MS = 300;
 export function planRound(seed: number, steps: readonly string[], targets: readonly Target[] = TARGETS): RoundPlan {
   const random = createRandom(Math.imul(seed ^ (seed >>> 15), 0x2c1b3c6d) ^ 0x297a2d39);
   const target = random.pick(targets);
-  const moment = momentOf(random, steps, target);
+  const any = momentOf(random, steps, target);
   const [isFlood, hasGuest] = [random.chance(0.15), random.chance(0.15)];
-  return { seed, target, moment, isFlood, hasGuest, random };
+  const more = createRandom(Math.imul(seed, 0x9e3779b1));
+  const moment = target !== "intake" && more.chance(DEVICE_SHARE) ? deviceMomentOf(more) : any;
+  const isNumbering = moment.at === "statement" && NUMBERING_STEPS.includes(moment.step);
+  return { seed, target, moment, isFlood, hasGuest, isAhead: isNumbering || more.chance(AHEAD_SHARE), random };
 }
 
 function momentOf(random: Random, steps: readonly string[], target: Target): Moment {
@@ -63,15 +80,21 @@ function momentOf(random: Random, steps: readonly string[], target: Target): Mom
   return { at: "statement", step, phase: random.pick(PHASES), nth };
 }
 
-export const isOfServing = (step: string): boolean => SERVING_STEPS.includes(step);
+const deviceMomentOf = (random: Random): Moment => {
+  const nth = 1 + random.below(2);
+  return { at: "statement", step: random.pick(DEVICE_STEPS), phase: random.pick(PHASES), nth };
+};
+
+export const isOfServing = (step: string): boolean => SERVING_STEPS.includes(step) || DEVICE_STEPS.includes(step);
 
 /** In one line. */
-export function tellPlan({ seed, target, moment, isFlood, hasGuest }: RoundPlan): string {
+export function tellPlan({ seed, target, moment, isFlood, hasGuest, isAhead }: RoundPlan): string {
   const when =
     moment.at === "statement"
       ? `${moment.step} ${moment.phase}, time ${moment.nth}`
       : moment.at === "poll"
         ? `poll ${moment.point}, time ${moment.nth}`
         : `after ${moment.afterMs} ms`;
-  return `seed ${seed}: ${target} at ${when}${isFlood ? ", long response" : ""}${hasGuest ? ", first sync" : ""}`;
+  const also = [isFlood && "long response", hasGuest && "first sync", isAhead && "token ahead"];
+  return [`seed ${seed}: ${target} at ${when}`, ...also.filter((each) => each !== false)].join(", ");
 }

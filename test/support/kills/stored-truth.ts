@@ -1,15 +1,19 @@
 // What the store holds of one device's stream, and how it differs from what the homeserver says.
 import { Membership } from "../../../src/model/membership.ts";
+import type { EncryptionClient } from "./encryption-client.ts";
 import type { HomeserverRelay } from "./homeserver-relay.ts";
 import type { StoppableDatabase } from "./stoppable-database.ts";
 import type { Traffic } from "./traffic.ts";
 import { acceptedOf, COMPARED_EVENTS, type Truth } from "./truth.ts";
+import { unequal } from "./unequal.ts";
 
 export interface Comparison {
   readonly database: StoppableDatabase;
   readonly relay: HomeserverRelay;
   readonly device: { readonly userId: string; readonly deviceId: string; readonly token: string };
   readonly traffic: Pick<Traffic, "sent" | "visited">;
+  /** Who removes to-device messages by having them; without it all stay. */
+  readonly encryption?: Pick<EncryptionClient, "acknowledged">;
 }
 
 interface DeviceRow {
@@ -40,7 +44,7 @@ export async function storedDifferences(truth: Truth, compared: Comparison): Pro
 async function streamDifferences(
   { device_nid: deviceNid }: DeviceRow,
   since: string,
-  { database, relay, device, traffic }: Comparison,
+  { database, relay, device, traffic, encryption }: Comparison,
 ): Promise<string[]> {
   const accepted = acceptedOf(relay, device.token, since);
   const messages = await database.query<{ content: unknown; is_last: boolean }>(
@@ -64,16 +68,18 @@ async function streamDifferences(
     }));
   const stored = messages.map(({ content }) => content);
   const numbers = Array.from({ length: traffic.sent }, (_, index) => ({ n: index + 1 }));
+  const keptCount = Math.max(stored.length, traffic.sent - (encryption?.acknowledged ?? 0));
   return [
     ...unequal(
-      "to-device messages against the responses",
+      "to-device messages of the responses against what was sent",
+      numbers,
       accepted.flatMap(({ toDevice }) => toDevice),
-      stored,
     ),
-    ...unequal("to-device messages against what was sent", numbers, stored),
+    // The oldest ones go, once they are acknowledged.
+    ...unequal("to-device messages", numbers.slice(traffic.sent - keptCount), stored),
     ...unequal(
       "the highest sequence",
-      numbers.slice(-1).map(() => true),
+      stored.slice(-1).map(() => true),
       messages.slice(-1).map(({ is_last: isLast }) => isLast),
     ),
     ...unequal("device lists", wantedLists, lists),
@@ -193,23 +199,3 @@ async function brokenRules({ database }: Comparison): Promise<string[]> {
 }
 
 const sorted = (entries: Iterable<readonly [string, string]>) => [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
-
-/** One line when something is not as it should be. */
-export function unequal(what: string, wanted: unknown, found: unknown): string[] {
-  if (isSame(wanted, found)) return [];
-  if (!Array.isArray(wanted) || !Array.isArray(found)) return [`${what}: ${show(wanted)} is ${show(found)}`];
-  const at = Math.max(
-    wanted.findIndex((item, index) => !isSame(item, found[index])),
-    0,
-  );
-  const part = (items: readonly unknown[]) =>
-    `${items.length} with ${show(items.slice(at, at + SHOWN_ITEMS))} at ${at}`;
-  return [`${what}: ${part(wanted)} are ${part(found)}`];
-}
-
-/** As JSON, for which it does not matter who made an object. */
-const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-const SHOWN_ITEMS = 3;
-const SHOWN_CHARACTERS = 400;
-const show = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, SHOWN_CHARACTERS);
