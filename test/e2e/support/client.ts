@@ -14,6 +14,7 @@ import {
   RoomStateEvent,
   ThreadEvent,
 } from "matrix-js-sdk";
+import { CryptoEvent } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { logger as globalLogger, type Logger } from "matrix-js-sdk/lib/logger.js";
 import {
   type MSC3575List,
@@ -23,6 +24,7 @@ import {
   SlidingSyncEvent,
   SlidingSyncState,
 } from "matrix-js-sdk/lib/sliding-sync.js";
+import { keepCryptoStores } from "./crypto-stores.ts";
 
 /** How long a request may be held. Larger makes a lost wake-up harder to tell from a slow machine. */
 const POLL_TIMEOUT_MS = 10_000;
@@ -51,8 +53,12 @@ export type ClientOptions = {
   baseUrl: string;
   user: string;
   password: string;
-  /** End-to-end encryption, kept in memory. */
+  /** End-to-end encryption, kept in memory; a client that {@link resumes} finds it again. */
   crypto?: boolean;
+  /** A client that was stopped: this one is the same device, as an app that is started again. */
+  resumes?: Pick<Robot, "userId" | "deviceId" | "accessToken">;
+  /** Timeline events of a room in one answer. More: what is missed by a longer absence leaves no gap. */
+  timelineLimit?: number;
   /** Threads apart from the room's timeline. */
   threads?: boolean;
 };
@@ -66,6 +72,10 @@ export type SyncExchange = {
   nextPos: string | undefined;
   /** How many rooms the answer counts in the list. */
   count: number | undefined;
+  /** How many to-device messages the answer brings. */
+  toDevice: number;
+  /** Users of whom the answer says that their devices changed. */
+  changedDevices: readonly string[];
 };
 
 /** A room's timeline as one answer that the client accepted brought it. */
@@ -78,8 +88,9 @@ export type Robot = {
   readonly sdk: MatrixClient;
   readonly exchanges: readonly SyncExchange[];
   readonly deliveries: readonly Delivery[];
-  /** Resolves when `holds()` is true; looks again whenever the client learns something. */
-  until(holds: () => boolean, what: string): Promise<void>;
+  /** Resolves when `holds()` is true; looks again whenever the client learns something, and when {@link look} is called. */
+  until(holds: () => boolean | Promise<boolean>, what: string): Promise<void>;
+  look(): void;
   rooms(): Room[];
   room(roomId: string): Room | undefined;
   /** Ids of the events in the room's live timeline, oldest first. What the server has not sent back is not among them. */
@@ -91,42 +102,67 @@ export type Robot = {
   /** Subscribes to exactly these rooms, with a timeline of 50. */
   subscribe(...roomIds: string[]): void;
   stop(): Promise<void>;
+  /** Ends the client as a kill does: it has received the first such answer, and looked neither at it nor at anything later. */
+  killAt(isLast: (answer: SyncExchange) => boolean): Promise<void>;
 };
 
 /** Logs in, starts syncing, and resolves after the first answer. */
 export async function startClient(options: ClientOptions): Promise<Robot & AsyncDisposable> {
   silenceSdk();
   const wire = recordingWire();
-  const login = await createClient({ baseUrl: options.baseUrl, fetchFn: wire.fetch, logger }).loginRequest({
-    type: "m.login.password",
-    identifier: { type: "m.id.user", user: options.user },
-    password: options.password,
-  });
+  const device = options.resumes ?? (await logIn(options, wire));
+  const { userId, deviceId, accessToken } = device;
   const sdk = createClient({
     baseUrl: options.baseUrl,
-    accessToken: login.access_token,
-    userId: login.user_id,
-    deviceId: login.device_id,
+    accessToken,
+    userId,
+    deviceId,
     fetchFn: wire.fetch,
     logger,
   });
-  if (options.crypto === true) await sdk.initRustCrypto({ useIndexedDB: false });
-  const subscription: MSC3575RoomSubscription = { timeline_limit: 50, required_state: REQUIRED_STATE };
+  if (options.crypto === true) await startCrypto(sdk, `${userId} ${deviceId}`);
+  const { timelineLimit } = options;
+  const subscription: MSC3575RoomSubscription = { timeline_limit: timelineLimit ?? 50, required_state: REQUIRED_STATE };
   const lists = new Map([
-    ["all", { ranges: [[0, WINDOW_STEP - 1]], timeline_limit: 20, required_state: REQUIRED_STATE }],
+    ["all", { ranges: [[0, WINDOW_STEP - 1]], timeline_limit: timelineLimit ?? 20, required_state: REQUIRED_STATE }],
   ]);
   const slidingSync = new SlidingSync(options.baseUrl, lists, subscription, sdk, POLL_TIMEOUT_MS);
-  const robot = robotOf(sdk, slidingSync, wire, { ...login, accessToken: login.access_token });
+  const robot = robotOf(sdk, slidingSync, wire, device);
   try {
     // Apps keep what is not yet confirmed apart from the timeline; then the order in the timeline is the server's.
     const pendingEventOrdering = PendingEventOrdering.Detached;
-    await sdk.startClient({ slidingSync, pendingEventOrdering, threadSupport: options.threads ?? false });
+    await sdk.startClient({
+      slidingSync,
+      pendingEventOrdering,
+      threadSupport: options.threads ?? false,
+      // Who encrypts asks for all members first.
+      lazyLoadMembers: options.crypto ?? false,
+    });
     await robot.until(() => sdk.isInitialSyncComplete(), "the first answer");
   } catch (error) {
     await robot.stop();
     throw error;
   }
   return robot;
+}
+
+async function logIn({ baseUrl, user, password }: ClientOptions, wire: Wire): Promise<Device> {
+  const login = await createClient({ baseUrl, fetchFn: wire.fetch, logger }).loginRequest({
+    type: "m.login.password",
+    identifier: { type: "m.id.user", user },
+    password,
+  });
+  return { userId: login.user_id, deviceId: login.device_id, accessToken: login.access_token };
+}
+
+async function startCrypto(sdk: MatrixClient, storeName: string): Promise<void> {
+  keepCryptoStores();
+  await sdk.initRustCrypto({ cryptoDatabasePrefix: storeName });
+  // As apps do with an open room; of others the SDK itself decrypts what it shows in the list.
+  sdk.on(ClientEvent.Event, (event) => void sdk.decryptEventIfNeeded(event));
+  sdk.on(RoomEvent.Timeline, (event, _room, isOlder) => {
+    if (isOlder === true) void sdk.decryptEventIfNeeded(event);
+  });
 }
 
 /**
@@ -145,9 +181,9 @@ const logger: Logger = { trace: noop, debug: noop, info: noop, warn: noop, error
 
 function noop(): void {}
 
-type Login = { user_id: string; device_id: string; accessToken: string };
+type Device = Pick<Robot, "userId" | "deviceId" | "accessToken">;
 
-function robotOf(sdk: MatrixClient, slidingSync: SlidingSync, wire: Wire, login: Login): Robot & AsyncDisposable {
+function robotOf(sdk: MatrixClient, slidingSync: SlidingSync, wire: Wire, device: Device): Robot & AsyncDisposable {
   const deliveries: Delivery[] = [];
   const news = new EventEmitter().setMaxListeners(0);
   const tell = () => news.emit("news");
@@ -171,14 +207,13 @@ function robotOf(sdk: MatrixClient, slidingSync: SlidingSync, wire: Wire, login:
     await wire.close();
   };
   const robot: Robot & AsyncDisposable = {
-    userId: login.user_id,
-    deviceId: login.device_id,
-    accessToken: login.accessToken,
+    ...device,
     sdk,
     exchanges: wire.exchanges,
     deliveries,
     until: (holds, what) =>
-      untilHolds(news, holds, () => `${login.user_id} waits for: ${what}\n${describe(sdk, wire)}`),
+      untilHolds(news, holds, () => `${device.userId} waits for: ${what}\n${describe(sdk, wire)}`),
+    look: tell,
     rooms: () => sdk.getRooms(),
     room,
     timelineIds: (roomId) => (room(roomId)?.getLiveTimeline().getEvents() ?? []).map(idOf),
@@ -187,6 +222,10 @@ function robotOf(sdk: MatrixClient, slidingSync: SlidingSync, wire: Wire, login:
     invites: () => sdk.getRooms().flatMap((r) => (r.getMyMembership() === "invite" ? [r.roomId] : [])),
     subscribe: (...roomIds) => slidingSync.modifyRoomSubscriptions(new Set(roomIds)),
     stop,
+    killAt: async (isLast) => {
+      await wire.closedAt(isLast);
+      await stop();
+    },
     [Symbol.asyncDispose]: stop,
   };
   return robot;
@@ -210,6 +249,10 @@ const NEWS = [
   RoomMemberEvent.Membership,
   RoomMemberEvent.Typing,
   MatrixEventEvent.Decrypted,
+  CryptoEvent.DevicesUpdated,
+  CryptoEvent.KeysChanged,
+  CryptoEvent.UserTrustStatusChanged,
+  CryptoEvent.VerificationRequestReceived,
 ] as const;
 
 /** Threads are fetched from the homeserver after the answer that tells of them, and show in their rooms alone. */
@@ -231,7 +274,7 @@ function deliveriesOf(response: MSC3575SlidingSyncResponse): Delivery[] {
   }));
 }
 
-function untilHolds(news: EventEmitter, holds: () => boolean, explain: () => string): Promise<void> {
+function untilHolds(news: EventEmitter, holds: () => boolean | Promise<boolean>, explain: () => string): Promise<void> {
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void) => {
       clearTimeout(timer);
@@ -240,7 +283,13 @@ function untilHolds(news: EventEmitter, holds: () => boolean, explain: () => str
     };
     const look = () => {
       try {
-        if (holds()) finish(resolve);
+        const held = holds();
+        if (held === true) finish(resolve);
+        else if (held !== false)
+          held.then(
+            (isSo) => isSo && finish(resolve),
+            (error) => finish(() => reject(error)),
+          );
       } catch (error) {
         finish(() => reject(error));
       }
@@ -264,7 +313,9 @@ function describe(sdk: MatrixClient, wire: Wire): string {
 type Wire = {
   fetch: typeof globalThis.fetch;
   exchanges: SyncExchange[];
-  onExchange(listener: () => void): void;
+  onExchange(listener: (exchange: SyncExchange) => void): void;
+  /** Lets nothing through from the first such answer on, and resolves when it is there. */
+  closedAt(isLast: (answer: SyncExchange) => boolean): Promise<void>;
   /** Ends what is under way, and waits for its end. */
   close(): Promise<void>;
 };
@@ -277,7 +328,7 @@ const NO_ANSWER = new Promise<never>(noop);
 
 function recordingWire(): Wire {
   const exchanges: SyncExchange[] = [];
-  const listeners: (() => void)[] = [];
+  const listeners: ((exchange: SyncExchange) => void)[] = [];
   const underWay = new Set<Promise<unknown>>();
   const closing = new AbortController();
   const send: typeof globalThis.fetch = async (input, init) => {
@@ -297,6 +348,14 @@ function recordingWire(): Wire {
     fetch: send,
     exchanges,
     onExchange: (listener) => listeners.push(listener),
+    closedAt: (isLast) =>
+      new Promise((resolve) => {
+        listeners.push((exchange) => {
+          if (closing.signal.aborted || exchange.outcome !== 200 || !isLast(exchange)) return;
+          closing.abort();
+          resolve();
+        });
+      }),
     close: async () => {
       closing.abort();
       await Promise.all(underWay);
@@ -310,29 +369,47 @@ async function wholly(answer: Promise<Response>): Promise<Response> {
   return new Response(await begun.arrayBuffer(), begun);
 }
 
+type SyncBody = {
+  errcode?: string;
+  pos?: string;
+  lists?: { all?: { count: number } };
+  extensions?: {
+    to_device?: { events: readonly unknown[] };
+    e2ee?: { device_lists?: { changed?: readonly string[] } };
+  };
+};
+
 async function recorded(
   url: URL,
   request: Promise<Response>,
   exchanges: SyncExchange[],
-  listeners: readonly (() => void)[],
+  listeners: readonly ((exchange: SyncExchange) => void)[],
 ): Promise<Response> {
   const pos = url.searchParams.get("pos") ?? undefined;
-  const exchange: SyncExchange = { pos, outcome: undefined, errcode: undefined, nextPos: undefined, count: undefined };
+  const exchange: SyncExchange = {
+    pos,
+    outcome: undefined,
+    errcode: undefined,
+    nextPos: undefined,
+    count: undefined,
+    toDevice: 0,
+    changedDevices: [],
+  };
   exchanges.push(exchange);
   try {
     const answer = await request;
-    const body: { errcode?: string; pos?: string; lists?: { all?: { count: number } } } = JSON.parse(
-      await answer.clone().text(),
-    );
+    const body: SyncBody = JSON.parse(await answer.clone().text());
     exchange.errcode = body.errcode;
     exchange.nextPos = body.pos;
     exchange.count = body.lists?.all?.count;
+    exchange.toDevice = body.extensions?.to_device?.events.length ?? 0;
+    exchange.changedDevices = body.extensions?.e2ee?.device_lists?.changed ?? [];
     exchange.outcome = answer.status;
     return answer;
   } catch (error) {
     exchange.outcome = "failed";
     throw error;
   } finally {
-    for (const listener of listeners) listener();
+    for (const listener of listeners) listener(exchange);
   }
 }

@@ -1,7 +1,7 @@
 // Where clients live in a test: accounts on a homeserver, and the URL that the clients know.
 import { register, type Session } from "../../support/room-life/api.ts";
 import { type ClientOptions, type Robot, startClient } from "./client.ts";
-import { startSlidecar } from "./slidecar.ts";
+import { type Slidecar, startSlidecar } from "./slidecar.ts";
 import { startSynapse } from "./synapse.ts";
 
 const PASSWORD = "correct horse";
@@ -10,7 +10,11 @@ export type Stage = AsyncDisposable & {
   /** A new account; the session speaks to the homeserver and does not sync. */
   register(user: string): Promise<Session>;
   /** A client of a registered user on a device of its own, which knows the server under test alone. */
-  client(user: string, options?: Pick<ClientOptions, "threads">): Promise<Robot & AsyncDisposable>;
+  client(
+    user: string,
+    options?: Omit<ClientOptions, "baseUrl" | "user" | "password">,
+  ): Promise<Robot & AsyncDisposable>;
+  readonly homeserverUrl: string;
   /** The server under test. */
   readonly url: string;
   /** What the servers have logged last. */
@@ -25,11 +29,11 @@ export async function startNativeStage(): Promise<Stage> {
 }
 
 /** Slidecar before a homeserver without sliding sync. */
-export async function startSlidecarStage(): Promise<Stage> {
+export async function startSlidecarStage(): Promise<Stage & { readonly slidecar: Slidecar }> {
   await using servers = new AsyncDisposableStack();
   const synapse = servers.use(await startSynapse({ native: false }));
   const slidecar = servers.use(await startSlidecar({ homeserverUrl: synapse.url }));
-  return stageOf(synapse.url, slidecar.url, [synapse, slidecar], servers.move());
+  return { ...stageOf(synapse.url, slidecar.url, [synapse, slidecar], servers.move()), slidecar };
 }
 
 function stageOf(
@@ -41,6 +45,7 @@ function stageOf(
   return {
     register: (user) => register(homeserverUrl, user, PASSWORD),
     client: (user, options = {}) => startClient({ baseUrl: url, user, password: PASSWORD, ...options }),
+    homeserverUrl,
     url,
     logTail: () => servers.map((server) => server.logTail()).join("\n"),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
