@@ -38,22 +38,19 @@ export interface DeviceStanding {
   readonly hasData: boolean;
   /** A living process polls it, and has stored what came while nobody did. */
   readonly isPolled: boolean;
-  /** All that was stored by then stands at or below it. */
-  readonly head: StreamPosition;
   /** No device is polled any more: what is stored is all there is. */
   readonly isDraining: boolean;
 }
 
 const STANDING = `d.user_nid, d.device_nid, d.is_synced OR d.has_window AS has_data,
             d.owner IS NOT NULL AND d.lease_until > now() AND d.caught_up_epoch = d.epoch AND ${OWNER_LIVES} AS is_polled,
-            (SELECT position FROM stream_head) AS head, ${IS_DRAINING} AS is_draining`;
+            ${IS_DRAINING} AS is_draining`;
 
 interface StandingRow {
   readonly user_nid: number;
   readonly device_nid: number;
   readonly has_data: boolean;
   readonly is_polled: boolean;
-  readonly head: number;
   readonly is_draining: boolean;
 }
 
@@ -100,7 +97,6 @@ const standingOf = (row: StandingRow): DeviceStanding => ({
   deviceNid: row.device_nid as DeviceNid,
   hasData: row.has_data,
   isPolled: row.is_polled,
-  head: row.head as StreamPosition,
   isDraining: row.is_draining,
 });
 

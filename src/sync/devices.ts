@@ -107,7 +107,7 @@ export class Devices {
     if (isWaitedFor) await this.#wait(seen, standing, timeoutMs, signal);
     else if (hasNewToken || !standing.isPolled) await this.#announce(standing);
     // A catch-up that has just ended may not be in this process's memory yet.
-    else await this.#stream.reached(standing.head, this.#options.catchUpWaitMs, signal);
+    else if (known?.isPolled !== true) await this.#follow(this.#options.catchUpWaitMs, signal);
     // Whether the wait brought the data is looked up again with the next request.
     this.#known.set(key, { ...standing, tokenHash, seenMs: nowMs });
     return standing;
@@ -130,7 +130,7 @@ export class Devices {
     await this.#announce(standing);
     const now = await this.#see(seen);
     if (standing.hasData ? now.isPolled : now.hasData) {
-      await this.#stream.reached(now.head, waitMs, signal);
+      await this.#follow(waitMs, signal);
       return;
     }
     await wait.next();
@@ -152,11 +152,16 @@ export class Devices {
     while (!wait.isOver) {
       wait.rearm();
       if (await hasAnswer(this.#db, standing)) {
-        await this.#stream.reached(await selectHead(this.#db), MAX_HOLD_MS, signal);
+        await this.#follow(MAX_HOLD_MS, signal);
         return;
       }
       await wait.next();
     }
+  }
+
+  /** Waits until what is stored by now is in memory. Asked for apart: what waits for a device's row has an older view of the rest. */
+  async #follow(limitMs: number, signal: AbortSignal): Promise<void> {
+    await this.#stream.reached(await selectHead(this.#db), limitMs, signal);
   }
 
   /** Says that the device wants to be polled, or that its poller needs the new token. */
