@@ -19,6 +19,7 @@ import type { RoomNid } from "../model/ids.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
+import { selectHead } from "../store/changes.ts";
 import type { ConnectionKey } from "../store/connections.ts";
 import { DatabaseUnavailableError } from "../store/database-errors.ts";
 import { readExtensions } from "../store/extension-reader.ts";
@@ -136,6 +137,7 @@ export class SyncService {
     const { connections, pos, stream } = this.#deps;
     throwIfGone(call.signal);
     const { open, from } = await this.#open(key, call);
+    await this.#unlessAhead(from ?? BEFORE_ALL);
     await this.#catchUpWith(from ?? BEFORE_ALL, call.signal);
     const isWhole = await this.#deps.acknowledgements.take(known, call, from);
     if (!isWhole) throw this.#unknownPos("device_lists");
@@ -181,6 +183,12 @@ export class SyncService {
     const open = await connections.open(key, presented.connection, presented.position);
     if (open === undefined) throw this.#unknownPos("no_connection");
     return { open, from: presented.stream };
+  }
+
+  /** Processes issue only what the database has: this comes from before an older one came back, which may never get there. */
+  async #unlessAhead(position: StreamPosition): Promise<void> {
+    const { stream, rooms } = this.#deps;
+    if (position > stream.position && position > (await selectHead(rooms.db))) throw this.#unknownPos("ahead");
   }
 
   async #catchUpWith(position: StreamPosition, signal: AbortSignal): Promise<void> {
@@ -258,7 +266,7 @@ export class SyncService {
     };
   }
 
-  #unknownPos(reason: "malformed" | "no_connection" | "superseded" | "device_lists"): ClientError {
+  #unknownPos(reason: "malformed" | "no_connection" | "superseded" | "device_lists" | "ahead"): ClientError {
     this.#deps.metrics.unknownPositions.inc({ reason });
     return new ClientError("M_UNKNOWN_POS", "Unknown position");
   }
