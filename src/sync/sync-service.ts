@@ -18,6 +18,7 @@ import type { DialectName } from "../model/dialect-name.ts";
 import type { RoomNid } from "../model/ids.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
+import { TokenDoubtedError } from "../model/token-doubted-error.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
 import { selectHead } from "../store/changes.ts";
 import type { ConnectionKey } from "../store/connections.ts";
@@ -123,7 +124,10 @@ export class SyncService {
       signal,
     );
     const key = { userNid: known.userNid, deviceId: device.deviceId, connId: request.connId };
-    return await this.#byConnection.run(JSON.stringify(Object.values(key)), signal, (ended) =>
+    const refused = new AbortController();
+    using _refused = this.#deps.stream.onRefused(known.deviceNid, () => refused.abort(new TokenDoubtedError()));
+    const either = AbortSignal.any([signal, refused.signal]);
+    return await this.#byConnection.run(JSON.stringify(Object.values(key)), either, (ended) =>
       this.#answerOn(key, known, { ...call, signal: ended }, timeoutMs),
     );
   }
@@ -287,7 +291,8 @@ export class SyncService {
   }
 }
 
-/** Of a client that has gone nothing may be saved. */
+/** Of a client that has gone, or that has to renew its token, nothing may be saved. */
 function throwIfGone(signal: AbortSignal): void {
+  if (signal.reason instanceof TokenDoubtedError) throw signal.reason;
   if (signal.reason instanceof RequestEndedError && signal.reason.by === "client") throw signal.reason;
 }
