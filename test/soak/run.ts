@@ -8,10 +8,11 @@ import { parseArgs } from "node:util";
 import { kills } from "./kills.ts";
 import { writeSection } from "./report.ts";
 import type { Soak } from "./soak.ts";
+import { tokens } from "./tokens.ts";
 import { views } from "./views.ts";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const SOAKS: readonly Soak[] = [kills, views];
+const SOAKS: readonly Soak[] = [kills, views, tokens];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
