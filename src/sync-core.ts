@@ -64,6 +64,8 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
     maxDeviceBytes: DEVICE_BYTES,
     isWaitedFor: (user) => stream.isWaitedFor(user),
   });
+  const { initialWaitMs, maxTimeoutMs } = config.sync;
+  const devices = new Devices({ db, stream, vault: secrets, clock }, { initialWaitMs, ...config.polling });
   const follower = new Follower({
     db,
     memory,
@@ -72,7 +74,10 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
       const concerned = [...memory.readers.concernedBy(changes)];
       const users = new Set(concerned.filter((user) => !memory.readers.isArriving(user)));
       recent.note(position);
-      stream.advance({ position, users, syncedDevices: syncedDevices(changes) });
+      const refusedDevices = devicesOf(changes, [ChangeStream.refused]);
+      for (const device of refusedDevices) devices.onRefused(device);
+      const syncedDevices = devicesOf(changes, [ChangeStream.synced, ChangeStream.window]);
+      stream.advance({ position, users, syncedDevices, refusedDevices });
       for (const user of concerned) if (!users.has(user)) arriving.request(user);
       metrics.streamPosition.set(position);
       metrics.roomsLoaded.set(memory.columns.size);
@@ -80,10 +85,8 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
     },
     onError: (error) => log.warn({ err: error }, "the stream could not be read and is read again"),
   });
-  const { initialWaitMs, maxTimeoutMs } = config.sync;
-  const { catchUpWaitMs, idleAfterMs } = config.polling;
   const service = new SyncService({
-    devices: new Devices({ db, stream, vault: secrets, clock }, { initialWaitMs, catchUpWaitMs, idleAfterMs }),
+    devices,
     connections: new Connections(db, clock),
     pos: new PosCodec(secrets.posKey, secrets.formerPosKeys),
     memory,
@@ -127,9 +130,9 @@ const createLacking = ({ config, db, clock, log, metrics }: SyncCoreDeps, stream
   ),
 });
 
-const syncedDevices = (changes: readonly Change[]): ReadonlySet<DeviceNid> =>
+const devicesOf = (changes: readonly Change[], streams: readonly ChangeStream[]): ReadonlySet<DeviceNid> =>
   new Set(
     changes.flatMap(({ stream, deviceNid }) =>
-      (stream === ChangeStream.synced || stream === ChangeStream.window) && deviceNid !== undefined ? [deviceNid] : [],
+      streams.includes(stream) && deviceNid !== undefined ? [deviceNid] : [],
     ),
   );

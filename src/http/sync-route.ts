@@ -4,6 +4,7 @@ import type { CallingDevice } from "../model/calling-device.ts";
 import { ClientError } from "../model/client-error.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
 import { TokenDoubtedError } from "../model/token-doubted-error.ts";
+import { UnavailableError } from "../model/unavailable-error.ts";
 import type { Dialect } from "../protocol/dialect.ts";
 import type { Authenticate } from "./authenticate.ts";
 import type { BadRequestDelay } from "./bad-request-delay.ts";
@@ -16,6 +17,9 @@ import { readJsonObject } from "./read-json.ts";
 import { forwardedOf, queryOf, tokenOf } from "./request-facts.ts";
 import { sendJson } from "./send.ts";
 import { traceOf } from "./trace.ts";
+
+/** More: a homeserver that contradicts itself is asked more often. */
+const MAX_DOUBTS = 3;
 
 interface SyncRouteDeps extends Pick<HttpDeps, "metrics"> {
   readonly authenticate: Authenticate;
@@ -67,12 +71,29 @@ async function answer(
   const { dialect, device, signal } = call;
   const body = await readJsonObject(call.request, bodyLimitBytes);
   const request = dialect.parse(queryOf(call.request), body, device.userId);
-  const { response, pos } = await sync.answer({ device, dialect, request, signal }).catch(async (error: unknown) => {
-    if (!(error instanceof TokenDoubtedError) || device.isTokenFresh) throw error;
-    await authenticate(device.token, device.forwarded, { afresh: true });
-    return await sync.answer({ device: { ...device, isTokenFresh: true }, dialect, request, signal });
-  });
+  const { response, pos } = await unlessDoubted(device, authenticate, (calling) =>
+    sync.answer({ device: calling, dialect, request, signal }),
+  );
   sendJson(call.response, 200, dialect.encode(response, pos, request));
+}
+
+/** A token may become invalid while its request waits, or have done so unnoticed: the homeserver's word counts. */
+async function unlessDoubted<T>(
+  device: CallingDevice,
+  authenticate: Authenticate,
+  work: (device: CallingDevice) => Promise<T>,
+): Promise<T> {
+  let calling = device;
+  for (let doubts = 0; doubts < MAX_DOUBTS; doubts++) {
+    try {
+      return await work(calling);
+    } catch (error) {
+      if (!(error instanceof TokenDoubtedError)) throw error;
+      await authenticate(device.token, device.forwarded, { afresh: true });
+      calling = { ...device, isTokenFresh: true };
+    }
+  }
+  throw new UnavailableError("The homeserver accepts the token and refuses what it is for; try again", 1_000);
 }
 
 /** Holds the answer back when the device keeps making the same kind of mistake. */

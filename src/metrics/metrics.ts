@@ -97,8 +97,8 @@ function syncMetrics(registry: Registry) {
       name: "slidecar_connections_unknown_pos_total",
       help:
         "Requests answered with M_UNKNOWN_POS: the pos was garbage, its connection is gone, the position was left " +
-        "behind, or the device-list log no longer reaches back to it.",
-      labels: { reason: ["malformed", "no_connection", "superseded", "device_lists"] },
+        "behind, the device-list log no longer reaches back to it, or the database is older than it.",
+      labels: { reason: ["malformed", "no_connection", "superseded", "device_lists", "ahead"] },
     }),
     whoami: counter(registry, {
       name: "slidecar_whoami_total",

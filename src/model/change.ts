@@ -25,6 +25,8 @@ export const ChangeStream = {
   history: 11,
   /** One of the user's devices brought an event that the user sent, after another user's stream had. */
   sent: 12,
+  /** The homeserver refused the token of a device to its poller. */
+  refused: 13,
 } as const;
 export type ChangeStream = (typeof ChangeStream)[keyof typeof ChangeStream];
 

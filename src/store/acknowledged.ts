@@ -8,17 +8,44 @@ import { drawBatches, publishChanges } from "./publish.ts";
 
 // What is lost with a crash of the server comes once more with the client's next request, which says the same again.
 const DELETE_TO_DEVICE = `
-  DELETE FROM to_device_messages USING set_config('synchronous_commit', 'off', true)
-   WHERE device_nid = $1 AND sequence <= $2`;
+  WITH head AS (
+    SELECT device_nid, sequence, acknowledged
+      FROM to_device_heads, set_config('synchronous_commit', 'off', true) WHERE device_nid = $1 FOR NO KEY UPDATE
+  ), gone AS (
+    DELETE FROM to_device_messages AS m USING head AS h WHERE m.device_nid = h.device_nid AND m.sequence <= $2
+    RETURNING m.sequence
+  ), noted AS (
+    UPDATE to_device_heads AS n SET acknowledged = $2 FROM head AS h
+     WHERE n.device_nid = h.device_nid AND h.acknowledged < $2
+  )
+  SELECT greatest(h.acknowledged, (SELECT max(sequence) FROM gone)) AS known,
+         coalesce((SELECT min(sequence) FROM to_device_messages WHERE device_nid = $1 AND sequence > $2), h.sequence) AS next
+    FROM head AS h
+   WHERE h.acknowledged BETWEEN 1 AND $2 - 1 AND h.sequence > $2 AND NOT EXISTS (SELECT FROM gone WHERE sequence = $2)`;
 
-/** Removes messages that the client has. */
-export async function deleteToDevice(db: Queryable, device: DeviceNid, upTo: number): Promise<void> {
-  await db.query({ name: "delete-to-device", text: DELETE_TO_DEVICE, values: [device, upTo] });
+/** Sequences between which none was issued that is known here. */
+interface Hole {
+  readonly after: number;
+  readonly before: number;
+}
+
+/**
+ * Removes messages that the client has. Returns where the last of these should be when it was not issued here: an older database
+ * came back, and messages have been stored since.
+ */
+export async function deleteToDevice(db: Queryable, device: DeviceNid, upTo: number): Promise<Hole | undefined> {
+  const values = [device, upTo];
+  const [row] = await db.query<{ known: number; next: number }>({
+    name: "delete-to-device",
+    text: DELETE_TO_DEVICE,
+    values,
+  });
+  return row && { after: row.known, before: row.next };
 }
 
 const RENUMBER = `
   WITH head AS (
-    SELECT device_nid, sequence FROM to_device_heads WHERE device_nid = $1 AND sequence < $2
+    SELECT device_nid, sequence FROM to_device_heads WHERE device_nid = $1 AND sequence < $2 FOR NO KEY UPDATE
   ), renumbered AS (
     SELECT m.sequence AS before, $2 + row_number() OVER (ORDER BY m.sequence) AS after
       FROM to_device_messages AS m JOIN head AS h ON h.device_nid = m.device_nid
@@ -26,7 +53,7 @@ const RENUMBER = `
     UPDATE to_device_messages AS m SET sequence = r.after FROM renumbered AS r
      WHERE m.device_nid = $1 AND m.sequence = r.before
   )
-  UPDATE to_device_heads AS h SET sequence = $2 + (SELECT count(*) FROM renumbered)
+  UPDATE to_device_heads AS h SET sequence = $2 + (SELECT count(*) FROM renumbered), acknowledged = $2
     FROM head WHERE h.device_nid = head.device_nid
   RETURNING head.sequence AS before`;
 

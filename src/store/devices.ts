@@ -1,7 +1,9 @@
+import { ChangeStream } from "../model/change.ts";
 import type { DeviceId, DeviceNid, UserId, UserNid } from "../model/ids.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
-import type { Queryable } from "./database.ts";
+import type { Database, Queryable } from "./database.ts";
 import type { DeviceClaim } from "./device-stream.ts";
+import { drawBatches, publishChanges } from "./publish.ts";
 import { SESSION_LOCK_CLASS } from "./session-lock.ts";
 
 /** Channel on which a process that serves clients says that a device wants to be polled; the payload is its number. */
@@ -263,11 +265,24 @@ export async function releaseDevice(db: Queryable, claim: DeviceClaim): Promise<
   await db.query({ name: "release-device", text: RELEASE, values: [claim.deviceNid, claim.epoch] });
 }
 
-const REFUSE_TOKEN = `UPDATE devices SET token = NULL WHERE device_nid = $1 AND token_hash = $2`;
+const REFUSE_TOKEN = `UPDATE devices SET token = NULL WHERE device_nid = $1 AND token_hash = $2 RETURNING device_nid`;
 
-/** The homeserver refused this token. A newer one of the same device stays. */
-export async function refuseToken(db: Queryable, deviceNid: DeviceNid, tokenHash: Buffer): Promise<void> {
-  await db.query({ name: "refuse-token", text: REFUSE_TOKEN, values: [deviceNid, tokenHash] });
+/** The homeserver refused this token. A newer one of the same device stays. Returns where those find it who serve the device. */
+export async function refuseToken(
+  db: Database,
+  { userNid, deviceNid }: Pick<ClaimedDevice, "userNid" | "deviceNid">,
+  tokenHash: Buffer,
+): Promise<StreamPosition | undefined> {
+  return await db.transaction(
+    async (tx) => {
+      const refusal = { name: "refuse-token", text: REFUSE_TOKEN, values: [deviceNid, tokenHash] };
+      if ((await tx.query(refusal)).length === 0) return undefined;
+      const [batch = 0] = await drawBatches(tx, 1);
+      const change = { batch, stream: ChangeStream.refused, userNid, deviceNid, flags: 0 };
+      return (await publishChanges(tx, [change], undefined)).at(-1);
+    },
+    { lane: "live" },
+  );
 }
 
 const RELEASE_ALL = `

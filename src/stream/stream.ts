@@ -8,6 +8,8 @@ interface Moved {
   readonly users: ReadonlySet<UserNid>;
   /** Devices whose first sync, or catch-up after idleness, is stored. */
   readonly syncedDevices: ReadonlySet<DeviceNid>;
+  /** Devices whose pollers were refused the token. */
+  readonly refusedDevices: ReadonlySet<DeviceNid>;
 }
 
 /**
@@ -19,6 +21,7 @@ export class Stream {
   #hasBegun = false;
   readonly #users = new Waiters<UserNid>();
   readonly #devices = new Waiters<DeviceNid>();
+  readonly #refused = new Waiters<DeviceNid>();
   readonly #positions = new Set<{ readonly at: StreamPosition; readonly call: () => void }>();
 
   /** Everything at or below it is in the memory of this process. */
@@ -40,6 +43,11 @@ export class Stream {
     return this.#devices.add(device, call);
   }
 
+  /** Calls back when the device's poller was refused the token, until it is disposed. */
+  onRefused(device: DeviceNid, call: () => void): Disposable {
+    return this.#refused.add(device, call);
+  }
+
   /** Waits until memory is loaded and the position is at least `at`; false: it is not so after `limitMs`, or `signal` aborted. */
   async reached(at: StreamPosition, limitMs: number, signal: AbortSignal): Promise<boolean> {
     const isReached = () => this.#hasBegun && this.#position >= at;
@@ -52,11 +60,12 @@ export class Stream {
     return isReached();
   }
 
-  advance({ position, users, syncedDevices }: Moved): void {
+  advance({ position, users, syncedDevices, refusedDevices }: Moved): void {
     this.#hasBegun = true;
     this.#position = position;
     for (const { at, call } of this.#positions) if (at <= position) call();
     for (const device of syncedDevices) this.#devices.call(device);
+    for (const device of refusedDevices) this.#refused.call(device);
     for (const user of users) this.wake(user);
   }
 

@@ -87,7 +87,8 @@ export class Acknowledgements {
       await this.#moveAbove(known, call, since);
       return;
     }
-    await deleteToDevice(db, deviceNid, since);
+    const hole = await deleteToDevice(db, deviceNid, since);
+    if (hole !== undefined) this.#warn(call, hole.after, hole.before);
     this.#toDevice.set(deviceNid, since);
   }
 
@@ -100,13 +101,21 @@ export class Acknowledgements {
     return (await devices.get(deviceNid)).toDeviceHead;
   }
 
-  async #moveAbove(known: KnownDevice, { device, signal }: AcknowledgingCall, since: number): Promise<void> {
-    const { db, stream, log } = this.#deps;
+  async #moveAbove(known: KnownDevice, call: AcknowledgingCall, since: number): Promise<void> {
+    const { db, stream, clock } = this.#deps;
     const before = await renumberToDevice(db, known, since);
     if (before === undefined) return;
-    await stream.reached(await selectHead(db), CATCH_UP_MS, signal);
-    const gone = { user: device.userId, device: device.deviceId, from: timeOf(before), to: timeOf(since) };
-    log.warn(gone, "the database is older than what a device has: its to-device messages of that time are gone");
+    await stream.reached(await selectHead(db), CATCH_UP_MS, call.signal);
+    this.#warn(call, before, microseconds(clock));
+  }
+
+  /** What the device has not got of them cannot be known. */
+  #warn({ device: { userId, deviceId } }: AcknowledgingCall, after: number, before: number): void {
+    const gone = { user: userId, device: deviceId, from: timeOf(after), to: timeOf(before) };
+    this.#deps.log.warn(
+      gone,
+      "the database is older than what a device has: its to-device messages of that time are gone",
+    );
   }
 }
 

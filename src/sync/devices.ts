@@ -64,6 +64,8 @@ export class Devices {
   readonly #options: DevicesOptions;
   readonly #seenStepMs: number;
   readonly #known = new LRUCache<string, Remembered>({ max: MAX_KNOWN });
+  /** When their pollers were refused the token. */
+  readonly #refusedMs = new LRUCache<DeviceNid, number>({ max: MAX_KNOWN });
 
   constructor(deps: { db: Database; stream: Stream; vault: TokenVault; clock: Clock }, options: DevicesOptions) {
     this.#db = deps.db;
@@ -88,8 +90,8 @@ export class Devices {
     const { tokenHash } = device;
     const known = this.#known.get(key);
     const nowMs = this.#clock.nowMs();
-    const isFresh = known?.hasData && known.isPolled && nowMs - known.seenMs < this.#seenStepMs;
-    if (known !== undefined && isFresh && known.tokenHash.equals(tokenHash)) return known;
+    const isFresh = known !== undefined && !device.isTokenFresh && this.#isFresh(known, nowMs);
+    if (isFresh && known.tokenHash.equals(tokenHash)) return known;
     const seen = {
       userId: device.userId,
       deviceId: device.deviceId,
@@ -120,6 +122,20 @@ export class Devices {
     return standing;
   }
 
+  /** The device's poller was refused the token. */
+  onRefused(device: DeviceNid): void {
+    this.#refusedMs.set(device, this.#clock.nowMs());
+  }
+
+  #unlessRefused({ deviceNid }: DeviceStanding, afterMs: number): void {
+    if ((this.#refusedMs.get(deviceNid) ?? Number.NEGATIVE_INFINITY) >= afterMs) throw new TokenDoubtedError();
+  }
+
+  #isFresh({ deviceNid, hasData, isPolled, seenMs }: Remembered, nowMs: number): boolean {
+    const isPolledNow = isPolled && seenMs > (this.#refusedMs.get(deviceNid) ?? Number.NEGATIVE_INFINITY);
+    return hasData && isPolledNow && nowMs - seenMs < this.#seenStepMs;
+  }
+
   /** Register, then look, then wait: a first sync, or a catch-up, that ends between two of these is not missed. */
   async #wait(seen: SeenDevice, standing: DeviceStanding, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const { initialWaitMs, catchUpWaitMs } = this.#options;
@@ -127,6 +143,8 @@ export class Devices {
     const waitMs = standing.hasData ? Math.min(catchUpWaitMs, wantedMs) : Math.min(initialWaitMs, wantedMs + 2_000);
     using wait = new Wait(waitMs, signal);
     using _synced = this.#stream.onSynced(standing.deviceNid, wait.call);
+    using _refused = this.#stream.onRefused(standing.deviceNid, wait.call);
+    const beganMs = this.#clock.nowMs();
     await this.#announce(standing);
     const now = await this.#see(seen);
     if (standing.hasData ? now.isPolled : now.hasData) {
@@ -134,7 +152,8 @@ export class Devices {
       return;
     }
     await wait.next();
-    if (!standing.hasData && !wait.isCalled) await this.#untilRoom(standing, signal);
+    this.#unlessRefused(standing, beganMs);
+    if (!standing.hasData && !wait.isCalled) await this.#untilRoom(standing, beganMs, signal);
   }
 
   /** With a token that is no longer valid nobody could poll: the device would be told nothing, and not that it has to renew it. */
@@ -145,12 +164,14 @@ export class Devices {
   }
 
   /** An empty answer would show an account without rooms, so that the request is held until there is one. */
-  async #untilRoom(standing: DeviceStanding, signal: AbortSignal): Promise<void> {
+  async #untilRoom(standing: DeviceStanding, beganMs: number, signal: AbortSignal): Promise<void> {
     using wait = new Wait(MAX_HOLD_MS, signal);
     using _moved = this.#stream.onMoved(standing.userNid, wait.call);
     using _synced = this.#stream.onSynced(standing.deviceNid, wait.call);
+    using _refused = this.#stream.onRefused(standing.deviceNid, wait.call);
     while (!wait.isOver) {
       wait.rearm();
+      this.#unlessRefused(standing, beganMs);
       if (await hasAnswer(this.#db, standing)) {
         await this.#follow(MAX_HOLD_MS, signal);
         return;

@@ -18,7 +18,9 @@ import type { DialectName } from "../model/dialect-name.ts";
 import type { RoomNid } from "../model/ids.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
+import { TokenDoubtedError } from "../model/token-doubted-error.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
+import { selectHead } from "../store/changes.ts";
 import type { ConnectionKey } from "../store/connections.ts";
 import { DatabaseUnavailableError } from "../store/database-errors.ts";
 import { readExtensions } from "../store/extension-reader.ts";
@@ -122,7 +124,10 @@ export class SyncService {
       signal,
     );
     const key = { userNid: known.userNid, deviceId: device.deviceId, connId: request.connId };
-    return await this.#byConnection.run(JSON.stringify(Object.values(key)), signal, (ended) =>
+    const refused = new AbortController();
+    using _refused = this.#deps.stream.onRefused(known.deviceNid, () => refused.abort(new TokenDoubtedError()));
+    const either = AbortSignal.any([signal, refused.signal]);
+    return await this.#byConnection.run(JSON.stringify(Object.values(key)), either, (ended) =>
       this.#answerOn(key, known, { ...call, signal: ended }, timeoutMs),
     );
   }
@@ -136,6 +141,7 @@ export class SyncService {
     const { connections, pos, stream } = this.#deps;
     throwIfGone(call.signal);
     const { open, from } = await this.#open(key, call);
+    await this.#unlessAhead(from ?? BEFORE_ALL);
     await this.#catchUpWith(from ?? BEFORE_ALL, call.signal);
     const isWhole = await this.#deps.acknowledgements.take(known, call, from);
     if (!isWhole) throw this.#unknownPos("device_lists");
@@ -181,6 +187,12 @@ export class SyncService {
     const open = await connections.open(key, presented.connection, presented.position);
     if (open === undefined) throw this.#unknownPos("no_connection");
     return { open, from: presented.stream };
+  }
+
+  /** Processes issue only what the database has: this comes from before an older one came back, which may never get there. */
+  async #unlessAhead(position: StreamPosition): Promise<void> {
+    const { stream, rooms } = this.#deps;
+    if (position > stream.position && position > (await selectHead(rooms.db))) throw this.#unknownPos("ahead");
   }
 
   async #catchUpWith(position: StreamPosition, signal: AbortSignal): Promise<void> {
@@ -258,7 +270,7 @@ export class SyncService {
     };
   }
 
-  #unknownPos(reason: "malformed" | "no_connection" | "superseded" | "device_lists"): ClientError {
+  #unknownPos(reason: "malformed" | "no_connection" | "superseded" | "device_lists" | "ahead"): ClientError {
     this.#deps.metrics.unknownPositions.inc({ reason });
     return new ClientError("M_UNKNOWN_POS", "Unknown position");
   }
@@ -279,7 +291,8 @@ export class SyncService {
   }
 }
 
-/** Of a client that has gone nothing may be saved. */
+/** Of a client that has gone, or that has to renew its token, nothing may be saved. */
 function throwIfGone(signal: AbortSignal): void {
+  if (signal.reason instanceof TokenDoubtedError) throw signal.reason;
   if (signal.reason instanceof RequestEndedError && signal.reason.by === "client") throw signal.reason;
 }

@@ -32,8 +32,8 @@ beforeEach(async () => {
   [bob, phone] = [await homeserver.register(`bob${made}`), await homeserver.register(`phone${made}`)];
 });
 
-async function ask(token: string) {
-  const response = await fetch(`${product.url}${SYNC}?timeout=0`, {
+async function ask(token: string, query = "timeout=0") {
+  const response = await fetch(`${product.url}${SYNC}?${query}`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
     body: JSON.stringify({ conn_id: "encryption", extensions: { to_device: { enabled: true } } }),
@@ -73,3 +73,22 @@ test("an old token that comes late does not take the place of the new one", asyn
     await until(async () => JSON.stringify((await ask(renewed))[1]).includes(`"n":${n}`), `message ${n}`);
   }
 });
+
+test("a request that waits is refused with its token, and not answered as if nothing had come", async () => {
+  const response = await fetch(`${product.url}${SYNC}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${phone.token}`, "content-type": "application/json" },
+    body: JSON.stringify({ conn_id: "waiting", extensions: { e2ee: { enabled: true } } }),
+  });
+  const { pos } = (await response.json()) as { readonly pos: string };
+  await homeserver.control.untilPollsHeld(1, phone.userId);
+  const waiting = fetch(`${product.url}${SYNC}?pos=${pos}&timeout=30000`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${phone.token}`, "content-type": "application/json" },
+    body: JSON.stringify({ conn_id: "waiting", extensions: { typing: { enabled: true } } }),
+  });
+  await homeserver.control.revokeToken(phone.token, { softLogout: true });
+  await bob.sendToDevice(phone.userId, phone.deviceId, { n: 1 });
+  const answer = await waiting;
+  expect([answer.status, await answer.json()]).toEqual([401, expect.objectContaining(EXPIRED)]);
+}, 25_000);

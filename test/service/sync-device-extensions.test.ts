@@ -227,6 +227,21 @@ describe("device lists", () => {
   });
 });
 
+test("a position of a database that was replaced by an older one is unknown, at once", async () => {
+  await using newer = await openTestDatabase();
+  await using older = await openTestDatabase();
+  const ask = async (of: TestDatabase, pos: string | undefined) => {
+    await using process = await SyncWorld.start(of);
+    const user = await process.stored.user("user");
+    if (pos === undefined)
+      await process.stored.store(user, {}, { ofDevice: { to_device: { events: [messageOf(1)] } } });
+    await process.caughtUp();
+    return await process.sync(user, { connId: "encryption", extensions: { e2ee: true }, pos });
+  };
+  const { pos } = await ask(newer, undefined);
+  await expect(ask(older, pos)).rejects.toMatchObject({ errcode: "M_UNKNOWN_POS" });
+});
+
 describe("keys of the device", () => {
   test("are left out until they are known, and end a long poll then", async () => {
     const { pos, e2ee } = await ask({ e2ee: true });

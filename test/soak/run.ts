@@ -9,10 +9,11 @@ import { encryption } from "./encryption.ts";
 import { kills } from "./kills.ts";
 import { writeSection } from "./report.ts";
 import type { Soak } from "./soak.ts";
+import { tokens } from "./tokens.ts";
 import { views } from "./views.ts";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const SOAKS: readonly Soak[] = [kills, views, encryption];
+const SOAKS: readonly Soak[] = [kills, views, encryption, tokens];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

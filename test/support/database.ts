@@ -24,6 +24,23 @@ export async function openEmptyDatabase(options = ""): Promise<TestDatabase> {
   return await opened(template, name);
 }
 
+/** A database as it is now, to be put back in its place. Whoever is connected when it is made, or put back, is cut off. */
+export async function dumpDatabase({ url }: TestDatabase): Promise<AsyncDisposable & { restore(): Promise<void> }> {
+  const template = await findTemplate();
+  const name = new URL(url).pathname.slice(1);
+  const dump = `${name}_dump`;
+  const cutOff = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`;
+  await asAdmin(template, cutOff);
+  await asAdmin(template, `CREATE DATABASE ${dump} TEMPLATE ${name}`);
+  return {
+    restore: async () => {
+      await asAdmin(template, `DROP DATABASE ${name} WITH (FORCE)`);
+      await asAdmin(template, `CREATE DATABASE ${name} TEMPLATE ${dump}`);
+    },
+    [Symbol.asyncDispose]: () => asAdmin(template, `DROP DATABASE IF EXISTS ${dump} WITH (FORCE)`),
+  };
+}
+
 async function opened(template: Template, name: string, poolSize = 12): Promise<TestDatabase> {
   const url = databaseUrl(template.adminUrl, name);
   const db = openDatabase({ url, poolSize, onError: () => {} });

@@ -14,6 +14,7 @@ import {
   releaseDevice,
   renewLeases,
 } from "../../store/devices.ts";
+import { STREAM_CHANNEL } from "../../store/publish.ts";
 import type { Sibling } from "./further-device.ts";
 import { Poller, type PollerEnd } from "./poller.ts";
 import type { PollerDeps } from "./poller-deps.ts";
@@ -120,7 +121,7 @@ export class PollerPool {
   /** A token that nobody can read is worth nothing; the device's client brings it again. */
   async #giveBack(device: ClaimedDevice, error: Error): Promise<void> {
     this.#deps.onStopped(device, error);
-    await refuseToken(this.#deps.db, device.deviceNid, device.tokenHash);
+    await this.#refuse(device, device.tokenHash);
     await releaseDevice(this.#deps.db, device);
   }
 
@@ -155,10 +156,17 @@ export class PollerPool {
     onRunning(this.#running.size);
     onStopped(device, end instanceof Error ? end : end.reason);
     const isRefused = !(end instanceof Error) && end.reason === "token-refused";
-    if (isRefused) await refuseToken(db, device.deviceNid, end.token.hash);
+    if (isRefused) await this.#refuse(device, end.token.hash);
     await releaseDevice(db, device);
     // It may be ours again: its stream had gone on with a commit whose success was not heard of, or it has another token.
     if (isRefused || (!(end instanceof Error) && end.reason === "lost-claim")) this.#wanted(device.deviceNid);
+  }
+
+  /** Those who serve the device's client are told: it waits for what nobody brings. */
+  async #refuse(device: ClaimedDevice, tokenHash: Buffer): Promise<void> {
+    const { db } = this.#deps;
+    const position = await refuseToken(db, device, tokenHash);
+    if (position !== undefined) await db.notify(STREAM_CHANNEL, String(position));
   }
 
   /** Keeps what is ours, stops what is idle or lost, and passes new tokens on: of one device, or of all. */

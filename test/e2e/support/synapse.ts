@@ -20,6 +20,8 @@ export type SynapseOptions = {
   registration?: string;
   /** How long an answer to `/sync` is kept, for example `"0s"`; Synapse's own default is two minutes. */
   responseCache?: string;
+  /** How long an access token lives that comes with a refresh token; Synapse's own default is five minutes. */
+  accessTokenLife?: string;
   /** Rooms that no sync of anybody shows. */
   excludedRooms?: readonly string[];
 };
@@ -146,6 +148,7 @@ function config(folder: string, port: number, options: SynapseOptions): Record<s
     bcrypt_rounds: 4,
     ...(options.registration === undefined ? {} : { app_service_config_files: [options.registration] }),
     ...(options.responseCache === undefined ? {} : { caches: { sync_response_cache_duration: options.responseCache } }),
+    ...(options.accessTokenLife === undefined ? {} : { refreshable_access_token_lifetime: options.accessTokenLife }),
     exclude_rooms_from_sync: options.excludedRooms ?? [],
     experimental_features: { msc3575_enabled: options.native, msc4222_enabled: options.msc4222 ?? false },
     ...unlimitedRates(),

@@ -11,6 +11,7 @@ const moved = (position: number, users: readonly UserNid[] = [], devices: readon
   position: at(position),
   users: new Set(users),
   syncedDevices: new Set(devices as DeviceNid[]),
+  refusedDevices: new Set<DeviceNid>(),
 });
 
 function counted() {

@@ -39,6 +39,7 @@ const move = (stream: Stream, ...users: readonly UserNid[]) =>
     position: (stream.position + 1) as StreamPosition,
     users: new Set(users),
     syncedDevices: new Set(),
+    refusedDevices: new Set(),
   });
 
 test("news that are there are told at once", async () => {
