@@ -93,19 +93,24 @@ interface SequenceRow {
   readonly sequence: number;
 }
 
+interface HeadRow extends SequenceRow {
+  readonly acknowledged: number;
+}
+
 const HEADS = `
-  SELECT h.device_nid, u.user_id, d.device_id, h.sequence
+  SELECT h.device_nid, u.user_id, d.device_id, h.sequence, h.acknowledged
     FROM to_device_heads AS h JOIN devices AS d USING (device_nid) JOIN users AS u USING (user_nid)
    WHERE h.device_nid > $1 ORDER BY h.device_nid LIMIT ${PAGE}`;
 
 async function toDeviceHeads(tx: Tx, put: WriteLine): Promise<void> {
-  await inPages<SequenceRow>(
+  await inPages<HeadRow>(
     tx,
     HEADS,
     [0],
     ({ device_nid }) => [device_nid],
     async (row) => {
-      await put(JSON.stringify({ ...nameOf("to_device_head", row), sequence: row.sequence }));
+      const { sequence, acknowledged } = row;
+      await put(JSON.stringify({ ...nameOf("to_device_head", row), sequence, acknowledged }));
     },
   );
 }

@@ -96,7 +96,7 @@ test("each record of the ledger is a line, and nothing else is", async () => {
     })),
   );
   expect(ofKind(records, "to_device_head")).toEqual([
-    { record: "to_device_head", ...name, sequence: messages[1]!.sequence },
+    { record: "to_device_head", ...name, sequence: messages[1]!.sequence, acknowledged: 0 },
   ]);
   const change = { record: "device_list_change", ...name, position: expect.any(Number) };
   expect(ofKind(records, "device_list_change")).toEqual([
