@@ -20,6 +20,7 @@ import type { PollerDeps, SyncUpstream } from "./poller/poller-deps.ts";
 import { PollerPool } from "./poller/poller-pool.ts";
 import { FIRST_REST_MS } from "./poller/stream-past.ts";
 import type { Verdict } from "./poller/verdict.ts";
+import { endSilentTyping } from "./silent-typing.ts";
 
 /**
  * First polls after a time without any that run at the same time: a restart has as many as there are devices. More: the
@@ -82,10 +83,20 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): Intake {
   return {
     run: async (signal) => {
       await using _wants = await history.listen();
+      const typingEnds = new AbortController();
+      const silent = endSilentTyping(
+        {
+          ...deps,
+          onError: (err) => deps.log.warn({ err }, "typing that is over could not be ended; it is tried again"),
+        },
+        typingEnds.signal,
+      );
       try {
         await members.start();
         await pool.run(signal);
       } finally {
+        typingEnds.abort();
+        await silent;
         await history.stop();
         await members.stop();
         await reconciler.stop();

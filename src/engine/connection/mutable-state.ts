@@ -2,6 +2,7 @@ import type { RoomId, RoomNid, UserId } from "../../model/ids.ts";
 import type { RoomConfig } from "../request.ts";
 import { configKey } from "./config-codec.ts";
 import type { ConnectionDelta, ConnectionState, SentAs, Told } from "./state.ts";
+import { isNothingTold, type StreamsTold, type StreamUpTo, sharedStreams } from "./streams.ts";
 
 /**
  * Equal configs that are kept as one object. More than a client with few rules ever has; when a client invents more, the
@@ -17,6 +18,8 @@ export class MutableConnectionState implements ConnectionState {
   readonly rooms = new Map<RoomNid, Told>();
   readonly lazyMembers = new Map<RoomNid, Set<UserId>>();
   subscriptions: ReadonlyMap<RoomId, RoomConfig> = new Map();
+  readonly streams = new Map<RoomNid, StreamsTold>();
+  accountData: StreamUpTo;
   readonly #configs = new Map<string, RoomConfig>();
   readonly #live = new Map<RoomConfig, Map<SentAs, Told>>();
 
@@ -26,6 +29,11 @@ export class MutableConnectionState implements ConnectionState {
     for (const [room, users] of delta.staleMembers) this.#forget(room, users);
     for (const [room, users] of delta.sentMembers) this.#remember(room, users);
     if (delta.subscriptions !== undefined) this.subscriptions = this.#sharedAll(delta.subscriptions);
+    for (const [room, told] of delta.streams) {
+      if (isNothingTold(told)) this.streams.delete(room);
+      else this.streams.set(room, sharedStreams(told));
+    }
+    this.accountData = delta.accountData ?? this.accountData;
   }
 
   /** A state of its own that is equal to this one. */
@@ -36,6 +44,8 @@ export class MutableConnectionState implements ConnectionState {
       sentMembers: this.lazyMembers,
       staleMembers: new Map(),
       subscriptions: this.subscriptions,
+      streams: this.streams,
+      accountData: this.accountData,
     });
     return copy;
   }

@@ -13,11 +13,11 @@ import {
   config,
   type EventOptions,
   list,
-  NOTHING_TOLD,
   request,
   type TestRoom,
   TestWorld,
 } from "../../support/engine.ts";
+import { NOTHING_TOLD } from "../../support/engine-nothing.ts";
 import { EngineClient } from "./engine-client.ts";
 
 const subscribed = (room: TestRoom, limit: number) => request({}, new Map([[room.roomId, config(limit)]]));
