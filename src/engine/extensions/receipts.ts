@@ -45,7 +45,10 @@ function readsOf(planned: PlannedStream, rooms: RoomsRead): ReceiptReads {
       const events = isFirst(due) ? (due.told?.timelineLimit ?? 0) : 0;
       return events === 0 ? [] : [{ room: due.room, events }];
     }),
-    changed: told.flatMap(({ room, after }) => (after === undefined ? [] : [{ room, after }])),
+    // A room may be here for the events of its timeline alone.
+    changed: told.flatMap(({ room, after, changedAt }) =>
+      after === undefined || changedAt <= after ? [] : [{ room, after }],
+    ),
   };
 }
 

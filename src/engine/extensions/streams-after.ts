@@ -22,8 +22,12 @@ export function streamsAfter(
 ): Streams {
   const draft = new StreamsDraft(before);
   for (const stream of ROOM_STREAMS) for (const room of planned[stream].missed) draft.set(room, stream, from);
-  // The client begins anew with such a room.
-  for (const [room, { isInitial }] of answered) if (isInitial) draft.reset(room);
+  for (const [room, { isInitial, isTimelineExpanded }] of answered) {
+    // The client begins anew with such a room.
+    if (isInitial) draft.reset(room);
+    // Unless they are told now, it lacks the receipts on the events that it gets.
+    if (isTimelineExpanded) draft.set(room, "receipts", undefined);
+  }
   for (const stream of ROOM_STREAMS) {
     for (const due of planned[stream].due) draft.set(due.room, stream, upToAfter(draft, stream, due, from, answered));
   }

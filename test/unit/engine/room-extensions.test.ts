@@ -270,6 +270,18 @@ describe("receipts", () => {
     });
   });
 
+  test("a timeline that grows while they are switched off brings them when they are on again", () => {
+    const { world, personal, sync } = start();
+    const room = world.joinedRoom(4);
+    const old = room.timeline.at(-4)!.eventId;
+    personal.receipt(room, bob, old);
+    sync();
+    const lists = { all: list("all", config(10)) };
+    expect(sync({ lists, extensions: {} })).toMatchObject({ receipts: {}, writes: true });
+    expect(sync({ lists })).toMatchObject({ receipts: { room1: [`${old} m.read ${bob}`] }, hasNews: true });
+    expect(sync({ lists })).toMatchObject({ receipts: {}, writes: false, reads: 0 });
+  });
+
   test("switched on later, they come for the events that the client has", () => {
     const { world, personal, sync } = start();
     const room = world.joinedRoom(4);
