@@ -21,6 +21,7 @@ import type { Follower } from "./store/follower.ts";
 import { forgetRoom } from "./store/forgets.ts";
 import { expireHistoryWants } from "./store/history-wants.ts";
 import { STREAM_CHANNEL } from "./store/publish.ts";
+import { expireRecalls } from "./store/recalls.ts";
 import { createSecrets, type Secrets } from "./store/secrets.ts";
 import type { SyncService } from "./sync/sync-service.ts";
 import { createSyncCore } from "./sync-core.ts";
@@ -87,6 +88,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
       },
       [
         { name: "expire-connections", schedule: "17 4 * * *", run: () => expireConnections(db, CONNECTION_IDLE_MS) },
+        { name: "expire-recalls", schedule: "37 4 * * *", run: () => expireRecalls(db) },
         {
           name: "expire-device-lists",
           schedule: "22 4 * * *",

@@ -15,8 +15,10 @@ import { Acknowledgements } from "./sync/acknowledgements.ts";
 import { Connections } from "./sync/connections.ts";
 import { Devices } from "./sync/devices.ts";
 import { History } from "./sync/history.ts";
+import type { LackingDeps } from "./sync/lacking.ts";
 import { MemberWishes } from "./sync/member-wishes.ts";
 import { PosCodec } from "./sync/pos.ts";
+import { Recalls } from "./sync/recalls.ts";
 import { SyncService } from "./sync/sync-service.ts";
 
 /** Memory for rooms' timelines and state. More: fewer reads. Less: a smaller process. */
@@ -50,7 +52,8 @@ export interface SyncCore {
 }
 
 /** What answers sync requests from the store: memory, who keeps it up to date, and the service. */
-export function createSyncCore({ config, db, secrets, clock, log, metrics }: SyncCoreDeps): SyncCore {
+export function createSyncCore(deps: SyncCoreDeps): SyncCore {
+  const { config, db, secrets, clock, log, metrics } = deps;
   const stream = new Stream();
   const recent = new RecentPositions(clock);
   const arriving = new AtMostEvery<UserNid>(ARRIVING_MS, (user) => stream.wake(user));
@@ -85,13 +88,7 @@ export function createSyncCore({ config, db, secrets, clock, log, metrics }: Syn
     pos: new PosCodec(secrets.posKey),
     memory,
     rooms: { db, hotRooms: memory.hotRooms },
-    history: new History({
-      db,
-      stream,
-      clock,
-      onWaited: (outcome) => metrics.historyWaits.inc({ outcome }),
-      onError: (error) => log.warn({ err: error }, "history could not be asked for; an answer goes without"),
-    }),
+    ...createLacking(deps, stream),
     stream,
     recent,
     wishes: new MemberWishes({
@@ -108,6 +105,27 @@ export function createSyncCore({ config, db, secrets, clock, log, metrics }: Syn
   });
   return { follower, service };
 }
+
+/** What brings in what answers lack. */
+const createLacking = ({ config, db, clock, log, metrics }: SyncCoreDeps, stream: Stream): LackingDeps => ({
+  history: new History({
+    db,
+    stream,
+    clock,
+    onWaited: (outcome) => metrics.historyWaits.inc({ outcome }),
+    onError: (error) => log.warn({ err: error }, "history could not be asked for; an answer goes without"),
+  }),
+  recalls: new Recalls(
+    {
+      db,
+      stream,
+      clock,
+      onWaited: (outcome) => metrics.recallWaits.inc({ outcome }),
+      onError: (error) => log.warn({ err: error }, "rooms that a user may have left could not be asked for"),
+    },
+    config.sync.initialWaitMs,
+  ),
+});
 
 const syncedDevices = (changes: readonly Change[]): ReadonlySet<DeviceNid> =>
   new Set(

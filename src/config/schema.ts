@@ -102,7 +102,8 @@ const sync = section("Answers to sliding-sync requests.", {
   initial_wait: withDefault(duration({ min: 0, max: 5 * MINUTE_MS }), {
     about:
       "How long a device's first request is held for its first sync. After that it is answered as soon as there is a " +
-      "room to show. Longer, proxies may give up; shorter, clients show a part of their rooms first.",
+      "room to show. Also for how long a first request with nothing else to answer is held until it is known whether its user has left a " +
+      "room that it subscribes to. Longer, proxies may give up; shorter, clients show a part of their rooms first.",
     default: "10s",
   }),
   max_timeout: withDefault(duration({ min: SECOND_MS, max: 10 * MINUTE_MS }), {

@@ -43,6 +43,8 @@ export interface SyncPlan extends Answering {
   readonly missed: ReadonlyMap<RoomNid, Told>;
   /** Rooms that are subscribed to. */
   readonly subscribed: ReadonlyMap<RoomId, RoomConfig>;
+  /** Those of them of which nothing of the reader is known: they may have left them long ago. */
+  readonly unknown: readonly RoomId[];
   /** Rooms of which all members are wanted that are not all known. */
   readonly wishes: readonly RoomNid[];
   /** What the connection has to remember of subscriptions. Undefined: as before. */
@@ -83,6 +85,7 @@ export function planSync(input: PlanInput): SyncPlan {
     reads: rooms.flatMap((room) => room.reads ?? []),
     missed: missedRooms(toPlan),
     subscribed: subscriptions,
+    unknown: unknownIn(subscriptions, view),
     wishes: rooms.filter(({ wish }) => wish !== undefined).map(({ room }) => room),
     subscriptions: subscriptionsDelta(connection.subscriptions, subscriptions, request),
     extensions: planExtensions(request.extensions, {
@@ -104,14 +107,27 @@ export const extensionReads = (plan: SyncPlan, data: ReadonlyMap<RoomNid, RoomDa
 export const answeredRooms = ({ rooms }: SyncPlan): ReadonlyMap<RoomNid, RoomPlan> =>
   new Map(rooms.map((room) => [room.room, room]));
 
-/** A room that the reader may not see, or that does not exist, is left out without a word. */
+/** While a first sync arrives, what is not known is on its way. */
+const unknownIn = (subscriptions: SyncPlan["subscribed"], view: ReaderView): readonly RoomId[] =>
+  view.own.announcedJoined === undefined ? [...subscriptions.keys()].filter((roomId) => indexOf(roomId, view) < 0) : [];
+
+/** In the reader's rooms; -1: they never had anything to do with it, as far as is known. */
+function indexOf(roomId: RoomId, { rooms }: ReaderView): number {
+  const room = rooms.findRoom(roomId);
+  return room === undefined ? -1 : rooms.indexOf(room);
+}
+
+/**
+ * A room that the reader may not see, or that does not exist, is left out without a word. One that they left is shown as it was
+ * then, unless they have forgotten it.
+ */
 function coverSubscription(roomId: RoomId, config: RoomConfig, view: ReaderView, connection: ConnectionState): void {
-  const room = view.rooms.findRoom(roomId);
-  const index = room === undefined ? -1 : view.rooms.indexOf(room);
-  if (room === undefined || index === -1) return;
+  const index = indexOf(roomId, view);
+  if (index < 0) return;
   const membership = view.rooms.membership(index);
+  const room = view.rooms.room(index);
   const isShown = isDeparted(membership)
-    ? connection.rooms.has(room)
+    ? connection.rooms.has(room) || !view.rooms.isForgotten(index)
     : isStripped(membership) || view.facts.isComplete(room);
   if (isShown && !isIgnoredInvite(view, index)) coverage.coverAll([index], config);
 }

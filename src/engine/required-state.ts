@@ -28,7 +28,7 @@ export function union(parts: readonly RequiredState[]): RequiredState {
 export const difference = (told: RequiredState, wanted: RequiredState): readonly StateSelector[] => {
   const index = indexOf(told);
   const missing = withMembersNamed(wanted).filter((selector) => !index.has(selector.type, selector.stateKey));
-  return new SelectorIndex(missing, true).withoutCovered(missing);
+  return missing.length === 0 ? missing : new SelectorIndex(missing, true).withoutCovered(missing);
 };
 
 /** Whether all state that `wanted` selects is selected by `told`; lazy members apart. */

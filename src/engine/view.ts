@@ -50,6 +50,12 @@ export interface ReaderRooms {
   activityOutside(index: number): number;
   /** The reader left by choice, or was sent away and has forgotten the room: who knows of that sees the room no more. */
   isDoneWith(index: number): boolean;
+  isForgotten(index: number): boolean;
+  /**
+   * The reader is out since long ago, which is known because a subscription asked for it: no list has it on that account, and what
+   * they may see of the room is kept apart.
+   */
+  isRecalled(index: number): boolean;
   /** Where the last change of membership stands in the timeline; undefined: before all events that are stored. */
   sinceOrderKey(index: number): number | undefined;
   notificationCount(index: number): number;

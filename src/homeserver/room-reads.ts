@@ -13,6 +13,8 @@ import { getAsUser, type ReadCall } from "./get-as-user.ts";
 export interface MessagesPage {
   /** Raw JSON objects. */
   readonly events: readonly Buffer[];
+  /** Stands at the newest event, or after it; undefined: not told. */
+  readonly start?: string | undefined;
   /** Where what is older begins; undefined: there is nothing older. */
   readonly end: string | undefined;
 }
@@ -43,7 +45,7 @@ export interface RoomReads {
  */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
-const PAGE: readonly PathPattern[] = [["chunk", "*"], ["end"]];
+const PAGE: readonly PathPattern[] = [["chunk", "*"], ["start"], ["end"]];
 const LIST: readonly PathPattern[] = [["*"]];
 const CHUNK: readonly PathPattern[] = [["chunk", "*"]];
 
@@ -52,12 +54,14 @@ export function roomReads(agent: Agent, base: BaseUrl, timeoutMs: number): RoomR
   const messages = async (call: ReadCall, roomId: RoomId, query: string): Promise<MessagesPage> => {
     const path = `/rooms/${encodeURIComponent(roomId)}/messages?dir=b&${query}`;
     const events: Buffer[] = [];
+    let start: unknown;
     let end: unknown;
     await split(call, await get(call, path), "/messages", PAGE, (pattern, raw) => {
       if (pattern === 0) events.push(raw);
+      else if (pattern === 1) start = parseJson(raw);
       else end = parseJson(raw);
     });
-    return { events, end: typeof end === "string" ? end : undefined };
+    return { events, start: tokenOrNone(start), end: tokenOrNone(end) };
   };
   return {
     newestMessages: (call, roomId, limit) => messages(call, roomId, `limit=${limit}`),
@@ -82,6 +86,8 @@ export function roomReads(agent: Agent, base: BaseUrl, timeoutMs: number): RoomR
     },
   };
 }
+
+const tokenOrNone = (token: unknown): string | undefined => (typeof token === "string" ? token : undefined);
 
 async function split(
   { signal }: ReadCall,

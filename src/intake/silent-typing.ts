@@ -11,24 +11,47 @@ interface SilentTypingDeps {
   /** Everything at or below the position is visible now. */
   readonly onPosition: (position: StreamPosition) => void;
   readonly onError: (error: Error) => void;
+  readonly everyMs?: number;
 }
 
 /**
- * Ends typing of which no end is heard, as when nobody polls any more for a user of the room, until `signal` aborts. Several
- * processes may do so at the same time.
+ * Ends typing of which no end is heard, as when nobody polls any more for a user of the room. Several processes may do so at the
+ * same time.
  */
-export async function endSilentTyping(
-  { db, onPosition, onError }: SilentTypingDeps,
-  signal: AbortSignal,
-  everyMs = EVERY_MS,
-): Promise<void> {
-  while (!signal.aborted) {
+export class SilentTyping {
+  readonly #deps: SilentTypingDeps;
+  readonly #stopped = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(deps: SilentTypingDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { everyMs = EVERY_MS } = this.#deps;
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      await this.#endOnce();
+      await pause(everyMs, signal);
+    }
+  }
+
+  async #endOnce(): Promise<void> {
+    const { db, onPosition, onError } = this.#deps;
     try {
       const position = await endTyping(db);
       if (position !== undefined) onPosition(position);
     } catch (error) {
       onError(error as Error);
     }
-    await pause(everyMs, signal);
   }
 }

@@ -49,6 +49,13 @@ function waitMetrics(registry: Registry) {
       help: "Answers that waited for history that a subscribed room lacks: until it came or turned out not to come, or in vain.",
       labels: { outcome: ["settled", "late"] },
     }),
+    recallWaits: counter(registry, {
+      name: "slidecar_recall_waits_total",
+      help:
+        "Answers with nothing to say that waited for a room that a client subscribes to and that its user may have left: until that " +
+        "was known, or in vain.",
+      labels: { outcome: ["settled", "late"] },
+    }),
     heldAnswers: counter(registry, {
       name: "slidecar_held_answers_total",
       help:
@@ -185,6 +192,14 @@ function fetchMetrics(registry: Registry) {
         "Times that older events of a room were fetched because a client asked for more than is stored: they were brought; " +
         "there was nothing; refused by the homeserver; invalid answers; failed otherwise; dropped for want of place.",
       labels: { outcome: ["brought", "nothing", "refused", "invalid", "failed", "dropped"] },
+    }),
+    recalls: counter(registry, {
+      name: "slidecar_recalls_total",
+      help:
+        "Times that a room was asked for because a client subscribes to it and nothing of its user is known there: it is shown as " +
+        "the user left it; there is nothing to show, as with rooms that the user never was in or has forgotten; failed; " +
+        "dropped for want of place, or of somebody who could ask.",
+      labels: { outcome: ["brought", "nothing", "failed", "dropped"] },
     }),
     fetchFailures: counter(registry, {
       name: "slidecar_fetch_failures_total",

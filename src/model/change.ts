@@ -21,7 +21,7 @@ export const ChangeStream = {
   synced: 9,
   /** A device's first window was stored ahead of its first sync. */
   window: 10,
-  /** History that a user's answer lacked was asked for, be it in vain; what came is a change of its room. */
+  /** History, or a room that a user's answer lacked was asked for, be it in vain; what came is a change of its own. */
   history: 11,
   /** One of the user's devices brought an event that the user sent, after another user's stream had. */
   sent: 12,

@@ -186,6 +186,18 @@ export interface MembershipChange {
   readonly sinceUs: number | undefined;
 }
 
+/** A room as its user left it: what the homeserver showed them when it was asked. */
+export interface RecalledDeparture {
+  readonly userNid: UserNid;
+  /** The member event of the departure. */
+  readonly nid: EventNid;
+  /** Oldest first, up to the departure. */
+  readonly timeline: readonly EventNid[];
+  readonly state: readonly EventNid[];
+  readonly tokenBefore: string | undefined;
+  readonly tokenAfter: string | undefined;
+}
+
 /** Per-user facts of a room that come with the user's own stream. */
 export interface PersonalChange {
   readonly userNid: UserNid;
@@ -218,6 +230,7 @@ export interface RoomWrites {
   readonly tokens: { readonly orderKey: number; readonly token: string }[];
   readonly state: StateChange[];
   readonly memberships: MembershipChange[];
+  readonly recalled: RecalledDeparture[];
   readonly personal: PersonalChange[];
   /** New redacted events, with the redaction's id. */
   readonly redactions: { readonly eventId: EventId; readonly redaction: EventId | "" }[];

@@ -15,6 +15,8 @@ export interface RoomReads {
   readonly timelineEvents: number;
   /** Of these, events at or below it are not shown; undefined: all may be. */
   readonly toldUpTo: StreamPosition | undefined;
+  /** Timeline and state are those that are kept for the reader, who left long ago. */
+  readonly isRecalled?: boolean;
   /** Events above this order key stay out (the reader's departure). */
   readonly upToOrderKey: number | undefined;
   /**

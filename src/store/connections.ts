@@ -60,16 +60,17 @@ export const MAX_CHILDREN = 8;
 /** Connections of one device. More: a client that invents conn_ids fills the table. Fewer: its own processes displace each other. */
 const MAX_CONNECTIONS = 20;
 
-// The lock makes it wait for a request that is just confirming another position, and look again.
+// The lock makes it wait for a request that is just confirming another position, and look again. Positions grow from parent to
+// child, so that the many that were confirmed before are passed over by the index.
 const INSERT_CHILD = `
   WITH parent AS (
     SELECT connection FROM connections WHERE connection = $1 AND confirmed = $2 FOR SHARE
-  ), kept AS (
-    SELECT position FROM connection_deltas
-     WHERE connection = $1 AND parent = $2 ORDER BY position DESC LIMIT ${MAX_CHILDREN - 1}
   ), gone AS (
     DELETE FROM connection_deltas AS d
-     WHERE d.connection = $1 AND d.parent = $2 AND d.position NOT IN (SELECT position FROM kept)
+     WHERE d.connection = $1 AND d.position > $2 AND d.parent = $2 AND d.position <= (
+           SELECT k.position FROM connection_deltas AS k
+            WHERE k.connection = $1 AND k.position > $2 AND k.parent = $2
+            ORDER BY k.position DESC OFFSET ${MAX_CHILDREN - 1} LIMIT 1)
   )
   INSERT INTO connection_deltas (connection, position, parent, delta)
   SELECT parent.connection, $3, $2, $4 FROM parent, set_config('synchronous_commit', 'off', true)

@@ -102,6 +102,8 @@ function openPools({ url, poolSize, onError }: DatabaseOptions): Readonly<Record
       ...connectionSettings(url),
       max,
       connectionTimeoutMillis: WAIT_FOR_CONNECTION_MS[lane],
+      // None is closed for idleness: the next request would wait for a connect, and for each statement to be planned anew.
+      idleTimeoutMillis: 0,
       // Statements of one transaction that do not wait for each other share a round trip.
       pipeline: lane !== "read",
     });

@@ -19,7 +19,8 @@ const OWNER_LIVES = `EXISTS (
 export interface SeenDevice {
   readonly userId: UserId;
   readonly deviceId: DeviceId;
-  readonly sealedToken: Buffer;
+  /** Encrypts the token; called only when it is new. */
+  readonly sealToken: () => Buffer;
   readonly tokenHash: Buffer;
   readonly forwardedFor: string | undefined;
   readonly userAgent: string | undefined;
@@ -34,7 +35,24 @@ export interface DeviceStanding {
   readonly isPolled: boolean;
 }
 
+const STANDING = `d.user_nid, d.device_nid, d.is_synced OR d.has_window AS has_data,
+            d.owner IS NOT NULL AND d.lease_until > now() AND ${OWNER_LIVES} AS is_polled`;
+
+interface StandingRow {
+  readonly user_nid: number;
+  readonly device_nid: number;
+  readonly has_data: boolean;
+  readonly is_polled: boolean;
+}
+
+// Says nothing that would be missed after a crash of the server: nobody waits for the disk.
 const SEE_DEVICE = `
+  UPDATE devices AS d SET wanted_at = now(), forwarded_for = $4, user_agent = $5
+    FROM users AS u, set_config('synchronous_commit', 'off', true)
+   WHERE u.user_id = $1 AND d.user_nid = u.user_nid AND d.device_id = $2 AND d.token IS NOT NULL AND d.token_hash = $3
+  RETURNING ${STANDING}`;
+
+const MEET_DEVICE = `
   WITH known AS (
     INSERT INTO users (user_id) VALUES ($1)
     ON CONFLICT (user_id) DO UPDATE SET user_id = EXCLUDED.user_id
@@ -45,25 +63,29 @@ const SEE_DEVICE = `
   ON CONFLICT (user_nid, device_id) DO UPDATE
      SET wanted_at = now(), token = EXCLUDED.token, token_hash = EXCLUDED.token_hash,
          forwarded_for = EXCLUDED.forwarded_for, user_agent = EXCLUDED.user_agent
-  RETURNING d.user_nid, d.device_nid, d.is_synced OR d.has_window AS has_data,
-            d.owner IS NOT NULL AND d.lease_until > now() AND ${OWNER_LIVES} AS is_polled`;
+  RETURNING ${STANDING}`;
 
 /** Notes that a client of this device is here, with its newest token. */
 export async function seeDevice(db: Queryable, device: SeenDevice): Promise<DeviceStanding> {
-  const { userId, deviceId, sealedToken, tokenHash, forwardedFor, userAgent } = device;
-  const [row] = await db.query<{ user_nid: number; device_nid: number; has_data: boolean; is_polled: boolean }>({
-    name: "see-device",
-    text: SEE_DEVICE,
-    values: [userId, deviceId, sealedToken, tokenHash, forwardedFor ?? null, userAgent ?? null],
+  const { userId, deviceId, sealToken, tokenHash, forwardedFor = null, userAgent = null } = device;
+  const values = [userId, deviceId, tokenHash, forwardedFor, userAgent];
+  const [known] = await db.query<StandingRow>({ name: "see-device", text: SEE_DEVICE, values });
+  if (known !== undefined) return standingOf(known);
+  const [met] = await db.query<StandingRow>({
+    name: "meet-device",
+    text: MEET_DEVICE,
+    values: [userId, deviceId, sealToken(), tokenHash, forwardedFor, userAgent],
   });
-  if (row === undefined) throw new Error("a device row is returned for every upsert");
-  return {
-    userNid: row.user_nid as UserNid,
-    deviceNid: row.device_nid as DeviceNid,
-    hasData: row.has_data,
-    isPolled: row.is_polled,
-  };
+  if (met === undefined) throw new Error("a device row is returned for every upsert");
+  return standingOf(met);
 }
+
+const standingOf = (row: StandingRow): DeviceStanding => ({
+  userNid: row.user_nid as UserNid,
+  deviceNid: row.device_nid as DeviceNid,
+  hasData: row.has_data,
+  isPolled: row.is_polled,
+});
 
 const IS_WANTED = `
   SELECT d.device_nid

@@ -24,6 +24,8 @@ interface HotRoomRows {
   readonly chunks: ReadonlyMap<ChunkNid, Chunk>;
   /** All current state but members. */
   readonly state: readonly StateEvent[];
+  /** Member events, of some users. */
+  readonly members: ReadonlyMap<UserId, StateEvent | undefined>;
   /** Every fact at or below it is in what was read; facts above it may be. */
   readonly readAt: StreamPosition;
 }
@@ -66,6 +68,7 @@ export class HotRoom {
     this.#appliedTo = rows.readAt;
     for (const event of rows.tail) this.#bytes += bytesOf(event);
     for (const event of rows.state) this.#setState(event);
+    for (const [userId, event] of rows.members) this.learnMember(userId, event);
   }
 
   /** Estimated memory. */

@@ -5,7 +5,8 @@ import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
 import { chunksOf, toReadEvent, toStateEvent } from "./event-rows.ts";
 import { HotRoom, type HotRoomNews, MAX_TAIL_EVENTS } from "./hot-room.ts";
-import { selectAppended, selectBatchState, selectMembers, selectState, selectTails } from "./room-selects.ts";
+import { selectMembers, selectNamedMembers } from "./member-selects.ts";
+import { selectAppended, selectBatchState, selectState, selectTails } from "./room-selects.ts";
 
 /** Events read of a room that becomes hot, at least; lists ask for one or two. Larger: what no timeline shows is read as well. */
 const MIN_TAIL_EVENTS = 8;
@@ -19,6 +20,12 @@ export interface RoomTurn {
 
 /** Member events by room and user; undefined: there is none. */
 type MemberEvents = ReadonlyMap<RoomNid, ReadonlyMap<UserId, StateEvent | undefined>>;
+
+/** Of rooms that are to be read. */
+interface Wanted {
+  readonly events: ReadonlyMap<RoomNid, number>;
+  readonly members: ReadonlyMap<RoomNid, readonly UserId[]>;
+}
 
 /** A read under way. */
 interface Load {
@@ -58,16 +65,21 @@ export class HotRooms {
   }
 
   /**
-   * The rooms with at least `events` events each, where so many are stored and fit in memory. All that was published up to
-   * `position` is in them.
+   * The rooms with at least so many events each, where so many are stored and fit in memory. All that was published up to
+   * `position` is in them. Of a room that has to be read, `members` are read as well.
    */
-  async get(wanted: ReadonlyMap<RoomNid, number>, position: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
+  async get(
+    wanted: ReadonlyMap<RoomNid, number>,
+    position: StreamPosition,
+    members: Wanted["members"] = new Map(),
+  ): Promise<ReadonlyMap<RoomNid, HotRoom>> {
     const found = new Map<RoomNid, HotRoom>();
     const others = [...this.#find(wanted, found).keys()].flatMap((room) => this.#reading.get(room) ?? []);
     // Many ask for one room at the same time, after a start above all: what one reads serves the others.
     if (others.length > 0) await Promise.allSettled(new Set(others));
-    const missing = this.#find(wanted, found);
-    if (missing.size > 0) for (const [room, hot] of await this.#load(missing, position)) found.set(room, hot);
+    const events = this.#find(wanted, found);
+    if (events.size > 0)
+      for (const [room, hot] of await this.#load({ events, members }, position)) found.set(room, hot);
     return found;
   }
 
@@ -146,19 +158,20 @@ export class HotRooms {
     if (known !== undefined && known.readAt < position) this.#rooms.delete(room);
   }
 
-  async #load(missing: ReadonlyMap<RoomNid, number>, position: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
-    const reading = this.#read(missing, position > this.#preparedTo ? position : this.#preparedTo);
-    for (const room of missing.keys()) this.#reading.set(room, reading);
+  async #load(wanted: Wanted, position: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
+    const rooms = [...wanted.events.keys()];
+    const reading = this.#read(wanted, position > this.#preparedTo ? position : this.#preparedTo);
+    for (const room of rooms) this.#reading.set(room, reading);
     try {
       return await reading;
     } finally {
-      for (const room of missing.keys()) if (this.#reading.get(room) === reading) this.#reading.delete(room);
+      for (const room of rooms) if (this.#reading.get(room) === reading) this.#reading.delete(room);
     }
   }
 
-  async #read(missing: ReadonlyMap<RoomNid, number>, readAt: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
-    const loads = this.#begin([...missing.keys()]);
-    const loaded = await this.#during(loads, () => loadHotRooms(this.#db, missing, readAt));
+  async #read(wanted: Wanted, readAt: StreamPosition): Promise<ReadonlyMap<RoomNid, HotRoom>> {
+    const loads = this.#begin([...wanted.events.keys()]);
+    const loaded = await this.#during(loads, () => loadHotRooms(this.#db, wanted, readAt));
     for (const [room, load] of loads) {
       const hot = loaded.get(room);
       if (!load.isOvertaken && hot !== undefined) this.#rooms.set(room, hot);
@@ -185,20 +198,27 @@ export class HotRooms {
   }
 }
 
+/**
+ * With the members whom the end of each room names: nearly everybody wants them with the timeline. Those of whom no member event
+ * was found stay unknown, unless they were asked for: the end may be a newer one than that whose members were looked for.
+ */
 async function loadHotRooms(
   db: Queryable,
-  wanted: ReadonlyMap<RoomNid, number>,
+  { events, members }: Wanted,
   readAt: StreamPosition,
 ): Promise<ReadonlyMap<RoomNid, HotRoom>> {
-  const tailsWanted = [...wanted].map(([room, count]) => ({ room, count }));
-  const [tails, state] = await Promise.all([
+  const tailsWanted = [...events].map(([room, count]) => ({ room, count }));
+  const asked = tailsWanted.flatMap(({ room }) => (members.get(room) ?? []).map((userId) => ({ room, userId })));
+  const [tails, state, named] = await Promise.all([
     selectTails(db, tailsWanted, undefined),
-    selectState(db, [...wanted.keys()]),
+    selectState(db, [...events.keys()]),
+    selectNamedMembers(db, tailsWanted, asked),
   ]);
   const tailsByRoom = Map.groupBy(tails, (row) => row.room as RoomNid);
   const stateByRoom = Map.groupBy(state, (row) => row.room as RoomNid);
+  const membersByRoom = Map.groupBy(named, (row) => row.room as RoomNid);
   return new Map(
-    [...wanted].map(([room, count]) => {
+    [...events].map(([room, count]) => {
       const rows = tailsByRoom.get(room) ?? [];
       const hot = new HotRoom({
         room,
@@ -206,6 +226,10 @@ async function loadHotRooms(
         isWhole: rows.length < count,
         chunks: chunksOf(rows),
         state: (stateByRoom.get(room) ?? []).map(toStateEvent),
+        members: new Map([
+          ...(members.get(room) ?? []).map((userId) => [userId, undefined] as const),
+          ...(membersByRoom.get(room) ?? []).map((row) => [row.state_key as UserId, toStateEvent(row)] as const),
+        ]),
         readAt,
       });
       return [room, hot];

@@ -2,7 +2,7 @@ import { setOrDelete } from "../lib/set-or-delete.ts";
 import type { RoomId, RoomNid } from "../model/ids.ts";
 import { isDeparted, Membership } from "../model/membership.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
-import { firstAtLeast, indexIn, NO_ORDER_KEY, type ReaderRows, type UnreadCounts } from "./reader-selects.ts";
+import { Ending, firstAtLeast, indexIn, NO_ORDER_KEY, type ReaderRows, type UnreadCounts } from "./reader-selects.ts";
 
 /** What a room weighs: the columns, and a part in who is online there. */
 const ROOM_BYTES = 40;
@@ -17,9 +17,9 @@ const STRIPPED_OVERHEAD_BYTES = 200;
 export class ReaderRooms {
   #rooms: Int32Array;
   #memberships: Uint8Array;
-  #isDoneWith: Uint8Array;
+  #endings: Uint8Array;
   #changed: Float64Array;
-  #newestChange: number;
+  #newestChange = 0;
   #since: Float64Array;
   readonly #sinceUs: Map<number, number>;
   #orderKeys: Float64Array;
@@ -33,9 +33,9 @@ export class ReaderRooms {
     this.#findRoom = findRoom;
     this.#rooms = rows.rooms;
     this.#memberships = rows.memberships;
-    this.#isDoneWith = rows.isDoneWith;
+    this.#endings = rows.endings;
     this.#changed = rows.changed;
-    this.#newestChange = rows.changed.reduce((newest, position) => Math.max(newest, position), 0);
+    for (const position of rows.changed) if (position > this.#newestChange) this.#newestChange = position;
     this.#since = rows.since;
     this.#sinceUs = new Map(rows.sinceUs);
     this.#orderKeys = rows.sinceOrderKeys;
@@ -65,8 +65,8 @@ export class ReaderRooms {
     return [...added] as RoomNid[];
   }
 
-  *rooms(): Generator<RoomNid> {
-    for (const room of this.#rooms) yield room as RoomNid;
+  rooms(): Iterable<RoomNid> {
+    return this.#rooms as Iterable<number> as Iterable<RoomNid>;
   }
 
   room(index: number): RoomNid {
@@ -94,7 +94,15 @@ export class ReaderRooms {
   }
 
   isDoneWith(index: number): boolean {
-    return isDeparted(this.membership(index)) && this.#isDoneWith[index] === 1;
+    return this.#hasEnded(index, Ending.byChoice | Ending.forgotten);
+  }
+
+  isForgotten(index: number): boolean {
+    return this.#hasEnded(index, Ending.forgotten);
+  }
+
+  isRecalled(index: number): boolean {
+    return this.#hasEnded(index, Ending.recalled);
   }
 
   sinceOrderKey(index: number): number | undefined {
@@ -124,10 +132,14 @@ export class ReaderRooms {
     return room !== undefined && this.indexOf(room) >= 0 ? room : undefined;
   }
 
+  #hasEnded(index: number, how: number): boolean {
+    return isDeparted(this.membership(index)) && ((this.#endings[index] ?? 0) & how) !== 0;
+  }
+
   #set(index: number, rows: ReaderRows, from: number): void {
     const room = this.#rooms[index] ?? 0;
     this.#memberships[index] = rows.memberships[from] ?? Membership.leave;
-    this.#isDoneWith[index] = rows.isDoneWith[from] ?? 0;
+    this.#endings[index] = rows.endings[from] ?? 0;
     const changed = rows.changed[from] ?? 0;
     this.#changed[index] = changed;
     this.#newestChange = Math.max(this.#newestChange, changed);
@@ -160,7 +172,7 @@ export class ReaderRooms {
       rooms[(ends[index] ?? 0) + index] = room;
     });
     this.#memberships = moved(this.#memberships, new Uint8Array(rooms.length));
-    this.#isDoneWith = moved(this.#isDoneWith, new Uint8Array(rooms.length));
+    this.#endings = moved(this.#endings, new Uint8Array(rooms.length));
     this.#changed = moved(this.#changed, new Float64Array(rooms.length));
     this.#since = moved(this.#since, new Float64Array(rooms.length));
     this.#orderKeys = moved(this.#orderKeys, new Float64Array(rooms.length));

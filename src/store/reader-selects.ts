@@ -15,14 +15,15 @@ import {
   selectPositions,
   valuesOf,
 } from "./packed.ts";
+import { IS_RECALLED } from "./recalled-departures.ts";
 
 /** Rooms of one reader as read: numbers in columns, what few rooms have in maps by room. */
 export interface ReaderRows {
   /** Ascending; the columns are parallel to it. */
   readonly rooms: Int32Array;
   readonly memberships: Uint8Array;
-  /** 1: the reader left by choice, or has forgotten the room. */
-  readonly isDoneWith: Uint8Array;
+  /** Of rooms that the reader is out of: bits of {@link Ending}. */
+  readonly endings: Uint8Array;
   readonly changed: Float64Array;
   readonly since: Float64Array;
   /** When the membership began, where it stands in lists by that and not by `since`. */
@@ -40,7 +41,17 @@ export interface UnreadCounts {
 
 export const NO_ORDER_KEY = Number.NEGATIVE_INFINITY;
 
-const DONE_WITH = 8;
+/** What is to be known of how the reader is out of a room. */
+export const Ending = {
+  /** They left by choice. */
+  byChoice: 1,
+  forgotten: 2,
+  /** It was long ago, and is known because it was asked for. */
+  recalled: 4,
+} as const;
+
+/** A membership and the bits of an ending are one number. */
+const ENDING = 8;
 
 interface PackedReader {
   readonly user_nid: number;
@@ -55,8 +66,11 @@ interface PackedReader {
   readonly stripped: Buffer | null;
 }
 
-const doneWith = (userId: string): string => `
-  m.membership | CASE WHEN m.forgotten OR m.membership = ${Membership.leave} AND m.sender = ${userId} THEN ${DONE_WITH} ELSE 0 END`;
+const withEnding = (userId: string): string => `
+  m.membership
+  | CASE WHEN m.membership = ${Membership.leave} AND m.sender = ${userId} THEN ${ENDING * Ending.byChoice} ELSE 0 END
+  | CASE WHEN m.forgotten THEN ${ENDING * Ending.forgotten} ELSE 0 END
+  | CASE WHEN ${IS_RECALLED} THEN ${ENDING * Ending.recalled} ELSE 0 END`;
 
 /**
  * One row per reader; what is as it is in most rooms is left out. `userId` is the SQL for the reader's, `inTime` makes of the
@@ -68,7 +82,7 @@ const packedReader = (userId: string, inTime = (batch: string) => batch): string
   ${packedPairs("m.room", inTime("m.counts_batch"))} FILTER (WHERE m.counts_batch <> m.batch) AS counts_batches,
   ${packedPairs("m.room", "m.since_us")} FILTER (WHERE m.since_us IS NOT NULL) AS since_us,
   ${packedPairs("m.room", "m.since_order_key")} FILTER (WHERE m.since_order_key IS NOT NULL) AS since_order_keys,
-  ${packedPairs("m.room", doneWith(userId))}
+  ${packedPairs("m.room", withEnding(userId))}
     FILTER (WHERE m.membership <> ${Membership.join}) AS memberships,
   ${packedPairs("m.room", packedTwo("m.notification_count", "m.highlight_count"))}
     FILTER (WHERE m.notification_count <> 0 OR m.highlight_count <> 0) AS counts,
@@ -115,7 +129,12 @@ export async function selectSomeReaderRooms(
 }
 
 function batchesOf({ batches, since_batches, counts_batches }: PackedReader): ReadonlySet<number> {
-  const all = new Set(valuesOf(batches));
+  const all = new Set<number>();
+  let last = 0;
+  for (const batch of valuesOf(batches)) {
+    if (batch !== last) all.add(batch);
+    last = batch;
+  }
   for (const pairs of [since_batches, counts_batches]) eachPair(pairs, (_room, batch) => all.add(batch));
   return all;
 }
@@ -123,7 +142,7 @@ function batchesOf({ batches, since_batches, counts_batches }: PackedReader): Re
 function unpack(row: PackedReader, positionOf: (batch: number) => number): ReaderRows {
   const { rooms, batches } = inOrder(row);
   const at = (room: number) => indexIn(rooms, room);
-  const changed = batches.map(positionOf);
+  const changed = positionsOf(batches, positionOf);
   const since = changed.slice();
   eachPair(row.since_batches, (room, batch) => {
     since[at(room)] = positionOf(batch);
@@ -137,12 +156,26 @@ function unpack(row: PackedReader, positionOf: (batch: number) => number): Reade
     sinceOrderKeys[at(room)] = orderKey;
   });
   const memberships = new Uint8Array(rooms.length).fill(Membership.join);
-  const isDoneWith = new Uint8Array(rooms.length);
+  const endings = new Uint8Array(rooms.length);
   eachPair(row.memberships, (room, value) => {
-    memberships[at(room)] = value % DONE_WITH;
-    isDoneWith[at(room)] = value >= DONE_WITH ? 1 : 0;
+    memberships[at(room)] = value % ENDING;
+    endings[at(room)] = Math.floor(value / ENDING);
   });
-  return { rooms, memberships, isDoneWith, changed, since, sinceOrderKeys, ...unpackRare(row) };
+  return { rooms, memberships, endings, changed, since, sinceOrderKeys, ...unpackRare(row) };
+}
+
+/** Rooms that came with one response stand together, and have one batch. */
+function positionsOf(batches: Float64Array, positionOf: (batch: number) => number): Float64Array {
+  const positions = new Float64Array(batches.length);
+  let last = 0;
+  let position = 0;
+  for (let index = 0; index < batches.length; index++) {
+    const batch = batches[index] ?? 0;
+    if (batch !== last) position = positionOf(batch);
+    last = batch;
+    positions[index] = position;
+  }
+  return positions;
 }
 
 function unpackRare(row: PackedReader): Pick<ReaderRows, "sinceUs" | "counts" | "stripped"> {
@@ -168,13 +201,23 @@ const MAX_ROOMS = 2 ** 21;
 function inOrder(row: PackedReader): { rooms: Int32Array; batches: Float64Array } {
   const rooms = intsOf(row.rooms);
   const batches = valuesOf(row.batches);
-  if (rooms.every((room, index) => room > (rooms[index - 1] ?? 0))) return { rooms, batches };
+  if (isAscending(rooms)) return { rooms, batches };
+  const sorted = { rooms: new Int32Array(rooms.length), batches: new Float64Array(rooms.length) };
   // Room and place in one number: numbers are sorted without calling back.
-  const order = Float64Array.from(rooms, (room, index) => room * MAX_ROOMS + index).sort();
-  return {
-    rooms: Int32Array.from(order, (key) => Math.floor(key / MAX_ROOMS)),
-    batches: Float64Array.from(order, (key) => batches[key % MAX_ROOMS] ?? 0),
-  };
+  const order = new Float64Array(rooms.length);
+  for (let index = 0; index < rooms.length; index++) order[index] = (rooms[index] ?? 0) * MAX_ROOMS + index;
+  order.sort();
+  for (let index = 0; index < order.length; index++) {
+    const key = order[index] ?? 0;
+    sorted.rooms[index] = Math.floor(key / MAX_ROOMS);
+    sorted.batches[index] = batches[key % MAX_ROOMS] ?? 0;
+  }
+  return sorted;
+}
+
+function isAscending(rooms: Int32Array): boolean {
+  for (let index = 1; index < rooms.length; index++) if ((rooms[index - 1] ?? 0) >= (rooms[index] ?? 0)) return false;
+  return true;
 }
 
 /** Index of a room in ascending numbers; -1: it is not there. */
@@ -198,7 +241,7 @@ export function firstAtLeast(rooms: Int32Array, room: number): number {
 const NO_ROWS: ReaderRows = {
   rooms: new Int32Array(0),
   memberships: new Uint8Array(0),
-  isDoneWith: new Uint8Array(0),
+  endings: new Uint8Array(0),
   changed: new Float64Array(0),
   since: new Float64Array(0),
   sinceUs: new Map(),

@@ -6,13 +6,13 @@ import type { Queryable } from "./database.ts";
 import { chunksOf, type EventRow, toReadEvent, toStateEvent } from "./event-rows.ts";
 import type { HotRoom } from "./hot-room.ts";
 import type { HotRooms } from "./hot-rooms.ts";
+import { selectAllMembers, selectOwnMembers } from "./member-selects.ts";
+import { selectRecalled } from "./recalled-departures.ts";
 import {
   type DeltaRow,
-  selectAllMembers,
   selectDeltas,
   selectHeroes,
   selectMembershipMove,
-  selectOwnMembers,
   selectStateAt,
   selectTails,
   selectTransactionIds,
@@ -56,21 +56,23 @@ export class RoomReader {
     const { to } = this.#for;
     if (reads.length === 0) return new Map();
     const inMemory = reads.filter(isOfRoom).map((read): [RoomNid, number] => [read.room, read.timelineEvents]);
-    const named = reads.filter(({ heroes }) => heroes).map(({ room }) => room);
+    const named = new Map(reads.map((read) => [read.room, [...read.members, ...namedMembers(read)]]));
     const [hot, heroes] = await Promise.all([
-      hotRooms.get(new Map(inMemory), to),
-      selectHeroes(db, this.#for.userNid, named),
+      hotRooms.get(new Map(inMemory), to, named),
+      selectHeroes(db, this.#for.userNid, withHeroes(reads)),
     ]);
     this.#hot = hot;
-    const [timelines, changed, allMembers, departed, ownMembers, members] = await Promise.all([
-      readTimelines(db, hot, reads, to),
+    const [[timelines, sent], changed, allMembers, departed, recalled, ownMembers, members] = await Promise.all([
+      readTimelines(db, hot, reads, to).then(
+        async (found) => [found, await readSent(db, found, reads, this.#for)] as const,
+      ),
       readChanged(db, hot, reads, to),
       readAllMembers(db, reads),
       readStateAtDeparture(db, reads),
+      readRecalled(db, reads, this.#for),
       readOwnMembers(db, reads, this.#for),
-      this.#members(new Map(reads.map((read) => [read.room, [...read.members, ...namedMembers(read)]]))),
+      this.#members(named),
     ]);
-    const sent = await readSent(db, timelines, reads, this.#for);
     const stateOf = (read: RoomReads): readonly StateEvent[] => [
       ...(hot.get(read.room)?.select(read.state) ?? []),
       ...(allMembers.get(read.room) ?? only(members.get(read.room), namedMembers(read))),
@@ -80,6 +82,7 @@ export class RoomReader {
       ...(timelines.get(read.room) ?? NO_TIMELINE),
       state: this.#watched(read.room, stateOf(read)),
       members: new Map(only(members.get(read.room), read.members).map((event) => [event.stateKey as UserId, event])),
+      ...recalled.get(read.room),
       ...lastOfEachKey(changed.get(read.room) ?? []),
       ownMember: ownMembers.get(read.room),
       heroes: heroes.get(read.room),
@@ -148,8 +151,11 @@ const namedMembers = ({ state }: RoomReads): readonly UserId[] =>
   );
 
 /** Whether more is wanted than the reader's own part. */
-const isOfRoom = ({ timelineEvents, state, members, changedAfter }: RoomReads): boolean =>
-  timelineEvents > 0 || state.length > 0 || members.length > 0 || changedAfter !== undefined;
+const isOfRoom = ({ isRecalled, timelineEvents, state, members, changedAfter }: RoomReads): boolean =>
+  isRecalled !== true && (timelineEvents > 0 || state.length > 0 || members.length > 0 || changedAfter !== undefined);
+
+const withHeroes = (reads: readonly RoomReads[]): readonly RoomNid[] =>
+  reads.filter(({ heroes }) => heroes).map(({ room }) => room);
 
 const only = (known: Members | undefined, users: readonly UserId[]): readonly StateEvent[] =>
   users.flatMap((userId) => known?.get(userId) ?? []);
@@ -163,7 +169,7 @@ async function readTimelines(
   const found = new Map<RoomNid, Timeline>();
   const missing: RoomReads[] = [];
   for (const read of reads) {
-    if (read.timelineEvents === 0) continue;
+    if (read.timelineEvents === 0 || read.isRecalled === true) continue;
     const known = hot.get(read.room);
     const timeline = known?.newest(read.timelineEvents, to, read.upToOrderKey);
     if (known === undefined || timeline === undefined) missing.push(read);
@@ -236,6 +242,15 @@ async function readStateAtDeparture(
 
 const byRoom = (rows: readonly EventRow[]): ReadonlyMap<RoomNid, readonly StateEvent[]> =>
   new Map([...Map.groupBy(rows, (row) => row.room as RoomNid)].map(([room, own]) => [room, own.map(toStateEvent)]));
+
+async function readRecalled(
+  db: Queryable,
+  reads: readonly RoomReads[],
+  { userNid }: ReadFor,
+): ReturnType<typeof selectRecalled> {
+  const rooms = reads.filter(({ isRecalled }) => isRecalled === true).map(({ room }) => room);
+  return await selectRecalled(db, userNid, rooms);
+}
 
 async function readOwnMembers(
   db: Queryable,

@@ -86,36 +86,6 @@ export async function selectState(db: Queryable, rooms: readonly RoomNid[]): Pro
   return await db.query<EventRow>({ name: "select-state", text: SELECT_STATE, values: [rooms] });
 }
 
-const SELECT_MEMBERS = `
-  SELECT ${EVENT_COLUMNS}, c.position
-    FROM unnest($1::int[], $2::text[]) AS w (room, user_id)
-    JOIN current_state AS s ON s.room = w.room AND s.type = 'm.room.member' AND s.state_key = w.user_id
-    JOIN events AS e ON e.nid = s.nid
-    JOIN changes AS c ON c.batch = s.batch`;
-
-/** Current member events of single users. */
-export async function selectMembers(
-  db: Queryable,
-  wanted: readonly { readonly room: RoomNid; readonly userId: UserId }[],
-): Promise<readonly EventRow[]> {
-  if (wanted.length === 0) return [];
-  const values = [wanted.map(({ room }) => room), wanted.map(({ userId }) => userId)];
-  return await db.query<EventRow>({ name: "select-members", text: SELECT_MEMBERS, values });
-}
-
-const SELECT_ALL_MEMBERS = `
-  SELECT ${EVENT_COLUMNS}, c.position
-    FROM current_state AS s
-    JOIN events AS e ON e.nid = s.nid
-    JOIN changes AS c ON c.batch = s.batch
-   WHERE s.room = ANY($1::int[]) AND s.type = 'm.room.member'`;
-
-/** Every current member event of rooms. */
-export async function selectAllMembers(db: Queryable, rooms: readonly RoomNid[]): Promise<readonly EventRow[]> {
-  if (rooms.length === 0) return [];
-  return await db.query<EventRow>({ name: "select-all-members", text: SELECT_ALL_MEMBERS, values: [rooms] });
-}
-
 const SELECT_DELTAS = `
   SELECT ${EVENT_COLUMNS}, c.position, d.room AS delta_room, d.type AS delta_type, d.state_key AS delta_key
     FROM unnest($1::int[], $2::bigint[]) AS w (room, after)
@@ -198,23 +168,6 @@ export async function selectStateAt(
     selectors.map(({ stateKey }) => stateKey),
   ];
   return await db.query<EventRow>({ name: "select-state-at", text: SELECT_STATE_AT, values });
-}
-
-const SELECT_OWN_MEMBERS = `
-  SELECT ${EVENT_COLUMNS}, c.position
-    FROM memberships AS m
-    JOIN events AS e ON e.nid = m.nid
-    JOIN changes AS c ON c.batch = m.batch
-   WHERE m.user_nid = $1 AND m.room = ANY($2::int[])`;
-
-/** The member event that a reader's membership in each room comes from; after a departure, that of the departure. */
-export async function selectOwnMembers(
-  db: Queryable,
-  userNid: UserNid,
-  rooms: readonly RoomNid[],
-): Promise<readonly EventRow[]> {
-  if (rooms.length === 0) return [];
-  return await db.query<EventRow>({ name: "select-own-members", text: SELECT_OWN_MEMBERS, values: [userNid, rooms] });
 }
 
 const SELECT_HEROES = `

@@ -80,7 +80,7 @@ export class Devices {
     const seen = {
       userId: device.userId,
       deviceId: device.deviceId,
-      sealedToken: this.#vault.encryptToken(device.token),
+      sealToken: () => this.#vault.encryptToken(device.token),
       tokenHash,
       forwardedFor: device.forwarded.xForwardedFor,
       userAgent: device.forwarded.userAgent,

@@ -14,7 +14,6 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { CallingDevice } from "../model/calling-device.ts";
 import { ClientError } from "../model/client-error.ts";
 import type { DialectName } from "../model/dialect-name.ts";
-import type { HistoryWant } from "../model/history-want.ts";
 import type { RoomNid } from "../model/ids.ts";
 import { RequestEndedError } from "../model/request-ended-error.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
@@ -30,8 +29,8 @@ import type { Acknowledgements } from "./acknowledgements.ts";
 import { awaitMembers, ON_THE_WAY_US } from "./await-members.ts";
 import type { Connections, OpenConnection } from "./connections.ts";
 import type { Devices, KnownDevice } from "./devices.ts";
-import type { History } from "./history.ts";
 import { Hold } from "./hold.ts";
+import { Lacking, type LackingDeps, type Lacks } from "./lacking.ts";
 import { longPoll } from "./long-poll.ts";
 import type { MemberWishes } from "./member-wishes.ts";
 import type { PosCodec } from "./pos.ts";
@@ -43,13 +42,12 @@ import { readerView } from "./reader-view.ts";
  */
 const CATCH_UP_LIMIT_MS = 5_000;
 
-interface SyncServiceDeps {
+interface SyncServiceDeps extends LackingDeps {
   readonly devices: Devices;
   readonly connections: Connections;
   readonly pos: PosCodec;
   readonly memory: Memory;
   readonly rooms: RoomReaderDeps;
-  readonly history: Pick<History, "bring">;
   readonly stream: Stream;
   readonly recent: RecentPositions;
   readonly wishes: MemberWishes;
@@ -83,13 +81,10 @@ interface SyncAnswer {
   readonly pos: string;
 }
 
-interface Computed {
-  readonly outcome: SyncOutcome;
+interface Computed extends Lacks {
   readonly to: StreamPosition;
   /** When the reader's membership changed after `to`, in a room of which something newer was read. */
   readonly movedAt: StreamPosition | undefined;
-  /** What could be added to it. */
-  readonly wants: readonly HistoryWant[];
   /** From where on rooms are kept back; undefined: none is. */
   readonly keptBackSince: StreamPosition | undefined;
   /** Members that it needs are being asked for. */
@@ -193,8 +188,8 @@ export class SyncService {
   }
 
   /**
-   * Computes again when the reader turns out to have been put out of a room that was read as if they were in it, and once when
-   * history came that the answer lacks.
+   * Computes again when the reader turns out to have been put out of a room that was read as if they were in it, and once each when
+   * a room came that they left, and when history came that the answer lacks.
    */
   async #compute(
     call: SyncServiceCall,
@@ -202,23 +197,19 @@ export class SyncService {
     { state }: OpenConnection,
     { from, timeoutMs }: { readonly from: StreamPosition | undefined; readonly timeoutMs: number },
   ): Promise<Computed> {
-    const { history } = this.#deps;
     const startedMs = performance.now();
+    const lacking = new Lacking(this.#deps, { userNid: known.userNid, from, timeoutMs, signal: call.signal });
     let waitedMs = 0;
-    for (let mayWait = true; ; ) {
+    for (;;) {
       const computed = await this.#computeOnce(call, known, state, from);
-      const { movedAt, wants } = computed;
-      if (movedAt !== undefined) {
-        await this.#catchUpWith(movedAt, call.signal);
+      if (computed.movedAt !== undefined) {
+        await this.#catchUpWith(computed.movedAt, call.signal);
         continue;
       }
-      if (mayWait && wants.length > 0) {
-        mayWait = false;
-        const askedMs = performance.now();
-        const isMoreThere = await history.bring(known.userNid, wants, timeoutMs, call.signal);
-        waitedMs = performance.now() - askedMs;
-        if (isMoreThere) continue;
-      }
+      const askedMs = performance.now();
+      const isMoreThere = await lacking.bring(computed);
+      waitedMs += performance.now() - askedMs;
+      if (isMoreThere) continue;
       const kind = from === undefined ? "initial" : "delta";
       const seconds = (performance.now() - startedMs - waitedMs) / 1000;
       this.#deps.metrics.syncComputeSeconds.observe({ dialect: call.dialect.name, kind }, seconds);
@@ -260,6 +251,7 @@ export class SyncService {
       to,
       movedAt,
       wants: historyWants(plan, data),
+      unknown: plan.unknown,
       keptBackSince: since,
       awaitsMembers: awaitsMembers(plan, data, members, recentAfter),
     };

@@ -16,6 +16,7 @@ import { OWNER } from "./population.ts";
 import { markdownReport, plainReport, type Report } from "./report.ts";
 import { type Row, verdictOf } from "./row.ts";
 import { beside } from "./rows/beside.ts";
+import { connectionState } from "./rows/connection-state.ts";
 import { ingestBulk } from "./rows/ingest-bulk.ts";
 import { ingestLive } from "./rows/ingest-live.ts";
 import { initialCold } from "./rows/initial-cold.ts";
@@ -29,7 +30,16 @@ import { accountBody } from "./upstream/rooms.ts";
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** In this order: rows that restart the serving process come after those that want it as it is. */
-const MEASURES: readonly RowMeasure[] = [initialWarm, unchanged, live, beside, initialCold, ingestLive, start];
+const MEASURES: readonly RowMeasure[] = [
+  initialWarm,
+  unchanged,
+  connectionState,
+  live,
+  beside,
+  initialCold,
+  ingestLive,
+  start,
+];
 
 const startedMs = performance.now();
 const progress = (line: string) => {

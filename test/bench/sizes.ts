@@ -6,12 +6,16 @@ export interface Sizes {
   readonly heavyRooms: number;
   /** Users whose first request is measured with nothing of them in memory. */
   readonly coldUsers: number;
+  /** The same with nothing of the database in memory either. */
+  readonly databaseColdUsers: number;
   /** Starts of the serving process that are measured. */
   readonly restarts: number;
   /** First requests with everything in memory. */
   readonly warmRequests: number;
   /** Requests that find nothing changed. */
   readonly unchangedRequests: number;
+  /** Answers that tell a connection something. */
+  readonly tellingAnswers: number;
   readonly liveSeconds: number;
   /** How many of the scenes of live events, the simplest first. */
   readonly liveScenes: number;
@@ -28,9 +32,11 @@ export const FULL: Sizes = {
   ownerRooms: 10_000,
   heavyRooms: 27_500,
   coldUsers: 60,
+  databaseColdUsers: 30,
   restarts: 15,
   warmRequests: 1_000,
   unchangedRequests: 2_000,
+  tellingAnswers: 1_000,
   liveScenes: 4,
   liveSeconds: 20,
   floodSeconds: 10,
@@ -44,9 +50,11 @@ export const SMOKE: Sizes = {
   ownerRooms: 2_000,
   heavyRooms: 0,
   coldUsers: 3,
+  databaseColdUsers: 2,
   restarts: 1,
   warmRequests: 100,
   unchangedRequests: 200,
+  tellingAnswers: 100,
   liveScenes: 1,
   liveSeconds: 3,
   floodSeconds: 3,

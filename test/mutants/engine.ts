@@ -263,4 +263,18 @@ export const mutants: readonly Mutant[] = [
     replace: "",
     test: views,
   },
+  {
+    name: "a room is missed only where the reader's own part changed",
+    file: "src/engine/plan.ts",
+    find: "if (isQuiet && facts.changedNear(rooms.room(index)) <= from) continue;",
+    replace: "if (isQuiet) continue;",
+    test,
+  },
+  {
+    name: "the room that came first into a full window stays in it",
+    file: "src/engine/lists/newest-rooms.ts",
+    find: "if (child + 1 < this.#size && this.#standsBehind(child + 1, child)) child++;",
+    replace: "",
+    test: "test/unit/engine/lists.test.ts",
+  },
 ];

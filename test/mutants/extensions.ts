@@ -119,8 +119,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "who is heard no more types on",
     file: "src/store/room-stream-selects.ts",
-    find: "interval '${TYPING_SECONDS} seconds' THEN",
-    replace: "interval '${TYPING_SECONDS} hours' THEN",
+    find: "seconds' THEN '{}'",
+    replace: "hours' THEN '{}'",
     test: service,
   },
 ];

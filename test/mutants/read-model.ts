@@ -94,4 +94,18 @@ export const mutants: readonly Mutant[] = [
     replace: "reader.rooms.apply(rows);",
     test,
   },
+  {
+    name: "a room that changed leaves those beside it as quiet as before",
+    file: "src/store/room-columns.ts",
+    find: "if (position > (this.#changedNear[group] ?? 0)) this.#changedNear[group] = position;",
+    replace: "this.#changedNear[group] ??= position;",
+    test: "test/unit/store/room-columns.test.ts",
+  },
+  {
+    name: "what changes of a reader is not newer than what was read first",
+    file: "src/store/reader-rooms.ts",
+    find: "    this.#newestChange = Math.max(this.#newestChange, changed);\n",
+    replace: "",
+    test: "test/unit/store/reader-rooms.test.ts",
+  },
 ];

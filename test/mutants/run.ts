@@ -20,6 +20,7 @@ import { mutants as kills } from "./kills.ts";
 import type { Mutant } from "./mutant.ts";
 import { mutants as positions } from "./positions.ts";
 import { mutants as readModel } from "./read-model.ts";
+import { mutants as recall } from "./recall.ts";
 import { mutants as redactions } from "./redactions.ts";
 import { mutants as visibility } from "./visibility.ts";
 
@@ -32,6 +33,7 @@ const mutants: readonly Mutant[] = [
   ...readModel,
   ...positions,
   ...history,
+  ...recall,
   ...intake,
   ...intakeTruth,
   ...visibility,
@@ -68,6 +70,7 @@ const JEST = [
   "--runInBand",
   "--json",
   "--forceExit",
+  ...["--testPathIgnorePatterns", "/node_modules/"],
   ...["--testEnvironment", "./test/mutants/first-failure-environment.mjs"],
   ...["--setupFilesAfterEnv", "./test/mutants/first-failure-setup.ts"],
 ];

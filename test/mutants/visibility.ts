@@ -57,8 +57,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "what is read while the reader is put out of the room is shown",
     file: "src/sync/sync-service.ts",
-    find: "if (movedAt !== undefined) {",
-    replace: "if (movedAt !== undefined && movedAt < BEFORE_ALL) {",
+    find: "if (computed.movedAt !== undefined) {",
+    replace: "if (computed.movedAt !== undefined && computed.movedAt < BEFORE_ALL) {",
     test: "test/service/sync-membership.test.ts",
   },
   {

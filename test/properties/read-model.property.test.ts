@@ -405,6 +405,8 @@ async function readerOf(memory: Memory, { userNid, userId }: StreamUser) {
     since: rooms.since(index),
     activityOutside: rooms.activityOutside(index),
     isDoneWith: rooms.isDoneWith(index),
+    isForgotten: rooms.isForgotten(index),
+    isRecalled: rooms.isRecalled(index),
     sinceOrderKey: rooms.sinceOrderKey(index),
     notificationCount: rooms.notificationCount(index),
     highlightCount: rooms.highlightCount(index),

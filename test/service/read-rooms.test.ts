@@ -75,7 +75,8 @@ async function read(user: StreamUser, room: RoomNid, more: Partial<RoomReads>, t
 const idsOf = (events: readonly StoredEvent[]) => events.map(({ eventId }) => eventId);
 const idsIn = (events: readonly WireEvent[]) => events.map(({ event_id }) => event_id);
 const select = (type?: string, stateKey?: string): StateSelector => ({ type, stateKey });
-const messages = (world: StoredWorld, count: number) => Array.from({ length: count }, () => world.message(bob));
+const messages = (world: StoredWorld, count: number, sender = bob) =>
+  Array.from({ length: count }, () => world.message(sender));
 
 test("the newest events come oldest first, with the tokens around them", async () => {
   const { world, alice, roomId, room } = await newWorld();
@@ -321,8 +322,23 @@ test("a member that is known changes with the room", async () => {
   expect(readDb.asked()).toEqual([]);
 });
 
+test("whom the end of a room names is read with it, and who was asked for", async () => {
+  const { world, alice, room, send } = await newWorld();
+  const carol = "@carol:test" as UserId;
+  await send(world.member(carol, "invite", bob), ...messages(world, 3));
+  readDb.asked();
+  await read(alice, room, { timelineEvents: 4, members: [alice.userId, "@nobody:test" as UserId] });
+  expect(readDb.asked()).not.toContain("select-members");
+  readDb.asked();
+  const all = [alice.userId, bob, carol, "@nobody:test" as UserId];
+  const { members } = await read(alice, room, { timelineEvents: 4, members: all });
+  expect([...members.keys()]).toEqual([alice.userId, bob, carol]);
+  expect(readDb.asked()).toEqual([]);
+});
+
 test("a member that changes while it is read is read again", async () => {
   const { world, alice, room, send } = await newWorld();
+  await send(...messages(world, 10, alice.userId));
   await read(alice, room, { timelineEvents: 1 });
   const isRead = readDb.hold("select-members");
   const reading = read(alice, room, { members: [bob] });

@@ -136,7 +136,7 @@ test("a kick and what came after it, stored while a room is read that was in nob
   expect(await textOf(answer)).not.toContain("secret");
 });
 
-test.each(ways)("a user who left is told nothing that came after, %s", async (_how, way) => {
+test.each(ways)("a user who left is told nothing that came after, %s", async (how, way) => {
   const { pos } = await world.sync(alice, way());
   const leave = world.stored.member(alice.userId, "leave");
   await world.stored.store(alice, { leave: { [roomId]: timeline(leave) } });
@@ -146,7 +146,9 @@ test.each(ways)("a user who left is told nothing that came after, %s", async (_h
   expect(eventsOf(roomIn(answer, roomId))).toEqual([leave.event_id]);
   expect(await textOf(answer)).not.toContain("secret");
   const anew = await world.sync(alice, way());
-  expect(anew.response.rooms).toEqual([]);
+  expect(anew.response.rooms.map((room) => room.roomId)).toEqual(how === "by a list" ? [] : [roomId]);
+  expect(anew.response.lists.get("main")?.count).toBe(how === "by a subscription" ? undefined : 0);
+  expect(await textOf(anew)).not.toContain("secret");
 });
 
 /** How many rooms each user has in a list of encrypted rooms and in one of plain ones. */
@@ -245,6 +247,15 @@ test("a room that is forgotten before its departure is stored is told as left, a
   for (const next of [await world.sync(alice, { ...byList(), pos: answer.pos }), await world.sync(alice, byList())]) {
     expect([next.response.rooms, next.response.lists.get("main")?.count]).toEqual([[], 0]);
   }
+});
+
+test("a room that was left and forgotten is shown to no new subscription", async () => {
+  await world.stored.store(alice, { leave: { [roomId]: timeline(world.stored.member(alice.userId, "leave")) } });
+  await world.caughtUp();
+  expect((await world.sync(alice, bySubscription())).response.rooms).toHaveLength(1);
+  await forget(await selectHead(db));
+  await world.caughtUp();
+  expect((await world.sync(alice, bySubscription())).response.rooms).toEqual([]);
 });
 
 test("a forgotten room goes from the memory of a process that holds it", async () => {

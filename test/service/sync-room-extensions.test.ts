@@ -1,7 +1,7 @@
 // Account data, receipts and typing, as they are stored and served.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { ExtensionScope, ExtensionsRequest, SyncRequest } from "../../src/engine/request.ts";
-import { endSilentTyping } from "../../src/intake/silent-typing.ts";
+import { SilentTyping } from "../../src/intake/silent-typing.ts";
 import type { RoomId } from "../../src/model/ids.ts";
 import { endTyping } from "../../src/store/typing-ends.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -206,16 +206,15 @@ describe("typing of which no end is heard", () => {
     const waiting = ask({ pos: first.pos, timeoutMs: LONG_MS });
     await world.waiting();
     await silence();
-    const stopped = new AbortController();
     const positions: number[] = [];
     const errors: Error[] = [];
     const deps = { db, onPosition: (at: number) => positions.push(at), onError: (error: Error) => errors.push(error) };
-    const ending = endSilentTyping(deps, stopped.signal, 10);
+    const ending = new SilentTyping({ ...deps, everyMs: 10 });
+    ending.start();
     await until(() => positions.length > 0);
     await world.caughtUp();
     expect((await waiting).typing).toEqual([]);
-    stopped.abort();
-    await ending;
+    await ending.stop();
     expect([positions.length, errors]).toEqual([1, []]);
     // It is ended once, and begins when somebody is heard again.
     expect(await endTyping(db)).toBeUndefined();

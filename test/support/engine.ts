@@ -79,6 +79,8 @@ export class TestRoom {
   sinceUs: number | undefined;
   sinceOrderKey: number | undefined;
   isDoneWith = false;
+  isForgotten = false;
+  isRecalled = false;
   departure: StateEvent | undefined;
   notificationCount = 0;
   highlightCount = 0;
@@ -182,6 +184,7 @@ export class TestRoom {
   /** The reader has forgotten the room, and is out of it. */
   forget(): void {
     this.isDoneWith = true;
+    this.isForgotten = true;
     this.readerChangedAt = this.#world.nextPosition();
   }
 
@@ -192,6 +195,8 @@ export class TestRoom {
     this.readerChangedAt = position;
     this.sinceOrderKey = undefined;
     this.isDoneWith = membership === Membership.leave && sender === alice;
+    this.isForgotten = false;
+    this.isRecalled = false;
     this.departure = undefined;
     const content = { membership: MEMBERSHIP_NAMES[membership] };
     this.strippedState = Buffer.from(JSON.stringify([{ type: "m.room.member", state_key: alice, sender, content }]));
@@ -429,6 +434,8 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
     since: (index) => at(index).since,
     activityOutside: (index) => at(index).sinceUs ?? at(index).since,
     isDoneWith: (index) => at(index).isDoneWith,
+    isForgotten: (index) => at(index).isForgotten,
+    isRecalled: (index) => at(index).isRecalled,
     sinceOrderKey: (index) => at(index).sinceOrderKey,
     notificationCount: (index) => at(index).notificationCount,
     highlightCount: (index) => at(index).highlightCount,

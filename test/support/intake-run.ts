@@ -98,7 +98,7 @@ export async function want(db: TestDatabase, { userId, deviceId, token }: Login)
   const { deviceNid } = await seeDevice(db, {
     userId: userId as UserId,
     deviceId: deviceId as DeviceId,
-    sealedToken: Buffer.from(token),
+    sealToken: () => Buffer.from(token),
     tokenHash: Buffer.from(`hash of ${token}`),
     forwardedFor: undefined,
     userAgent: undefined,

@@ -63,7 +63,7 @@ export class IntakeStage implements AsyncDisposable {
     const { deviceNid } = await seeDevice(this.db, {
       userId: userId as UserId,
       deviceId: deviceId as DeviceId,
-      sealedToken: Buffer.from("sealed"),
+      sealToken: () => Buffer.from("sealed"),
       tokenHash: Buffer.from("hash"),
       forwardedFor: undefined,
       userAgent: undefined,

@@ -110,7 +110,7 @@ export class StoredWorld {
     const { userNid, deviceNid } = await seeDevice(this.#db, {
       userId,
       deviceId: deviceId as DeviceId,
-      sealedToken: Buffer.from("sealed"),
+      sealToken: () => Buffer.from("sealed"),
       tokenHash: Buffer.from("hash"),
       forwardedFor: undefined,
       userAgent: undefined,

@@ -10,7 +10,7 @@ import type { JsonObject } from "./homeserver/json.ts";
 import type { Login, Robot } from "./homeserver/robot.ts";
 import { type Homeserver, type ProfileName, startHomeserver } from "./homeserver/start.ts";
 import { type IntakeRun, startIntake, untilRow, want } from "./intake-run.ts";
-import { eventsOf, roomIn, SyncWorld } from "./sync-world.ts";
+import { eventsOf, roomIn, SyncWorld, type SyncWorldOptions } from "./sync-world.ts";
 
 let made = 0;
 
@@ -30,7 +30,7 @@ export class TrapWorld implements AsyncDisposable {
     this.#reader = reader;
   }
 
-  static async start(profile: ProfileName): Promise<TrapWorld> {
+  static async start(profile: ProfileName, reader: SyncWorldOptions = {}): Promise<TrapWorld> {
     const [db, homeserver] = await Promise.all([openTestDatabase(), startHomeserver({ profile })]);
     const tokens = new Set<string>();
     const openToken = (sealed: Buffer): string => {
@@ -42,7 +42,7 @@ export class TrapWorld implements AsyncDisposable {
     // As the pollers' process does.
     const onPosition = (position: number) => void db.notify(STREAM_CHANNEL, String(position)).catch(() => undefined);
     const intake = await startIntake(db, homeserver.url, { limits: { idleMs: 500 }, openToken, onPosition });
-    return new TrapWorld({ homeserver, db, intake, tokens }, await SyncWorld.start(db));
+    return new TrapWorld({ homeserver, db, intake, tokens }, await SyncWorld.start(db, reader));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 import type { RoomConfig } from "../request.ts";
-import { combineRoomConfigs } from "../rooms/room-config.ts";
+import { combineRoomConfigs, singleRoomConfig } from "../rooms/room-config.ts";
 
 /** Number of the combination that covers a room: 0, none. */
 type Combination = number;
@@ -71,7 +71,8 @@ export class Coverage {
     const known = extended[combination];
     if (known !== undefined) return known;
     const before = this.#configs[combination];
-    const made = this.#configs.push(combineRoomConfigs(before === undefined ? [config] : [before, config])) - 1;
+    const made =
+      this.#configs.push(before === undefined ? singleRoomConfig(config) : combineRoomConfigs([before, config])) - 1;
     const lists = this.#lists[combination] ?? NO_LISTS;
     this.#lists.push(list === undefined ? lists : new Set([...lists, list]));
     extended[combination] = made;

@@ -70,13 +70,15 @@ function offerListed(
 /**
  * Invites, knocks, kicks and bans are listed. One that was left by choice, or forgotten, is listed until this
  * connection knows of the departure. Where the connection was told nothing of the room it is listed with the first answer after
- * the departure: the client may have the room from an earlier connection, and show it until it is told.
+ * the departure: the client may have the room from an earlier connection, and show it until it is told. One of which only a
+ * subscription asked stands in none: what lists hold must not hang on what somebody has asked for.
  */
 function isListedOutside(view: ReaderView, index: number, connection: ConnectionState, from: StreamPosition): boolean {
   const { rooms } = view;
-  if (!rooms.isDoneWith(index)) return true;
+  const isRecalled = rooms.isRecalled(index);
+  if (!rooms.isDoneWith(index) && !isRecalled) return true;
   const told = connection.rooms.get(rooms.room(index));
-  if (told === undefined) return from > BEFORE_ALL && rooms.since(index) > from;
+  if (told === undefined) return from > BEFORE_ALL && rooms.since(index) > from && !isRecalled;
   return owesDeparture(told, rooms.since(index), from);
 }
 

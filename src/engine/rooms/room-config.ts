@@ -19,6 +19,16 @@ export const combineRoomConfigs = (configs: readonly RoomConfig[]): RoomConfig =
   requiredState: union(configs.map((config) => config.requiredState)),
 });
 
+/** Clients ask with the same configs again and again. */
+const known = new WeakMap<RoomConfig, RoomConfig>();
+
+/** How a room is sent that one list or subscription covers. */
+export function singleRoomConfig(config: RoomConfig): RoomConfig {
+  const single = known.get(config) ?? combineRoomConfigs([config]);
+  known.set(config, single);
+  return single;
+}
+
 /** What a request asks of a room beyond what it was sent with. */
 export interface ConfigGrowth {
   /** More timeline events, or the members that the events already sent need. */

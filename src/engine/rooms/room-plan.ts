@@ -112,9 +112,11 @@ function planAnew(input: RoomsToPlan, index: number, config: RoomConfig, as: Sen
 /** A departure ends what the reader may see: nothing is told but the departure, and what came before it. */
 function planDeparture(input: RoomsToPlan, index: number, config: RoomConfig, told: Told | undefined): RoomPlan {
   const sinceOrderKey = input.view.rooms.sinceOrderKey(index);
-  const isEndTold = (told === undefined || told.as === "joined") && sinceOrderKey !== undefined;
+  const isRecalled = input.view.rooms.isRecalled(index);
+  const isEndTold = (told === undefined || told.as === "joined") && (isRecalled || sinceOrderKey !== undefined);
   const reads: RoomReads = {
     ...nothingOf(input, index),
+    isRecalled,
     timelineEvents: isEndTold ? timelineReads(config) : 0,
     upToOrderKey: sinceOrderKey,
     stateAtDeparture: isEndTold ? stateAtDeparture(input, config, told) : undefined,

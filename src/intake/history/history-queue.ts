@@ -3,7 +3,6 @@ import type { RoomReads } from "../../homeserver/room-reads.ts";
 import { isFinalStatus, type ValueReads } from "../../homeserver/value-reads.ts";
 import { errorOf } from "../../lib/error-of.ts";
 import { parseJson } from "../../lib/json-value.ts";
-import { Semaphore } from "../../lib/semaphore.ts";
 import type { HistoryWant } from "../../model/history-want.ts";
 import type { UserNid } from "../../model/ids.ts";
 import { namesSomebody } from "../../model/ignored-users.ts";
@@ -12,6 +11,7 @@ import { UpstreamError } from "../../model/upstream-error.ts";
 import type { Database } from "../../store/database.ts";
 import { HISTORY_CHANNEL, settleHistory, takeHistory } from "../../store/history-wants.ts";
 import type { Caller } from "../fetch/callers.ts";
+import { UserPlaces } from "../fetch/user-places.ts";
 import type { PartStore } from "../poller/response-intake.ts";
 import { readHistory } from "./read-history.ts";
 
@@ -63,9 +63,7 @@ export interface HistoryQueueDeps {
 export class HistoryQueue {
   readonly #deps: HistoryQueueDeps;
   readonly #end = new AbortController();
-  readonly #places = new Semaphore(CONCURRENT_ROOMS);
-  /** Of users whose rooms are being read. */
-  readonly #ofUsers = new Map<UserNid, { readonly places: Semaphore; rooms: number }>();
+  readonly #places = new UserPlaces(CONCURRENT_ROOMS, CONCURRENT_ROOMS_OF_USER);
   readonly #running = new Set<Promise<void>>();
 
   constructor(deps: HistoryQueueDeps) {
@@ -103,15 +101,7 @@ export class HistoryQueue {
   async #fetch(userNid: UserNid, want: HistoryWant): Promise<void> {
     const { signal } = this.#end;
     if (this.#running.size > MAX_WAITING) return await this.#settle(userNid, want, "dropped", undefined);
-    const own = this.#ofUsers.get(userNid) ?? { places: new Semaphore(CONCURRENT_ROOMS_OF_USER), rooms: 0 };
-    this.#ofUsers.set(userNid, own);
-    own.rooms += 1;
-    try {
-      await own.places.run(() => this.#places.run(() => this.#fetchNow(userNid, want), signal), signal);
-    } finally {
-      own.rooms -= 1;
-      if (own.rooms === 0) this.#ofUsers.delete(userNid);
-    }
+    await this.#places.run(userNid, () => this.#fetchNow(userNid, want), signal);
   }
 
   async #fetchNow(userNid: UserNid, want: HistoryWant): Promise<void> {

@@ -14,6 +14,7 @@ export const emptyWrites = ({ row }: RoomBefore): RoomWrites => ({
   tokens: [],
   state: [],
   memberships: [],
+  recalled: [],
   personal: [],
   redactions: [],
   rewritten: new Map(),

@@ -5,6 +5,7 @@ import type { ResponseToken } from "../../store/response-tokens.ts";
 import { GLOBAL } from "../../store/user-facts.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
 import { foldHistory } from "./fold-history.ts";
+import { foldRecalled } from "./fold-recalled.ts";
 import { foldSection } from "./fold-section.ts";
 import type { AskedDatum, ResponsePart } from "./part.ts";
 import type { PersonalDraft } from "./personal-draft.ts";
@@ -36,20 +37,29 @@ export function foldParts(parts: readonly ResponsePart[], drafts: Drafts, number
   return folded;
 }
 
-/** Oldest activity first: of rooms in one response, the one with the newest event comes first in lists. */
-function foldRooms(
-  { source, token, end, sections, asked, history }: ResponsePart,
-  { rooms, personal }: Drafts,
+/** What says nothing of rooms as they are. undefined: the part holds what does. */
+function foldPast(
+  { source, token, sections, history, isRecalled }: ResponsePart,
+  rooms: Drafts["rooms"],
   numbers: Numbers,
-  folded: FoldedParts,
-): void {
-  if (history !== undefined) {
-    for (const section of sections) {
-      const draft = rooms.get(section.roomId);
-      if (draft !== undefined) folded.changes.push(...foldHistory(draft, section, source, history.visibility, numbers));
-    }
+): readonly NewChange[] | undefined {
+  if (history === undefined && isRecalled !== true) return undefined;
+  return sections.flatMap((section) => {
+    const draft = rooms.get(section.roomId);
+    if (draft === undefined) return [];
+    if (history === undefined) return foldRecalled(draft, section, source, { numbers, token });
+    return foldHistory(draft, section, source, history.visibility, numbers);
+  });
+}
+
+/** Oldest activity first: of rooms in one response, the one with the newest event comes first in lists. */
+function foldRooms(part: ResponsePart, { rooms, personal }: Drafts, numbers: Numbers, folded: FoldedParts): void {
+  const past = foldPast(part, rooms, numbers);
+  if (past !== undefined) {
+    folded.changes.push(...past);
     return;
   }
+  const { source, token, end, sections, asked } = part;
   const { userNid } = source;
   let isSentKnown = false;
   const sharing = new Set<RoomNid>();

@@ -43,4 +43,6 @@ export interface ResponsePart {
   readonly asked?: readonly AskedDatum[];
   /** The part holds older events of rooms (`source.poll` is `history`): in force after the last of them. */
   readonly history?: { readonly visibility: Visibility };
+  /** The part holds rooms as its user left them, long ago: they say nothing of the rooms as they are. */
+  readonly isRecalled?: true;
 }

@@ -4,6 +4,7 @@ import { upsertContests } from "../../store/contests.ts";
 import type { Tx } from "../../store/database.ts";
 import { updatePersonal, upsertMemberships } from "../../store/membership-writes.ts";
 import { type NewChange, publishChanges } from "../../store/publish.ts";
+import { upsertRecalled } from "../../store/recalled-departures.ts";
 import { writeRedactions } from "../../store/redactions.ts";
 import { insertResponseTokens } from "../../store/response-tokens.ts";
 import {
@@ -124,6 +125,7 @@ async function writeDrafts(tx: Tx, drafts: readonly RoomDraft[], changes: readon
     insertTransactionIds(tx, writes),
     writeState(tx, writes),
     upsertMemberships(tx, writes),
+    upsertRecalled(tx, writes),
     // After the memberships, whose rows it changes.
     updatePersonal(tx, writes),
     updateRooms(tx, updates),

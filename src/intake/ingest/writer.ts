@@ -50,6 +50,9 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** What is past can be done without, and the room cannot. */
+const isDispensable = ({ history, isRecalled }: ResponsePart): boolean => history !== undefined || isRecalled === true;
+
 /**
  * Brings parts of responses into the store. Live parts have their own connection and are grouped: whatever arrived during
  * one commit goes into the next. Bulk parts go one at a time on another connection, and begin when no live one is under way.
@@ -144,14 +147,13 @@ export class Writer {
   }
 
   /**
-   * Data that the database refuses is found room by room; that room is set aside and the rest goes on. History can be done
-   * without, and the room cannot.
+   * Data that the database refuses is found room by room; that room is set aside and the rest goes on.
    */
   async #storeRobustly(lane: WriteLane, part: ResponsePart): Promise<void> {
     try {
       await this.#store(lane, [part]);
     } catch (error) {
-      if (!(error instanceof DataError) || part.history !== undefined) throw error;
+      if (!(error instanceof DataError) || isDispensable(part)) throw error;
       for (const section of part.sections) {
         try {
           await this.#store(lane, [{ ...part, sections: [section], end: undefined }]);

@@ -5,7 +5,7 @@ import { isRoomId, type RoomId, type UserId } from "../../model/ids.ts";
 import { WireValue } from "../shared/wire-value.ts";
 import { parseExtensions } from "./parse-extensions.ts";
 import { parseList } from "./parse-list.ts";
-import { RoomConfigParser } from "./parse-room-config.ts";
+import { type KnownConfigs, RoomConfigParser } from "./parse-room-config.ts";
 
 /** Lists in one request, at most (MSC4186, request body). */
 const MAX_LISTS = 100;
@@ -28,9 +28,10 @@ export function parseRequest(
   body: unknown,
   reader: UserId,
   { maxTimelineLimit, withOps }: ParseOptions,
+  known: KnownConfigs,
 ): SyncRequest {
   const wire = new WireValue(body, "");
-  const configs = new RoomConfigParser(reader, maxTimelineLimit);
+  const configs = new RoomConfigParser(reader, maxTimelineLimit, known);
   const connId = wire.at("conn_id").optional(parseConnId) ?? "";
   return {
     connId,

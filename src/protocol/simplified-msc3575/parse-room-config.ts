@@ -1,31 +1,53 @@
 import type { RequiredState, RoomConfig } from "../../engine/request.ts";
+import { ByteCache } from "../../lib/byte-cache.ts";
 import { isStorableText } from "../../lib/json-value.ts";
 import type { UserId } from "../../model/ids.ts";
 import type { StateSelector } from "../../model/room-reads.ts";
 import type { WireValue } from "../shared/wire-value.ts";
 
-/** Reads `timeline_limit` and `required_state`. Equal configs of one request become one object. */
+/** Memory for configs that clients ask with. Less: what follows from a config is worked out again more often. */
+const KNOWN_BYTES = 8 * 1024 * 1024;
+
+/** What a config weighs for each character of its JSON; an estimate that errs upwards. */
+const BYTES_PER_CHARACTER = 10;
+
+/**
+ * Makes one object of equal configs: of one request, and of those that clients make again and again. What the engine works out
+ * of a config it keeps with the object.
+ */
+export class KnownConfigs {
+  readonly #byJson = new ByteCache<string, { readonly config: RoomConfig; readonly bytes: number }>({
+    maxBytes: KNOWN_BYTES,
+  });
+
+  one(config: RoomConfig): RoomConfig {
+    const json = JSON.stringify(config);
+    const known = this.#byJson.get(json);
+    if (known !== undefined) return known.config;
+    this.#byJson.set(json, { config, bytes: json.length * BYTES_PER_CHARACTER });
+    return config;
+  }
+}
+
+/** Reads `timeline_limit` and `required_state`. */
 export class RoomConfigParser {
   readonly #reader: UserId;
   readonly #maxTimelineLimit: number;
-  readonly #known = new Map<string, RoomConfig>();
+  readonly #known: KnownConfigs;
 
-  constructor(reader: UserId, maxTimelineLimit: number) {
+  constructor(reader: UserId, maxTimelineLimit: number, known: KnownConfigs) {
     this.#reader = reader;
     this.#maxTimelineLimit = maxTimelineLimit;
+    this.#known = known;
   }
 
   /** A missing limit counts as 0: matrix-js-sdk leaves it out, and answers a 400 by asking again without end. */
   parse(wire: WireValue): RoomConfig {
     const limit = wire.at("timeline_limit");
-    const config: RoomConfig = {
+    return this.#known.one({
       timelineLimit: limit.isMissing ? 0 : Math.min(limit.count(), this.#maxTimelineLimit),
       requiredState: wire.at("required_state").optional((value) => this.#requiredState(value)) ?? NO_STATE,
-    };
-    const key = JSON.stringify(config);
-    const known = this.#known.get(key) ?? config;
-    this.#known.set(key, known);
-    return known;
+    });
   }
 
   #requiredState(wire: WireValue): RequiredState {

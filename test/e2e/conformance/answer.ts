@@ -26,8 +26,31 @@ export interface WireRoom {
   readonly unstable_expanded_timeline?: boolean;
 }
 
+/** What is no event of a room: it has neither id nor, most of it, a sender. */
+export interface WireDatum {
+  readonly type: string;
+  readonly sender?: string;
+  readonly content: Readonly<Record<string, unknown>>;
+}
+
+export interface WireExtensions {
+  readonly to_device?: { readonly next_batch: string; readonly events?: readonly WireDatum[] };
+  readonly e2ee?: {
+    readonly device_lists?: { readonly changed: readonly string[]; readonly left: readonly string[] };
+    readonly device_one_time_keys_count?: Readonly<Record<string, number>>;
+    readonly device_unused_fallback_key_types?: readonly string[];
+  };
+  readonly account_data?: {
+    readonly global?: readonly WireDatum[];
+    readonly rooms?: Readonly<Record<string, readonly WireDatum[]>>;
+  };
+  readonly receipts?: { readonly rooms?: Readonly<Record<string, WireDatum>> };
+  readonly typing?: { readonly rooms?: Readonly<Record<string, WireDatum>> };
+}
+
 export interface Answer {
   readonly pos: string;
+  readonly extensions?: WireExtensions;
   readonly lists?: Readonly<
     Record<
       string,

@@ -1,6 +1,7 @@
 // A user with one device: acts on the homeserver, syncs with the server that is tried.
 import { setTimeout as pause } from "node:timers/promises";
 import { ApiError, type JsonObject, type Session } from "../../support/room-life/api.ts";
+import { decodeAnswer } from "../golden/ruma-answer.ts";
 import type { Answer, WireEvent } from "./answer.ts";
 import type { Target } from "./target.ts";
 
@@ -8,6 +9,8 @@ import type { Target } from "./target.ts";
 const HELD_MS = 700;
 /** How long a request may wait for news, in milliseconds. */
 export const LONG_POLL_MS = 30_000;
+/** How long who types is taken to type on. Shorter: a row on a busy machine takes longer. */
+const TYPING_MS = 120_000;
 
 interface SyncOptions {
   /** Where the client stands; undefined: nowhere. */
@@ -52,10 +55,10 @@ export class Person {
     throw new Error("the request was not refused");
   }
 
-  #ask(request: JsonObject, { pos, timeoutMs = 0 }: SyncOptions): Promise<Answer> {
+  async #ask(request: JsonObject, { pos, timeoutMs = 0 }: SyncOptions): Promise<Answer> {
     const query = new URLSearchParams({ timeout: String(timeoutMs), ...(pos !== undefined && { pos }) });
     const path = `unstable/org.matrix.simplified_msc3575/sync?${query}`;
-    return this.session.at(this.#target.syncUrl).call<Answer>("POST", path, request);
+    return decodeAnswer(await this.session.at(this.#target.syncUrl).call("POST", path, request));
   }
 
   /** A private room of this user. */
@@ -101,6 +104,44 @@ export class Person {
   /** A message; its id. */
   async say(roomId: string, text = "hello"): Promise<string> {
     return await this.session.sendText(roomId, text);
+  }
+
+  /** Marks an event as read. */
+  async read(roomId: string, eventId: string, type = "m.read"): Promise<void> {
+    await this.session.inRoom("POST", roomId, `receipt/${type}/${encodeURIComponent(eventId)}`);
+  }
+
+  /** Begins to type, or ends. */
+  async type(roomId: string, isTyping = true): Promise<void> {
+    const body = isTyping ? { typing: true, timeout: TYPING_MS } : { typing: false };
+    await this.session.inRoom("PUT", roomId, `typing/${encodeURIComponent(this.id)}`, body);
+  }
+
+  async tag(roomId: string, name: string): Promise<void> {
+    await this.session.call("PUT", this.#tagPath(roomId, name), {});
+  }
+
+  async untag(roomId: string, name: string): Promise<void> {
+    await this.session.call("DELETE", this.#tagPath(roomId, name));
+  }
+
+  #tagPath(roomId: string, name: string): string {
+    return `v3/user/${encodeURIComponent(this.id)}/rooms/${encodeURIComponent(roomId)}/tags/${name}`;
+  }
+
+  /** A message to the device of this person. */
+  async sendToDevice(person: Person, type: string, content: JsonObject): Promise<void> {
+    await this.session.sendToDevice(type, { [person.id]: { [person.session.deviceId]: content } });
+  }
+
+  /** Key material of the device; the homeserver looks at its form alone. */
+  async uploadKeys(keys: JsonObject): Promise<void> {
+    await this.session.call("POST", "v3/keys/upload", keys);
+  }
+
+  /** Changes the device, of which those are told who share a room with its user. */
+  async renameDevice(name: string): Promise<void> {
+    await this.session.call("PUT", `v3/devices/${encodeURIComponent(this.session.deviceId)}`, { display_name: name });
   }
 
   /** The current state event, as the homeserver shows it to this user. */

@@ -1,6 +1,12 @@
 import type { Row } from "./row.ts";
 import { connectionRows } from "./rows/connections.ts";
 import { coreRows } from "./rows/core.ts";
+import { accountDataRows } from "./rows/extensions-account-data.ts";
+import { e2eeRows } from "./rows/extensions-e2ee.ts";
+import { receiptRows } from "./rows/extensions-receipts.ts";
+import { roomSelectionRows } from "./rows/extensions-rooms.ts";
+import { toDeviceRows } from "./rows/extensions-to-device.ts";
+import { typingRows } from "./rows/extensions-typing.ts";
 import { filterRows } from "./rows/filters.ts";
 import { heroRows } from "./rows/heroes.ts";
 import { inviteRows } from "./rows/invites.ts";
@@ -12,7 +18,9 @@ import { stateChangeRows } from "./rows/state-changes.ts";
 import { subscriptionRows } from "./rows/subscriptions.ts";
 import { timelineRows } from "./rows/timeline.ts";
 
-/** All rows, by number. */
+const byNumber = (a: Row, b: Row): number => a.number - b.number;
+
+/** All rows of rooms and lists, by number. */
 export const ROWS: readonly Row[] = [
   ...connectionRows,
   ...coreRows,
@@ -26,4 +34,20 @@ export const ROWS: readonly Row[] = [
   ...stateChangeRows,
   ...subscriptionRows,
   ...timelineRows,
-].toSorted((a, b) => a.number - b.number);
+].toSorted(byNumber);
+
+/** All rows of extensions, by number. */
+export const EXTENSION_ROWS: readonly Row[] = [
+  ...accountDataRows,
+  ...e2eeRows,
+  ...receiptRows,
+  ...roomSelectionRows,
+  ...toDeviceRows,
+  ...typingRows,
+].toSorted(byNumber);
+
+export const TRIED_ON: Readonly<Record<"Synapse" | "Slidecar", readonly Row[]>> = {
+  Synapse: [...ROWS, ...EXTENSION_ROWS],
+  // Those of extensions follow when it serves any; the page tells of what is tried here.
+  Slidecar: ROWS,
+};

@@ -30,8 +30,7 @@ export class EncryptionSyncService extends SlidingSync {
   }
 
   override adopt(answer: DecodedAnswer): void {
-    const { to_device: toDevice } = (answer.extensions ?? {}) as { to_device?: { next_batch: string } | null };
-    this.#since = toDevice?.next_batch ?? this.#since;
+    this.#since = answer.extensions?.to_device?.next_batch ?? this.#since;
     super.adopt(answer);
   }
 }

@@ -1,7 +1,8 @@
 // What matrix-rust-sdk accepts as an answer: one value of a wrong type, and the client drops the answer as a whole.
 import type { Answer } from "../conformance/answer.ts";
 
-export type DecodedAnswer = Answer & { readonly extensions?: Readonly<Record<string, unknown>> };
+/** An answer that the SDK takes. */
+export type DecodedAnswer = Answer;
 
 /** An answer that the SDK would drop; the message names where it is wrong. */
 export class RefusedAnswerError extends Error {

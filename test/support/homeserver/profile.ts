@@ -29,6 +29,8 @@ export interface Profile {
   readonly waitsMs: (askedMs: number) => number;
   /** Which of the rooms that a user left a first sync tells of. */
   readonly leftRooms: "kicks and bans" | "those asked for" | "none";
+  /** The state that is read by who left: that of then; that of now where the world may read the room; or none but that. */
+  readonly stateForDeparted: "of then" | "of then, or open" | "open";
   readonly tellsOfKnocks: boolean;
   /** What a user is told whose invite is gone. An invented event has an id that no room knows. */
   readonly endOfInvite: "the event" | "an invented timeline event" | "an invented state event";

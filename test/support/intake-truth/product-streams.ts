@@ -80,7 +80,7 @@ export class ProductStreams {
     const { deviceNid } = await seeDevice(this.#db, {
       userId: session.user.userId as UserId,
       deviceId: session.device.deviceId as DeviceId,
-      sealedToken: Buffer.from("sealed"),
+      sealToken: () => Buffer.from("sealed"),
       tokenHash: Buffer.from("hash"),
       ...{ forwardedFor: undefined, userAgent: undefined },
     });

@@ -276,13 +276,21 @@ test.each([
 
 test("a subscription covers rooms that the reader may see, and passes over others", () => {
   const world = new TestWorld();
-  const [joined, invited, left] = [world.joinedRoom(), world.emptyRoom(), world.emptyRoom()];
+  const [joined, invited, left, forgotten] = [
+    world.joinedRoom(),
+    world.emptyRoom(),
+    world.emptyRoom(),
+    world.emptyRoom(),
+  ];
   invited.setReader(Membership.invite);
   left.setReader(Membership.leave);
+  forgotten.setReader(Membership.leave);
+  forgotten.forget();
   const unknown = { roomId: "!unknown:example.org" as typeof joined.roomId };
-  const rooms = [joined, invited, left, unknown].map(({ roomId }) => [roomId, config(1)] as const);
+  const rooms = [joined, invited, left, forgotten, unknown].map(({ roomId }) => [roomId, config(1)] as const);
   const answer = new EngineClient(world).sync(request({}, new Map(rooms)));
-  expect(new Set(answer.rooms.map(({ roomId }) => roomId))).toEqual(new Set([joined.roomId, invited.roomId]));
+  const shown = new Set([joined.roomId, invited.roomId, left.roomId]);
+  expect(new Set(answer.rooms.map(({ roomId }) => roomId))).toEqual(shown);
 });
 
 test("subscriptions are kept where the client asks for that, until it unsubscribes", () => {

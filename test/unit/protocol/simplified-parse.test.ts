@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { ClientError } from "../../../src/model/client-error.ts";
+import type { RoomId } from "../../../src/model/ids.ts";
 import { createSimplifiedMsc3575 } from "../../../src/protocol/simplified-msc3575/simplified-msc3575.ts";
 import { alice, NO_FILTERS } from "../../support/engine.ts";
 
@@ -172,10 +173,14 @@ test("an integer that is too large for JavaScript stands for the largest one", (
   expect(parse({ timeout: huge }).timeoutMs).toBe(most);
 });
 
-test("equal configs of one request are one object", () => {
+test("equal configs are one object, also in different requests", () => {
   const wanted = { timeline_limit: 20, required_state: [["m.room.name", ""]] };
-  const { subscriptions } = parse({ room_subscriptions: { "!a:b": wanted, "!c:d": { ...wanted } } });
-  expect(new Set(subscriptions.values()).size).toBe(1);
+  const requests = [{ "!a:b": wanted, "!c:d": { ...wanted } }, { "!e:f": wanted }].map((rooms) =>
+    parse({ room_subscriptions: rooms }),
+  );
+  expect(new Set(requests.flatMap(({ subscriptions }) => [...subscriptions.values()])).size).toBe(1);
+  const other = parse({ room_subscriptions: { "!a:b": { ...wanted, timeline_limit: 21 } } });
+  expect(other.subscriptions.get("!a:b" as RoomId)?.timelineLimit).toBe(21);
 });
 
 test("rooms that cannot be rooms are passed over", () => {

@@ -43,19 +43,14 @@ async function bothKinds(user: Person, options: JsonObject = {}): Promise<readon
 const noteDirect = (user: Person, other: Person, rooms: readonly string[]): Promise<void> =>
   user.session.setAccountData("m.direct", { [other.id]: rooms });
 
-const tag = async (user: Person, roomId: string, name: string): Promise<void> => {
-  const path = `v3/user/${encodeURIComponent(user.id)}/rooms/${encodeURIComponent(roomId)}/tags/${name}`;
-  await user.session.call("PUT", path, {});
-};
-
 /** A user with rooms that they tagged `foo`, `bar` and both, and one without a tag. */
 async function tagged(world: World) {
   const user = await world.user();
   const [foo, bar, both, none] = [await user.room(), await user.room(), await user.room(), await user.room()];
-  await tag(user, foo, "foo");
-  await tag(user, bar, "bar");
-  await tag(user, both, "foo");
-  await tag(user, both, "bar");
+  await user.tag(foo, "foo");
+  await user.tag(bar, "bar");
+  await user.tag(both, "foo");
+  await user.tag(both, "bar");
   return { user, foo, bar, both, none };
 }
 

@@ -34,6 +34,8 @@ export const dendrite: Profile = {
   waitsMs: (askedMs) => askedMs,
   // Dendrite reads `include_leave` and does nothing with it: a first sync has the rooms of join and invite alone.
   leftRooms: "none",
+  // Dendrite looks at the reader's membership only where the world may not read the room.
+  stateForDeparted: "of then, or open",
   tellsOfKnocks: false,
   // Dendrite's invite stream writes a leave of its own for an invite that is gone, over what the room's events say.
   endOfInvite: "an invented timeline event",

@@ -47,6 +47,7 @@ export const synapse: Profile = {
   hasOneCounter: false,
   waitsMs: (askedMs) => askedMs,
   leftRooms: "kicks and bans",
+  stateForDeparted: "of then",
   tellsOfKnocks: true,
   endOfInvite: "the event",
   joinsForRoomData: false,

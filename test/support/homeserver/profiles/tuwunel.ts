@@ -35,6 +35,8 @@ export const tuwunel: Profile = {
   // tuwunel lets nobody come back at once without news, be it that they asked for it.
   waitsMs: (askedMs) => Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, askedMs)),
   leftRooms: "those asked for",
+  // tuwunel shows state to who is in the room, and to everybody where the world may read it.
+  stateForDeparted: "open",
   tellsOfKnocks: true,
   // tuwunel invents a leave for rooms that it does not have, and puts it into the state.
   endOfInvite: "an invented state event",

@@ -13,11 +13,11 @@ import type { World } from "../world.ts";
 
 export function addReadRoutes(router: Router, world: World): void {
   router.authed("GET", "/client/rooms/:room/state", (call) => {
-    const { room, upto } = readable(world, call);
+    const { room, upto } = stateReadable(world, call);
     return json([...room.fullStateAt(upto).values()].map((event) => stateJson(world, call, event)));
   });
   const oneState = (call: AuthedCall) => {
-    const { room, upto } = readable(world, call);
+    const { room, upto } = stateReadable(world, call);
     const event = room.stateAt(upto, call.params.type ?? "", call.params.key ?? "");
     if (event === undefined) throw notFound("Event not found.");
     const wantsEvent = call.query.get("format") === "event";
@@ -56,19 +56,33 @@ export interface Readable {
   readonly reader: Reader;
 }
 
+/** As {@link readable}, by what the profile says of those who left. */
+function stateReadable(world: World, call: AuthedCall): Readable {
+  const { stateForDeparted } = world.profile;
+  const found = readable(world, call);
+  const { room, upto } = found;
+  if (!Number.isFinite(upto) || stateForDeparted === "of then") return found;
+  if (isOpen(room)) return { ...found, upto: Number.POSITIVE_INFINITY };
+  if (stateForDeparted === "open") throw notFound("You don't have permission to view the room state.");
+  return found;
+}
+
+const isOpen = (room: Room): boolean =>
+  room.state("m.room.history_visibility")?.content.history_visibility === "world_readable";
+
 /** The room of a call, if its user is or was in it, or everybody may look. */
 export function readable(world: World, call: AuthedCall): Readable {
   const { user } = call.device;
   const room = world.rooms.get(call.params.room ?? "");
   const own = user.memberships.get(room?.id ?? "");
-  const isOpen = room?.state("m.room.history_visibility")?.content.history_visibility === "world_readable";
   if (room !== undefined && room.membership(user.userId) === "join") {
     return { room, upto: Number.POSITIVE_INFINITY, reader: { user } };
   }
   // Synapse asks no more than that the user left, be it an invite.
   if (room !== undefined && own?.membership === "leave" && !own.forgotten)
     return { room, upto: own.event.stream, reader: { user } };
-  if (room !== undefined && isOpen) return { room, upto: Number.POSITIVE_INFINITY, reader: { user, isPeeking: true } };
+  if (room !== undefined && isOpen(room))
+    return { room, upto: Number.POSITIVE_INFINITY, reader: { user, isPeeking: true } };
   throw notJoined(call);
 }
 
