@@ -58,6 +58,7 @@ export interface DeviceListChange {
 export interface ReadAccountDatum {
   /** undefined: it belongs to no room. */
   readonly room: RoomNid | undefined;
+  readonly type: string;
   /** The whole event as raw JSON. */
   readonly body: Buffer;
 }

@@ -21,7 +21,7 @@ const parametersOf = (rooms: readonly RoomAfter[]): [RoomNid[], (StreamPosition 
 ];
 
 const SELECT_ACCOUNT_DATA = `
-  SELECT w.room, a.body
+  SELECT w.room, a.type, a.body
     FROM unnest($2::int[], $3::bigint[]) AS w (room, after)
    CROSS JOIN LATERAL (
          SELECT k.type, k.body, (SELECT c.position FROM changes AS c WHERE c.batch = k.batch) AS position
@@ -37,12 +37,12 @@ export async function selectAccountData(
   to: StreamPosition,
 ): Promise<readonly ReadAccountDatum[]> {
   const wanted = global === undefined ? rooms : [{ room: GLOBAL, ...global }, ...rooms];
-  const rows = await db.query<{ room: number; body: Buffer }>({
+  const rows = await db.query<{ room: number; type: string; body: Buffer }>({
     name: "select-account-data",
     text: SELECT_ACCOUNT_DATA,
     values: [userNid, ...parametersOf(wanted), to],
   });
-  return rows.map(({ room, body }) => ({ room: room === GLOBAL ? undefined : (room as RoomNid), body }));
+  return rows.map(({ room, ...event }) => ({ room: room === GLOBAL ? undefined : (room as RoomNid), ...event }));
 }
 
 const SELECT_TYPING = `

@@ -232,7 +232,7 @@ const inRoom = <Drawn>(
 
 const nothing = fc.constant(undefined);
 const membership = fc.constantFrom(Membership.join, Membership.join, Membership.leave, Membership.invite);
-const types = fc.constantFrom("m.tag", "m.fully_read");
+const types = fc.constantFrom("m.marked_unread", "m.fully_read");
 
 const steps: readonly (readonly [weight: number, step: fc.Arbitrary<Step<Scenario>>])[] = [
   [14, doing("sync", wish, (scenario, wished) => scenario.sync(wished))],

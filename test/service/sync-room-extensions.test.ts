@@ -81,14 +81,14 @@ const read = (eventId: string, { userId }: StreamUser, type = "m.read", threadId
 describe("a first answer", () => {
   test("has all account data, own receipts, those on its events, and who types", async () => {
     await world.stored.store(alice, {}, { accountData: [{ type: "m.direct", content: {} }] });
-    await inRoom(accountData("m.tag", { tags: {} }));
+    await inRoom(accountData("m.marked_unread", { unread: true }));
     await inRoom(receipt(idOf(0), alice.userId, "m.read.private"));
     await inRoom(receipt(idOf(0), alice.userId, "m.read", "main"));
     await inRoom(receipt(idOf(-1), bob.userId));
     await inRoom(receipt(idOf(-2), bob.userId, "m.read.private"), bob);
     await inRoom(typing(bob.userId));
     const answer = await ask();
-    expect(answer).toMatchObject({ global: ["m.direct"], data: ["m.tag"], typing: [bob.userId] });
+    expect(answer).toMatchObject({ global: ["m.direct"], data: ["m.marked_unread"], typing: [bob.userId] });
     expect(answer.receipts).toHaveLength(3);
     expect(answer.receipts).toEqual(
       expect.arrayContaining([
@@ -140,12 +140,12 @@ describe("later answers", () => {
   test("lose nothing when the process restarts between what was stored and what is asked", async () => {
     const first = await ask();
     await inRoom(receipt(idOf(0), bob.userId));
-    await inRoom(accountData("m.tag", { tags: {} }));
+    await inRoom(accountData("m.marked_unread", { unread: true }));
     await inRoom(typing(bob.userId));
     await world.stored.store(alice, {}, { accountData: [{ type: "m.direct", content: {} }] });
     await world.restart();
     const answer = await ask({ pos: first.pos });
-    expect(answer).toMatchObject({ global: ["m.direct"], data: ["m.tag"], typing: [bob.userId] });
+    expect(answer).toMatchObject({ global: ["m.direct"], data: ["m.marked_unread"], typing: [bob.userId] });
     expect(answer.receipts).toEqual([read(idOf(0), bob)]);
   });
 
@@ -165,7 +165,7 @@ describe("a long poll", () => {
   test.each([
     ["a receipt", () => inRoom(receipt(idOf(0), bob.userId))],
     ["who types", () => inRoom(typing(bob.userId))],
-    ["account data of a room", () => inRoom(accountData("m.tag", {}))],
+    ["account data of a room", () => inRoom(accountData("m.marked_unread", {}))],
     ["global account data", () => world.stored.store(alice, {}, { accountData: [{ type: "m.direct", content: {} }] })],
   ])("is ended by %s", async (_what, change) => {
     const { pos } = await ask();
@@ -185,7 +185,7 @@ describe("a long poll", () => {
     await world.waiting();
     await inRoom(receipt(idOf(0), bob.userId));
     await inRoom(receipt(idOf(0), bob.userId, "m.read.private"), bob);
-    await inRoom(accountData("m.tag", {}));
+    await inRoom(accountData("m.marked_unread", {}));
     expect(await waiting).toMatchObject({ receipts: undefined, data: undefined, typing: undefined });
   });
 });

@@ -105,7 +105,7 @@ export class TestPersonal {
       accountData: keys.flatMap((key) =>
         [...this.#accountData.values()]
           .filter(({ room, position }) => room === key.room && isNew(key, position))
-          .map(({ room, body }) => ({ room: room === NO_ROOM ? undefined : room, body })),
+          .map(({ room, type, body }) => ({ room: room === NO_ROOM ? undefined : room, type, body })),
       ),
       receipts: this.#readReceipts(receipts, to),
       typing: (typing ?? []).flatMap((key) => {

@@ -1,4 +1,5 @@
 import type { RoomId } from "../../model/ids.ts";
+import { tagsIn } from "../../model/room-lists.ts";
 import { BEFORE_ALL } from "../../model/stream-position.ts";
 import type { ExtensionScope } from "../request.ts";
 import type { AccountDataAnswer } from "../response.ts";
@@ -15,18 +16,22 @@ export const accountData: Extension<ExtensionScope, AccountDataAnswer> = (_scope
       return global === undefined && rooms.length === 0 ? {} : { accountData: { global, rooms } };
     },
     say: ({ accountData: read }, answered) => {
-      const told = new Map(toldRooms(planned, answered).map(({ room, roomId }) => [room, roomId]));
+      const told = new Map(toldRooms(planned, answered).map((each) => [each.room, each]));
       const rooms = new Map<RoomId, Buffer[]>();
       const ofNone: Buffer[] = [];
-      for (const { room, body } of read) {
-        const roomId = room === undefined ? undefined : told.get(room);
+      for (const { room, type, body } of read) {
+        const due = room === undefined ? undefined : told.get(room);
         if (room === undefined) ofNone.push(body);
-        else if (roomId !== undefined) rooms.set(roomId, [...(rooms.get(roomId) ?? []), body]);
+        if (due === undefined || (due.after === undefined && isNoTag(type, body))) continue;
+        rooms.set(due.roomId, [...(rooms.get(due.roomId) ?? []), body]);
       }
       return { answer: { global: ofNone, rooms }, isNews: ofNone.length + rooms.size > 0 };
     },
   };
 };
+
+/** The last tag was taken away: who was told of none needs not be told so. */
+const isNoTag = (type: string, body: Buffer): boolean => type === "m.tag" && tagsIn(body).size === 0;
 
 /** undefined: the client has what belongs to no room. */
 function globalReads({ view, from = BEFORE_ALL, accountDataTold: told }: ExtensionInput) {

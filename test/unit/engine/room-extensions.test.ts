@@ -97,7 +97,7 @@ describe("which rooms are told of", () => {
     for (const room of rooms) {
       personal.type(room, bob);
       personal.receipt(room, bob, room.timeline.at(-1)!.eventId);
-      personal.setAccountData("m.tag", {}, room);
+      personal.setAccountData("m.marked_unread", {}, room);
     }
     const lists = { foo: list([[0, 1]], config(2)), bar: list([[0, 2]], config(2)) };
     const asked = make(rooms);
@@ -131,10 +131,10 @@ describe("account data", () => {
     const [first] = [world.joinedRoom(1), world.joinedRoom(1)];
     personal.setAccountData("m.direct", { a: 1 });
     personal.setAccountData("m.push_rules", {});
-    personal.setAccountData("m.tag", { tags: {} }, first);
+    personal.setAccountData("m.marked_unread", { unread: true }, first);
     expect(sync()).toMatchObject({
       global: ['m.direct {"a":1}', "m.push_rules {}"],
-      data: { room1: ['m.tag {"tags":{}}'] },
+      data: { room1: ['m.marked_unread {"unread":true}'] },
       hasNews: true,
     });
     expect(sync()).toMatchObject({ global: [], data: {}, hasNews: false, writes: false });
@@ -147,9 +147,9 @@ describe("account data", () => {
     const { world, personal, sync } = start();
     const room = world.joinedRoom(1);
     personal.setAccountData("m.direct", {});
-    personal.setAccountData("m.tag", {}, room);
+    personal.setAccountData("m.marked_unread", {}, room);
     sync({ extensions: {} });
-    expect(sync()).toMatchObject({ global: ["m.direct {}"], data: { room1: ["m.tag {}"] }, hasNews: true });
+    expect(sync()).toMatchObject({ global: ["m.direct {}"], data: { room1: ["m.marked_unread {}"] }, hasNews: true });
     personal.setAccountData("m.direct", { a: 1 });
     personal.setAccountData("m.fully_read", {}, room);
     expect(sync({ extensions: {} })).toMatchObject({ writes: true, hasNews: false });
@@ -161,18 +161,31 @@ describe("account data", () => {
     });
   });
 
+  test("tags that are all gone are told to who may know of some, and to nobody else", () => {
+    const { world, personal, sync } = start();
+    const [first] = [world.joinedRoom(1), world.joinedRoom(1)];
+    personal.setAccountData("m.tag", { tags: { "m.favourite": {} } }, first);
+    sync();
+    personal.setAccountData("m.tag", { tags: {} }, first);
+    expect(sync()).toMatchObject({ data: { room1: ['m.tag {"tags":{}}'] } });
+    first.setReader(Membership.leave);
+    sync();
+    first.setReader(Membership.join);
+    expect(sync()).toMatchObject({ data: {} });
+  });
+
   test("is told of rooms that the reader is invited to, or has left", () => {
     const { world, personal, sync } = start();
     const room = world.emptyRoom();
     room.setStripped(Membership.invite, bob);
-    personal.setAccountData("m.tag", {}, room);
+    personal.setAccountData("m.marked_unread", {}, room);
     personal.type(room, bob);
     personal.receipt(room, bob, "$event");
-    expect(sync()).toMatchObject({ data: { room1: ["m.tag {}"] }, receipts: {}, typing: {} });
+    expect(sync()).toMatchObject({ data: { room1: ["m.marked_unread {}"] }, receipts: {}, typing: {} });
     room.setReader(Membership.leave, { sender: bob });
     sync();
-    personal.setAccountData("m.tag", { a: 1 }, room);
-    expect(sync()).toMatchObject({ data: { room1: ['m.tag {"a":1}'] }, receipts: {}, typing: {} });
+    personal.setAccountData("m.marked_unread", { a: 1 }, room);
+    expect(sync()).toMatchObject({ data: { room1: ['m.marked_unread {"a":1}'] }, receipts: {}, typing: {} });
   });
 });
 
@@ -316,7 +329,7 @@ describe("what is remembered", () => {
   const change = ({ world, personal }: Pick<ReturnType<typeof start>, "world" | "personal">, room: TestRoom) => {
     personal.receipt(room, bob, `$event${world.position}`, { threadId: `$root${world.position}` });
     personal.type(room, carol);
-    personal.setAccountData("m.tag", { at: world.position }, room);
+    personal.setAccountData("m.marked_unread", { at: world.position }, room);
   };
 
   test("a room that comes back is told what changed meanwhile, and one that is new all there is", () => {
