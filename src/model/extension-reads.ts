@@ -63,6 +63,13 @@ export interface ReadAccountDatum {
   readonly body: Buffer;
 }
 
+/** What decides whether somebody may see an event. */
+export interface ReceiptEvent {
+  /** Where it stands; undefined: in no timeline. */
+  readonly orderKey: number | undefined;
+  readonly visibility: Visibility;
+}
+
 export interface ReadReceipt {
   readonly room: RoomNid;
   readonly userId: UserId;
@@ -71,8 +78,8 @@ export interface ReadReceipt {
   readonly threadId: string;
   readonly eventId: EventId;
   readonly tsMs: number;
-  /** Of the event; undefined: it is not stored, or stands in no timeline. */
-  readonly shown: { readonly orderKey: number; readonly visibility: Visibility } | undefined;
+  /** undefined: it is not stored. */
+  readonly event: ReceiptEvent | undefined;
 }
 
 export interface ReadTyping {

@@ -137,5 +137,5 @@ const toReceipt = ({ order_key: orderKey, visibility, ...row }: ReceiptRow): Rea
   threadId: row.thread_id,
   eventId: row.event_id as EventId,
   tsMs: row.ts,
-  shown: orderKey === null || visibility === null ? undefined : { orderKey, visibility: visibility as Visibility },
+  event: visibility === null ? undefined : { orderKey: orderKey ?? undefined, visibility: visibility as Visibility },
 });

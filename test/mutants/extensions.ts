@@ -77,8 +77,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "receipts on events that the reader may not see are shown",
     file: "src/engine/extensions/receipts.ts",
-    find: "return shown === undefined || isVisible(shown, { isJoined: true, sinceOrderKey });",
-    replace: "return shown === undefined || isVisible(shown, { isJoined: true, sinceOrderKey }) || true;",
+    find: "return isVisible({ visibility, orderKey }, { isJoined: true, sinceOrderKey });",
+    replace: "return isVisible({ visibility, orderKey }, { isJoined: true, sinceOrderKey }) || true;",
     test,
   },
   {

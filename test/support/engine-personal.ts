@@ -28,7 +28,7 @@ export interface ReceiptOptions {
 /** What was stored is the newest value of each key, as in the store. */
 export class TestPersonal {
   readonly #world: World;
-  readonly #receipts = new Map<string, At<Omit<ReadReceipt, "shown">>>();
+  readonly #receipts = new Map<string, At<Omit<ReadReceipt, "event">>>();
   readonly #typing = new Map<RoomNid, At<{ readonly userIds: readonly UserId[] }>>();
   readonly #accountData = new Map<
     string,
@@ -122,9 +122,9 @@ export class TestPersonal {
     const timeline = (room: RoomNid) => this.#world.rooms.find((each) => each.room === room)?.timeline ?? [];
     const placed = (receipt: (typeof all)[number]): ReadReceipt => ({
       ...receipt,
-      shown: timeline(receipt.room).find(({ eventId }) => eventId === receipt.eventId),
+      event: timeline(receipt.room).find(({ eventId }) => eventId === receipt.eventId),
     });
-    const bare = (receipt: (typeof all)[number]): ReadReceipt => ({ ...receipt, shown: undefined });
+    const bare = (receipt: (typeof all)[number]): ReadReceipt => ({ ...receipt, event: undefined });
     return [
       ...reads.own.flatMap((room) => inRoom(room).filter(({ userId }) => userId === READER)).map(bare),
       ...reads.onEvents

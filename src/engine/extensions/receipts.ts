@@ -71,11 +71,16 @@ const bringsOlder = ({ isInitial, isTimelineExpanded }: RoomPlan): boolean => is
  * A receipt tells of an event. On one that is stored, it is shown to who may see that; of another one nothing is known here but
  * its id, which homeservers tell all members.
  */
-function mayShow({ userId, type, shown }: ReadReceipt, { sinceOrderKey }: StreamRoom, view: ReaderView): boolean {
+function mayShow({ userId, type, event }: ReadReceipt, { sinceOrderKey }: StreamRoom, view: ReaderView): boolean {
   if (userId === view.userId) return true;
   if (type === PRIVATE || view.own.ignored.has(userId)) return false;
-  return shown === undefined || isVisible(shown, { isJoined: true, sinceOrderKey });
+  if (event === undefined) return true;
+  // State that nobody knows the place of may be older than the reader's stay.
+  const { visibility, orderKey = BEFORE_ALL_EVENTS } = event;
+  return isVisible({ visibility, orderKey }, { isJoined: true, sinceOrderKey });
 }
+
+const BEFORE_ALL_EVENTS = Number.NEGATIVE_INFINITY;
 
 /** The wire has room for one of an event, a type and a user: the one of the whole room, where there is one (MSC4102). */
 function unambiguous(all: readonly ReadReceipt[]): readonly ShownReceipt[] {

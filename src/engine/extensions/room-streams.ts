@@ -86,14 +86,17 @@ function dueRooms(input: StreamsInput, scopes: Scopes): ByStream<StreamRoom> {
   const asked = ROOM_STREAMS.filter((stream) => scopes[stream] !== undefined);
   if (asked.length === 0) return due;
   const { view, connection, from, coverage } = input;
+  const { rooms, facts } = view;
   const planned = new Map(input.rooms.map((plan) => [plan.room, plan]));
   const isAccountQuiet = view.accountData.newestAt <= from;
+  // Most rooms share one of these.
+  let live: StreamsTold | undefined;
   for (const index of coverage.covered()) {
-    const room = view.rooms.room(index);
+    const room = rooms.room(index);
     const told = connection.streams.get(room) ?? NO_STREAM_TOLD;
-    const plan = planned.get(room);
-    const isQuiet = isAccountQuiet && view.facts.ephemeralNear(room) <= from;
-    if (isQuiet && plan === undefined && asked.every((stream) => told[stream] === "live")) continue;
+    const plan = planned.size === 0 ? undefined : planned.get(room);
+    if (told !== live && asked.every((stream) => told[stream] === "live")) live = told;
+    if (told === live && plan === undefined && isAccountQuiet && facts.ephemeralNear(room) <= from) continue;
     for (const stream of asked) {
       if (scopes[stream]?.(index) !== true) continue;
       const found = streamRoom(input, index, stream, plan, told[stream]);
