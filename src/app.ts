@@ -33,6 +33,7 @@ export interface AppDeps {
   readonly config: Config;
   readonly database: { readonly url: string; readonly poolSize: number };
   readonly secret: string;
+  readonly formerSecrets: readonly string[];
   readonly log: Logger;
   readonly metrics: Metrics;
   /** All metrics of the service as text; undefined: none are served. */
@@ -53,7 +54,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   await using starting = new AsyncDisposableStack();
   const onError = (error: Error) => log.warn({ err: error }, "a database connection broke and is replaced");
   const db = starting.use(openDatabase({ ...deps.database, onError }));
-  const secrets = createSecrets(deps.secret);
+  const secrets = createSecrets(deps.secret, deps.formerSecrets);
   const upstream = starting.use(createHomeserver({ url: config.homeserver.url }));
   const core = createSyncCore({ config, db, secrets, clock: systemClock, log, metrics });
   const follower = starting.use(core.follower);

@@ -18,6 +18,7 @@ export interface IntakeAppDeps {
   readonly config: Pick<Config, "homeserver" | "polling">;
   readonly database: { readonly url: string; readonly poolSize: number };
   readonly secret: string;
+  readonly formerSecrets: readonly string[];
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Everything at or below the position is visible now; other processes are told by the database. */
@@ -26,13 +27,13 @@ export interface IntakeAppDeps {
 
 /** Runs the pollers until `signal` aborts. Rejects when this process loses its place among the owners of pollers. */
 export async function runIntake(
-  { config, database, secret, log, metrics, onStored }: IntakeAppDeps,
+  { config, database, secret, formerSecrets, log, metrics, onStored }: IntakeAppDeps,
   signal: AbortSignal,
 ): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const onError = (error: Error) => log.warn({ err: error }, "a database connection broke and is replaced");
   const db = stack.use(openDatabase({ ...database, onError }));
-  const secrets = createSecrets(secret);
+  const secrets = createSecrets(secret, formerSecrets);
   const upstream = stack.use(createHomeserver({ url: config.homeserver.url }));
   const owner = randomInt(1, MAX_OWNER);
   const lock = stack.use(await db.holdSessionLock(owner));

@@ -1,6 +1,10 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
+import { runDrain } from "./cli/drain.ts";
+import { runExportLedger } from "./cli/export-ledger.ts";
 import { runMigrate } from "./cli/migrate.ts";
+import { runRebuildCache } from "./cli/rebuild-cache.ts";
+import { runRotateSecret } from "./cli/rotate-secret.ts";
 import { start } from "./cli/start.ts";
 import { helpText, parseArguments, UsageError } from "./config/flags.ts";
 import { loadConfig } from "./config/load.ts";
@@ -29,6 +33,10 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
   const config = loadConfig({ files: parsed.files, env: process.env, flags: parsed.flags });
   if (parsed.command === "check-config") print(printConfig(config));
   else if (parsed.command === "migrate") await runMigrate(config, print);
+  else if (parsed.command === "rebuild-cache") await runRebuildCache(config, print);
+  else if (parsed.command === "export-ledger") await runExportLedger(config, parsed.output, print);
+  else if (parsed.command === "drain") await runDrain(config, parsed.isEnd, print, stop);
+  else if (parsed.command === "rotate-secret") await runRotateSecret(config, print);
   else await start(config, parsed.role, await version(), stop);
 }
 

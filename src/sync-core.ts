@@ -81,11 +81,11 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
     onError: (error) => log.warn({ err: error }, "the stream could not be read and is read again"),
   });
   const { initialWaitMs, maxTimeoutMs } = config.sync;
-  const { catchUpWaitMs } = config.polling;
+  const { catchUpWaitMs, idleAfterMs } = config.polling;
   const service = new SyncService({
-    devices: new Devices({ db, stream, vault: secrets, clock }, { initialWaitMs, catchUpWaitMs }),
+    devices: new Devices({ db, stream, vault: secrets, clock }, { initialWaitMs, catchUpWaitMs, idleAfterMs }),
     connections: new Connections(db, clock),
-    pos: new PosCodec(secrets.posKey),
+    pos: new PosCodec(secrets.posKey, secrets.formerPosKeys),
     memory,
     rooms: { db, hotRooms: memory.hotRooms },
     ...createLacking(deps, stream),

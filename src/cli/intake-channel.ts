@@ -7,6 +7,7 @@ export interface IntakeChildInput {
   readonly config: Pick<Config, "homeserver" | "polling" | "logging">;
   readonly database: { readonly url: string; readonly poolSize: number };
   readonly secret: string;
+  readonly formerSecrets: readonly string[];
 }
 
 /** From the parent, later. */

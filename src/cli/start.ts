@@ -6,8 +6,10 @@ import { runIntake } from "../intake-app.ts";
 import { createLogger, type Logger } from "../logging/logger.ts";
 import { mergeMetrics } from "../metrics/merge.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
+import { isDraining } from "../store/draining.ts";
+import { markRunning } from "../store/running-mark.ts";
 import { IntakeSupervisor } from "./intake-supervisor.ts";
-import { openServiceDatabase, prepareDatabase, type ServiceDatabase } from "./service-database.ts";
+import { connectTo, openServiceDatabase, prepareDatabase, type ServiceDatabase } from "./service-database.ts";
 
 /** Runs the service until `stop` aborts. */
 export async function start(config: Config, role: Role, version: string, stop: AbortSignal): Promise<void> {
@@ -18,9 +20,12 @@ export async function start(config: Config, role: Role, version: string, stop: A
   const database = stack.use(await openServiceDatabase(config, log));
   const { from, to } = await prepareDatabase(database, log);
   if (from !== to) log.info({ count: to - from }, "schema migrations were applied");
+  const marks = stack.use(connectTo(database, log));
+  stack.use(await markRunning(marks, (err) => log.warn({ err }, "others cannot see that this process runs")));
+  if (await isDraining(marks)) log.warn("no device is polled until `slidecar drain --end`");
   const ended = database.lost === undefined ? stop : AbortSignal.any([stop, database.lost]);
   if (role === "intake") {
-    await runIntake({ config, database, secret: database.secret, log, metrics, onStored: () => undefined }, ended);
+    await runIntake({ config, database, ...secretsOf(database), log, metrics, onStored: () => undefined }, ended);
   } else {
     await serve({ config, role, version, log, registry, metrics, database }, ended);
   }
@@ -49,7 +54,11 @@ async function serve(
     role === "all"
       ? stack.use(
           new IntakeSupervisor({
-            input: { config, database: { url: database.url, poolSize: database.poolSize }, secret: database.secret },
+            input: {
+              config,
+              database: { url: database.url, poolSize: database.poolSize },
+              ...secretsOf(database),
+            },
             log,
             onRestart: () => metrics.intakeRestarts.inc(),
             // Until the app has started, it reads what is stored by itself.
@@ -66,7 +75,7 @@ async function serve(
     await startApp({
       config,
       database,
-      secret: database.secret,
+      ...secretsOf(database),
       log,
       metrics,
       metricsText: config.metrics.enabled ? metricsText : undefined,
@@ -78,6 +87,8 @@ async function serve(
   log.info({ database: config.database.kind }, "ready");
   await untilAborted(stop);
 }
+
+const secretsOf = ({ secret, formerSecrets }: ServiceDatabase) => ({ secret, formerSecrets });
 
 const untilAborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

@@ -7,6 +7,8 @@ export interface Config {
    * `undefined` means: generate it once into {@link Config.dataDir}.
    */
   readonly secret: string | undefined;
+  /** Opens what was made with another {@link Config.secret}; nothing is made with them. */
+  readonly formerSecrets: readonly string[];
   /** Folder of the embedded database and the generated secret, as it was written; relative to the working directory. */
   readonly dataDir: string;
   /** At least one; no two share an address. */

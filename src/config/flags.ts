@@ -12,16 +12,30 @@ export type Role = "all" | "client" | "intake";
 
 type Arguments =
   | {
-      readonly command: "start" | "migrate" | "check-config";
+      readonly command: (typeof COMMANDS)[number];
       /** Configuration files in the order in which they are merged. */
       readonly files: readonly string[];
       readonly role: Role;
       readonly flags: ConfigFlags;
+      /** Of `export-ledger`: the file to write; undefined: standard output. */
+      readonly output: string | undefined;
+      /** Of `drain`: take it back. */
+      readonly isEnd: boolean;
     }
   | { readonly command: "help" }
   | { readonly command: "version" };
 
-const COMMANDS = ["start", "migrate", "check-config"] as const;
+const COMMANDS = [
+  "start",
+  "migrate",
+  "check-config",
+  "rebuild-cache",
+  "rotate-secret",
+  "export-ledger",
+  "drain",
+] as const;
+/** Flags that one command has alone. */
+const FLAG_OF = { output: "export-ledger", end: "drain" } as const;
 const ROLES = ["all", "client", "intake"] as const;
 const MAX_PORT = 65_535;
 
@@ -31,6 +45,8 @@ const OPTIONS = {
   port: { type: "string" },
   "data-dir": { type: "string" },
   role: { type: "string" },
+  output: { type: "string" },
+  end: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
 } as const;
@@ -45,9 +61,14 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (values.version === true) return { command: "version" };
   const [command = "start", surplus] = positionals;
   if (surplus !== undefined) throw new UsageError(`one command at a time: ${positionals.join(" ")}`);
-  const { homeserver, port, "data-dir": dataDir } = values;
+  const { homeserver, port, "data-dir": dataDir, output } = values;
+  for (const [flag, owner] of Object.entries(FLAG_OF)) {
+    if (Object.hasOwn(values, flag) && command !== owner) throw new UsageError(`--${flag} goes with ${owner} only`);
+  }
   return {
     command: oneOf(COMMANDS, command, "command"),
+    output,
+    isEnd: values.end ?? false,
     files: values.config ?? [],
     role: oneOf(ROLES, values.role ?? "all", "--role"),
     flags: {
@@ -66,6 +87,13 @@ Commands
   start          run the service (the default)
   migrate        bring the database schema up to date and exit
   check-config   read the configuration, print it with secrets masked and exit
+  rebuild-cache  drop what the homeserver can tell again and keep what exists nowhere else; no Slidecar may run
+                 on the database meanwhile
+  rotate-secret  seal the stored access tokens with the present secret instead of former_secrets; with a
+                 generated secret in data_dir, make a new one first
+  export-ledger  write what exists nowhere else as JSON lines, for a backup; the service may run meanwhile
+  drain          stop taking messages from the homeserver, and wait until clients have acknowledged those that were
+                 taken; Ctrl-C ends the waiting only
 
 Flags
   -c, --config FILE   YAML file; may be repeated, later files are laid over earlier ones
@@ -73,13 +101,15 @@ Flags
   --port N            port of the client listener (listeners)
   --data-dir DIR      folder of the embedded database (data_dir)
   --role ROLE         all, client or intake: which part this process runs (default all)
+  --output FILE       of export-ledger: a new file to write to (default standard output)
+  --end               of drain: take it back, so that devices are polled again
   --help              print this and exit
   --version           print the version and exit
 
 Every key of the file can be set in the environment: SLIDECAR__HOMESERVER__URL sets homeserver.url.
 Defaults come first, then files in their order, then the environment, then flags; later ones win.
 
-Exit code 0: done; 1: the configuration, the database or the secret is at fault; 2: wrong usage.
+Exit code 0: done; 1: the configuration, the database or the secret is at fault, or not all is drained; 2: wrong usage.
 `;
 }
 

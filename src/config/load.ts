@@ -91,7 +91,10 @@ function withClientPort(node: ConfigNode, port: number | undefined): SourceConte
 }
 
 /** Puts the content of the file that a `_file` key names in the place of the key itself. */
-function withFileContent({ node, problems }: SourceContent, { path, twin }: (typeof fileTwins)[number]): SourceContent {
+function withFileContent(
+  { node, problems }: SourceContent,
+  { path, twin, isList }: (typeof fileTwins)[number],
+): SourceContent {
   const file = nodeAt(node, twin);
   // A twin that is not text is left for the schema to refuse.
   if (file?.kind !== "value" || typeof file.value !== "string") return { node, problems };
@@ -101,9 +104,15 @@ function withFileContent({ node, problems }: SourceContent, { path, twin }: (typ
   const { text, problem } = readText(file.value);
   if (text === undefined) return failed(`${file.value} ${problem}`);
   if (text.trim() === "") return failed(`${file.value} is empty`);
-  const content = nodeOf(text.trim(), file.origin);
+  const content = nodeOf(isList ? linesOf(text) : text.trim(), file.origin);
   return { node: withNode(withNode(node, twin, undefined), path, content), problems };
 }
+
+const linesOf = (text: string): readonly string[] =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
 
 type FileText =
   | { readonly text: string; readonly problem?: undefined }
@@ -131,6 +140,7 @@ function configOf(parsed: ParsedConfig): Config {
     database:
       database.url === undefined ? { kind: "embedded", poolSize } : { kind: "external", url: database.url, poolSize },
     secret: parsed.secret,
+    formerSecrets: parsed.former_secrets ?? [],
     dataDir: parsed.data_dir,
     listeners: parsed.listeners.map(listenerOf),
     client: { passthrough: client.passthrough, bodyLimitBytes: client.body_limit },

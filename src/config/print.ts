@@ -14,6 +14,7 @@ export function printConfig(config: Config): string {
     homeserver: { url: homeserver.url, ...(homeserver.serverName && { server_name: homeserver.serverName }) },
     database: { ...(database.kind === "external" && { url: MASK }), pool_size: database.poolSize },
     ...(config.secret !== undefined && { secret: MASK }),
+    ...(config.formerSecrets.length > 0 && { former_secrets: config.formerSecrets.map(() => MASK) }),
     data_dir: config.dataDir,
     listeners: config.listeners.map(listenerTree),
     client: { passthrough: client.passthrough, body_limit: formatSize(client.bodyLimitBytes) },

@@ -8,7 +8,7 @@ export interface KeyDocumentation {
   /** As it is written in a file; absent when the key has none. */
   readonly default?: unknown;
   /** Written into the sample file for a key without default: as a setting when the key is required, else as a comment. */
-  readonly example?: string;
+  readonly example?: string | readonly string[];
   /** The value is never shown, and `<key>_file` may name a file that holds it. */
   readonly isSecret?: true;
 }
@@ -182,6 +182,18 @@ export const configSchema = z.strictObject({
     isSecret: true,
   }),
   secret_file: optional(text(), fileTwin("secret")),
+  former_secrets: optional(z.array(text(), "expected a list of texts"), {
+    about:
+      "Secrets that were `secret` before. What is in the database from their time can still be read, and positions that " +
+      "clients got then go on to hold; everything new is made with secret. slidecar rotate-secret seals the stored tokens " +
+      "anew; after that a former secret is needed for clients' positions only, at most 30 days.",
+    example: ["the-text-that-secret-was-before"],
+    isSecret: true,
+  }),
+  former_secrets_file: optional(text(), {
+    about: "File that holds former_secrets, in place of it: one on each line. White space around them is ignored.",
+    example: "/run/secrets/former_secrets",
+  }),
   data_dir: withDefault(text(), {
     about:
       "Folder of Slidecar's own Postgres and of the generated secret. Unused with database.url and secret. A " +

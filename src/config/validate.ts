@@ -68,4 +68,4 @@ function sharedAddresses(root: ConfigNode, { listeners }: ParsedConfig): string[
 /** The keys that may be given as a file: the key and its twin, as paths. */
 export const fileTwins = configKeys
   .filter((key) => key.documentation.isSecret === true)
-  .map((key) => ({ path: key.path.split("."), twin: `${key.path}_file`.split(".") }));
+  .map((key) => ({ path: key.path.split("."), twin: `${key.path}_file`.split("."), isList: key.kind === "list" }));

@@ -1,4 +1,5 @@
 import { Pool } from "pg";
+import { invariant } from "../lib/invariant.ts";
 import { connectionSettings, connector } from "./connect.ts";
 import { typedError } from "./database-errors.ts";
 import { listen } from "./listen.ts";
@@ -47,7 +48,9 @@ export interface Database extends Queryable, AsyncDisposable {
   listen(channel: string, onMessage: (payload: string) => void, onReconnect: () => void): Promise<AsyncDisposable>;
   notify(channel: string, payload: string): Promise<void>;
   /** Holds an advisory lock on a connection of its own; waits while another session has it. See {@link SessionLock}. */
-  holdSessionLock(key: number): Promise<SessionLock>;
+  holdSessionLock(key: number, mode?: "alone" | "shared"): Promise<SessionLock>;
+  /** The same without waiting; undefined: another session has it. */
+  trySessionLock(key: number): Promise<SessionLock | undefined>;
 }
 
 interface DatabaseOptions {
@@ -86,7 +89,12 @@ export function openDatabase(options: DatabaseOptions): Database {
     async notify(channel, payload) {
       await runStatement(pools.live, { name: "notify", text: NOTIFY, values: [channel, payload] });
     },
-    holdSessionLock: (key) => openSessionLock(connect, key),
+    async holdSessionLock(key, mode = "alone") {
+      const lock = await openSessionLock(connect, key, mode);
+      invariant(lock !== undefined, "a lock that is waited for is there");
+      return lock;
+    },
+    trySessionLock: (key) => openSessionLock(connect, key, "no-wait"),
     async [Symbol.asyncDispose]() {
       closed ??= Promise.all(Object.values(pools).map((pool) => pool.end()));
       await closed;

@@ -61,7 +61,7 @@ export async function lockDevices(tx: Tx, devices: readonly DeviceNid[]): Promis
 
 const ADVANCE_SINCE = `
   UPDATE devices AS d
-     SET since = a.since, is_synced = true,
+     SET since = a.since, is_synced = true, caught_up_epoch = d.epoch, asks_anew = NULL,
          one_time_keys = coalesce(a.one_time_keys, d.one_time_keys),
          fallback_keys = coalesce(a.fallback_keys, d.fallback_keys),
          keys_batch = coalesce(a.keys_batch, d.keys_batch)

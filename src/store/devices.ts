@@ -11,10 +11,13 @@ export const DEVICES_CHANNEL = "slidecar_devices";
 export const LEASE_SECONDS = 15;
 
 /** The owner still holds its session lock: the process lives and reaches the database. */
-const OWNER_LIVES = `EXISTS (
+export const OWNER_LIVES = `EXISTS (
   SELECT FROM pg_locks AS l
    WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted AND l.classid = ${SESSION_LOCK_CLASS} AND l.objid = d.owner::oid
      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))`;
+
+/** Every process follows it with its next statement; nobody has to be told. */
+const IS_DRAINING = "EXISTS (SELECT FROM draining)";
 
 export interface SeenDevice {
   readonly userId: UserId;
@@ -31,18 +34,25 @@ export interface DeviceStanding {
   readonly deviceNid: DeviceNid;
   /** The first sync was stored to its end, or a first window ahead of it. */
   readonly hasData: boolean;
-  /** A living process polls it now. */
+  /** A living process polls it, and has stored what came while nobody did. */
   readonly isPolled: boolean;
+  /** All that was stored by then stands at or below it. */
+  readonly head: StreamPosition;
+  /** No device is polled any more: what is stored is all there is. */
+  readonly isDraining: boolean;
 }
 
 const STANDING = `d.user_nid, d.device_nid, d.is_synced OR d.has_window AS has_data,
-            d.owner IS NOT NULL AND d.lease_until > now() AND ${OWNER_LIVES} AS is_polled`;
+            d.owner IS NOT NULL AND d.lease_until > now() AND d.caught_up_epoch = d.epoch AND ${OWNER_LIVES} AS is_polled,
+            (SELECT position FROM stream_head) AS head, ${IS_DRAINING} AS is_draining`;
 
 interface StandingRow {
   readonly user_nid: number;
   readonly device_nid: number;
   readonly has_data: boolean;
   readonly is_polled: boolean;
+  readonly head: number;
+  readonly is_draining: boolean;
 }
 
 // Says nothing that would be missed after a crash of the server: nobody waits for the disk.
@@ -85,6 +95,8 @@ const standingOf = (row: StandingRow): DeviceStanding => ({
   deviceNid: row.device_nid as DeviceNid,
   hasData: row.has_data,
   isPolled: row.is_polled,
+  head: row.head as StreamPosition,
+  isDraining: row.is_draining,
 });
 
 const IS_WANTED = `
@@ -92,7 +104,7 @@ const IS_WANTED = `
     FROM devices AS d
     JOIN users AS u USING (user_nid)
    WHERE u.user_id = $1 AND d.device_id = $2 AND d.token IS NOT NULL
-     AND d.wanted_at > now() - $3 * interval '1 millisecond'`;
+     AND d.wanted_at > now() - $3 * interval '1 millisecond' AND NOT ${IS_DRAINING}`;
 
 /** Whether a device is polled, or will be as soon as a poller has time for it. */
 export async function isDeviceWanted(
@@ -112,6 +124,8 @@ export interface ClaimedDevice extends DeviceClaim {
   readonly sealedToken: Buffer;
   readonly tokenHash: Buffer;
   readonly since: string | undefined;
+  /** All rooms are asked for anew before the stream goes on from `since`, with this timeout in milliseconds. */
+  readonly asksAnew: number | undefined;
   readonly forwardedFor: string | undefined;
   readonly userAgent: string | undefined;
   /** The user's stored `m.ignored_user_list` event; undefined: none. */
@@ -122,15 +136,18 @@ export interface ClaimedDevice extends DeviceClaim {
   readonly firstAsked: StreamPosition | undefined;
 }
 
+// All rooms are asked for anew as one of the user's devices only: the streams of the others go on from before that.
 // Of many devices those that another process claims just now are passed over. One that was asked for is waited for: its
 // row is locked for a moment with every request of its client, and passing it over would leave it without a poller.
 const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
   UPDATE devices AS c
      SET owner = $1, epoch = c.epoch + 1, lease_until = now() + ${LEASE_SECONDS} * interval '1 second',
-         first_asked = CASE WHEN c.since IS NULL THEN coalesce(c.first_asked, (SELECT position FROM stream_head)) END
+         first_asked = CASE WHEN c.since IS NULL OR c.asks_anew IS NOT NULL
+                            THEN coalesce(c.first_asked, (SELECT position FROM stream_head)) END
     FROM (SELECT d.device_nid
             FROM devices AS d
            WHERE d.token IS NOT NULL
+             AND NOT ${IS_DRAINING}
              AND d.wanted_at > now() - $2 * interval '1 millisecond'
              AND ($3::int IS NULL OR d.device_nid = $3)
              AND (d.owner IS NULL OR d.lease_until < now() OR NOT ${OWNER_LIVES})
@@ -142,6 +159,7 @@ const claimDevicesText = (onLocked: "" | "SKIP LOCKED") => `
     LEFT JOIN account_data AS a ON a.user_nid = f.user_nid AND a.room = 0 AND a.type = 'm.ignored_user_list'
    WHERE c.device_nid = free.device_nid
   RETURNING c.device_nid, c.epoch, c.user_nid, u.user_id, c.device_id, c.token, c.token_hash, c.since, c.forwarded_for,
+            CASE WHEN NOT EXISTS (SELECT FROM devices AS s WHERE s.user_nid = c.user_nid AND s.is_synced) THEN c.asks_anew END AS asks_anew,
             c.user_agent, a.body AS ignored, (SELECT position FROM stream_head) AS head, c.first_asked`;
 
 const CLAIM_DEVICES = claimDevicesText("SKIP LOCKED");
@@ -156,6 +174,7 @@ interface ClaimRow {
   readonly token: Buffer;
   readonly token_hash: Buffer;
   readonly since: string | null;
+  readonly asks_anew: number | null;
   readonly forwarded_for: string | null;
   readonly user_agent: string | null;
   readonly ignored: Buffer | null;
@@ -184,6 +203,7 @@ export async function claimDevices(
     sealedToken: row.token,
     tokenHash: row.token_hash,
     since: row.since ?? undefined,
+    asksAnew: row.asks_anew ?? undefined,
     forwardedFor: row.forwarded_for ?? undefined,
     userAgent: row.user_agent ?? undefined,
     ignoredUserList: row.ignored ?? undefined,
@@ -202,14 +222,14 @@ const RENEW_LEASES = `
   UPDATE devices AS d SET lease_until = now() + ${LEASE_SECONDS} * interval '1 second'
     FROM own
    WHERE d.device_nid = own.device_nid
-  RETURNING d.device_nid, d.epoch, d.token, d.token_hash, d.wanted_at < now() - $3 * interval '1 millisecond' AS is_idle`;
+  RETURNING d.device_nid, d.epoch, d.token, d.token_hash, d.wanted_at < now() - $3 * interval '1 millisecond' OR ${IS_DRAINING} AS is_idle`;
 
 /** What a renewal found out about a device of ours. */
 export interface RenewedLease extends DeviceClaim {
   /** undefined: the homeserver refused it. */
   readonly sealedToken: Buffer | undefined;
   readonly tokenHash: Buffer | undefined;
-  /** No client asked for it for `idleAfterMs`. */
+  /** No client asked for it for `idleAfterMs`, or no device is to be polled. */
   readonly isIdle: boolean;
 }
 

@@ -83,6 +83,19 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   };
 }
 
+/** Whether there is a cluster in the folder. */
+export async function hasEmbeddedPostgres(dataDir: string): Promise<boolean> {
+  return (await clusterMajor(await settleFolder(dataDir))) !== undefined;
+}
+
+/** URL of the server that serves the folder now, whoever owns it; undefined: there is none. */
+export async function findEmbeddedPostgres(dataDir: string): Promise<string | undefined> {
+  const folder = await settleFolder(dataDir);
+  const found = await readPostmaster(folder);
+  if (found === undefined || found.socketFolder === "" || !(await isServing(folder, found.pid))) return undefined;
+  return urlOf({ ...found, folder });
+}
+
 /**
  * How long the processes of a server that was killed may still be there: each ends with the statement that it runs. Smaller:
  * a start right after a kill fails. Larger: one that has no hope is told later.

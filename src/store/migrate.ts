@@ -57,6 +57,16 @@ export async function pendingMigrations(
   return known.slice(applied.length);
 }
 
+/** Throws {@link SchemaError} when the database has another schema than this program. */
+export async function requireSchema(db: Queryable): Promise<void> {
+  const pending = await pendingMigrations(db);
+  if (pending.length === 0) return;
+  throw new SchemaError(
+    `the database has not yet the schema of this program (${pending.length} steps behind); run slidecar migrate, or the ` +
+      "program that goes with it",
+  );
+}
+
 export async function readMigrations(): Promise<readonly Migration[]> {
   const names = (await readdir(FOLDER)).filter((name) => name.endsWith(".sql")).sort();
   return await Promise.all(

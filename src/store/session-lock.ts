@@ -10,8 +10,17 @@ export interface SessionLock extends AsyncDisposable {
   readonly lost: AbortSignal;
 }
 
-/** Takes the lock `key` (a signed 32-bit integer); waits while another session has it. */
-export async function openSessionLock(connect: Connect, key: number): Promise<SessionLock> {
+/** `shared`: beside others that share it. `no-wait`: alone, if nobody has it now. */
+export type LockMode = "alone" | "shared" | "no-wait";
+
+const LOCK: Readonly<Record<LockMode, string>> = {
+  alone: "SELECT true AS has FROM pg_advisory_lock($1, $2)",
+  shared: "SELECT true AS has FROM pg_advisory_lock_shared($1, $2)",
+  "no-wait": "SELECT pg_try_advisory_lock($1, $2) AS has",
+};
+
+/** Takes the lock `key` (a signed 32-bit integer); waits while another session has it. undefined: nobody was waited for. */
+export async function openSessionLock(connect: Connect, key: number, mode: LockMode): Promise<SessionLock | undefined> {
   const client = await connect();
   const lost = new AbortController();
   client.on("error", (error) => lost.abort(new DatabaseUnavailableError(error.message, { cause: error })));
@@ -20,7 +29,11 @@ export async function openSessionLock(connect: Connect, key: number): Promise<Se
     await client.end().catch(() => {});
   };
   try {
-    await client.query("SELECT pg_advisory_lock($1, $2)", [SESSION_LOCK_CLASS, key]);
+    const { rows } = await client.query<{ has: boolean }>(LOCK[mode], [SESSION_LOCK_CLASS, key]);
+    if (rows[0]?.has !== true) {
+      await close();
+      return undefined;
+    }
   } catch (error) {
     await close();
     throw typedError(error);

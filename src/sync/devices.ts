@@ -3,6 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import { Wait } from "../lib/wait.ts";
 import type { CallingDevice } from "../model/calling-device.ts";
 import type { DeviceNid, UserNid } from "../model/ids.ts";
+import { UnavailableError } from "../model/unavailable-error.ts";
 import { selectHead } from "../store/changes.ts";
 import type { Database } from "../store/database.ts";
 import { DEVICES_CHANNEL, type DeviceStanding, type SeenDevice, seeDevice } from "../store/devices.ts";
@@ -13,13 +14,19 @@ import type { Stream } from "../stream/stream.ts";
  * How long a device is taken to be polled without looking again. Longer: a poller that died is noticed later, and a device
  * that goes on using Slidecar is noted less often. Shorter: a write per request.
  */
-const SEEN_STEP_MS = 10_000;
+const MAX_SEEN_STEP_MS = 10_000;
+
+/** A device is noted so many times while it would go on to be polled without. */
+const SEEN_STEPS = 3;
 
 /**
  * How long a request is held at most while there is no room to show. Longer: of a client that nobody tells that it has gone,
  * a request stays. Shorter: an account looks empty while its first sync takes the homeserver long.
  */
 const MAX_HOLD_MS = 10 * 60_000;
+
+/** When a device that is not taken in may ask again. Longer: it begins late when devices are taken in again. Shorter: more requests. */
+const DRAINING_RETRY_MS = 30_000;
 
 /** Devices remembered. */
 const MAX_KNOWN = 50_000;
@@ -33,6 +40,8 @@ interface DevicesOptions {
   readonly initialWaitMs: number;
   /** How long a request of a device that was idle waits for its catch-up. */
   readonly catchUpWaitMs: number;
+  /** How long a device is polled after it was last noted. */
+  readonly idleAfterMs: number;
 }
 
 export interface KnownDevice {
@@ -52,6 +61,7 @@ export class Devices {
   readonly #vault: TokenVault;
   readonly #clock: Clock;
   readonly #options: DevicesOptions;
+  readonly #seenStepMs: number;
   readonly #known = new LRUCache<string, Remembered>({ max: MAX_KNOWN });
 
   constructor(deps: { db: Database; stream: Stream; vault: TokenVault; clock: Clock }, options: DevicesOptions) {
@@ -60,6 +70,7 @@ export class Devices {
     this.#vault = deps.vault;
     this.#clock = deps.clock;
     this.#options = options;
+    this.#seenStepMs = Math.min(MAX_SEEN_STEP_MS, options.idleAfterMs / SEEN_STEPS);
   }
 
   /**
@@ -75,7 +86,7 @@ export class Devices {
     const { tokenHash } = device;
     const known = this.#known.get(key);
     const nowMs = this.#clock.nowMs();
-    const isFresh = known?.hasData && known.isPolled && nowMs - known.seenMs < SEEN_STEP_MS;
+    const isFresh = known?.hasData && known.isPolled && nowMs - known.seenMs < this.#seenStepMs;
     if (known !== undefined && isFresh && known.tokenHash.equals(tokenHash)) return known;
     const seen = {
       userId: device.userId,
@@ -86,17 +97,27 @@ export class Devices {
       userAgent: device.forwarded.userAgent,
     };
     const standing = await seeDevice(this.#db, seen);
+    if (standing.isDraining) return this.#undisturbed(key, standing, tokenHash);
     const hasNewToken = known !== undefined && !known.tokenHash.equals(tokenHash);
     // What a request goes on from was there, or it goes on from nothing.
     const isWaitedFor = standing.hasData ? !standing.isPolled : isBeginning;
     if (isWaitedFor) await this.#wait(seen, standing, timeoutMs, signal);
     else if (hasNewToken || !standing.isPolled) await this.#announce(standing);
+    // A catch-up that has just ended may not be in this process's memory yet.
+    else await this.#stream.reached(standing.head, this.#options.catchUpWaitMs, signal);
     // Whether the wait brought the data is looked up again with the next request.
     this.#known.set(key, { ...standing, tokenHash, seenMs: nowMs });
     return standing;
   }
 
-  /** Register, then look, then wait: a first sync that ends between two of these is not missed. */
+  /** Nothing more will come: what is stored is the answer. Whether devices are polled again is looked up after a while. */
+  #undisturbed(key: string, standing: DeviceStanding, tokenHash: Buffer): KnownDevice {
+    if (!standing.hasData) throw new UnavailableError("This server takes in no more devices", DRAINING_RETRY_MS);
+    this.#known.set(key, { ...standing, isPolled: true, tokenHash, seenMs: this.#clock.nowMs() });
+    return standing;
+  }
+
+  /** Register, then look, then wait: a first sync, or a catch-up, that ends between two of these is not missed. */
   async #wait(seen: SeenDevice, standing: DeviceStanding, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const { initialWaitMs, catchUpWaitMs } = this.#options;
     const wantedMs = timeoutMs > 0 ? timeoutMs : Number.POSITIVE_INFINITY;
@@ -104,9 +125,9 @@ export class Devices {
     using wait = new Wait(waitMs, signal);
     using _synced = this.#stream.onSynced(standing.deviceNid, wait.call);
     await this.#announce(standing);
-    const now = standing.hasData ? standing : await seeDevice(this.#db, seen);
-    if (now.hasData && !standing.hasData) {
-      await this.#stream.reached(await selectHead(this.#db), waitMs, signal);
+    const now = await seeDevice(this.#db, seen);
+    if (standing.hasData ? now.isPolled : now.hasData) {
+      await this.#stream.reached(now.head, waitMs, signal);
       return;
     }
     await wait.next();

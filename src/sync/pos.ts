@@ -23,9 +23,12 @@ const POS_PATTERN = /^[A-Za-z0-9_-]+$/;
 /** Writes and reads `pos`: numbers, and a MAC over them with the connection's key, so that no other connection can use it. */
 export class PosCodec {
   readonly #macKey: KeyObject;
+  readonly #formerKeys: readonly KeyObject[];
 
-  constructor(macKey: Buffer) {
+  /** What was written with a former key is read, too. */
+  constructor(macKey: Buffer, formerKeys: readonly Buffer[] = []) {
     this.#macKey = createSecretKey(macKey);
+    this.#formerKeys = formerKeys.map((key) => createSecretKey(key));
   }
 
   encode(pos: Pos, key: ConnectionKey): string {
@@ -34,7 +37,7 @@ export class PosCodec {
     [pos.connection, pos.position, pos.stream].forEach((value, index) => {
       writeNumber(bytes, value, 1 + index * NUMBER_BYTES);
     });
-    this.#mac(bytes.subarray(0, NUMBERS_END), key).copy(bytes, NUMBERS_END);
+    macOf(this.#macKey, bytes.subarray(0, NUMBERS_END), key).copy(bytes, NUMBERS_END);
     return bytes.toString("base64url");
   }
 
@@ -43,19 +46,20 @@ export class PosCodec {
     if (!POS_PATTERN.test(text)) return undefined;
     const bytes = Buffer.from(text, "base64url");
     if (bytes.length !== POS_BYTES || bytes.toString("base64url") !== text || bytes[0] !== VERSION) return undefined;
-    const mac = this.#mac(bytes.subarray(0, NUMBERS_END), key);
-    if (!timingSafeEqual(mac, bytes.subarray(NUMBERS_END))) return undefined;
+    const [numbers, mac] = [bytes.subarray(0, NUMBERS_END), bytes.subarray(NUMBERS_END)];
+    const isOurs = [this.#macKey, ...this.#formerKeys].some((each) => timingSafeEqual(macOf(each, numbers, key), mac));
+    if (!isOurs) return undefined;
     return {
       connection: readNumber(bytes, 1),
       position: readNumber(bytes, 1 + NUMBER_BYTES),
       stream: readNumber(bytes, 1 + 2 * NUMBER_BYTES) as StreamPosition,
     };
   }
+}
 
-  #mac(numbers: Buffer, { userNid, deviceId, connId }: ConnectionKey): Buffer {
-    const scope = JSON.stringify([userNid, deviceId, connId]);
-    return createHmac("sha256", this.#macKey).update(numbers).update(scope).digest().subarray(0, MAC_BYTES);
-  }
+function macOf(macKey: KeyObject, numbers: Buffer, { userNid, deviceId, connId }: ConnectionKey): Buffer {
+  const scope = JSON.stringify([userNid, deviceId, connId]);
+  return createHmac("sha256", macKey).update(numbers).update(scope).digest().subarray(0, MAC_BYTES);
 }
 
 /** Numbers stay below 2^53; a Buffer writes at most 6 bytes at once. */

@@ -17,6 +17,7 @@ import { mutants as intake } from "./intake.ts";
 import { mutants as intakeTruth } from "./intake-truth.ts";
 import { mutants as jsonSplitter } from "./json-splitter.ts";
 import { mutants as kills } from "./kills.ts";
+import { mutants as ledger } from "./ledger.ts";
 import type { Mutant } from "./mutant.ts";
 import { mutants as positions } from "./positions.ts";
 import { mutants as readModel } from "./read-model.ts";
@@ -40,6 +41,7 @@ const mutants: readonly Mutant[] = [
   ...redactions,
   ...fetch,
   ...jsonSplitter,
+  ...ledger,
   ...engine,
   ...extensions,
 ].filter(isChosen);

@@ -331,6 +331,22 @@ test("a device that was idle waits for its catch-up", async () => {
   expect(eventsOf(roomIn(await answer, roomId))?.at(-1)).toBe(message.event_id);
 });
 
+test("a device whose catch-up is under way waits for it, whichever request it was begun for", async () => {
+  const { world, stored, alice, roomId } = await start({ catchUpWaitMs: LONG_MS });
+  await using _world = world;
+  await world.poll(alice);
+  // As when somebody has just begun to poll it.
+  const text = "UPDATE devices SET caught_up_epoch = epoch - 1 WHERE device_nid = $1";
+  await db.query({ text, values: [alice.deviceNid] });
+  const answer = world.sync(alice, lists());
+  await until(() => world.db.asked().includes("see-device"));
+  const message = stored.message(bob);
+  await stored.store(alice, { join: { [roomId]: timeline(message) } }, { isCatchUp: true });
+  await world.caughtUp();
+  expect(eventsOf(roomIn(await answer, roomId))?.at(-1)).toBe(message.event_id);
+  expect(roomIn(await world.sync(alice, lists()), roomId)?.isInitial).toBe(true);
+});
+
 test("a device that is polled waits for nothing", async () => {
   const { world, alice, roomId } = await start({ catchUpWaitMs: LONG_MS, initialWaitMs: LONG_MS });
   await using _world = world;

@@ -7,7 +7,7 @@ import { createLogger } from "../../src/logging/logger.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
 import { RequestEndedError } from "../../src/model/request-ended-error.ts";
 import { selectHead } from "../../src/store/changes.ts";
-import { createSecrets } from "../../src/store/secrets.ts";
+import { createSecrets, type Secrets } from "../../src/store/secrets.ts";
 import { createSyncCore, type SyncCore } from "../../src/sync-core.ts";
 import type { TestDatabase } from "./database.ts";
 import { request } from "./engine.ts";
@@ -24,6 +24,10 @@ export interface SyncWorldOptions {
 }
 
 const TOKEN_HASH = Buffer.from("hash of the token");
+
+/** What `pos` and tokens are made with. */
+export const TEST_SECRET = "a secret for tests, long enough";
+
 let worlds = 0;
 
 /** One process, and the users of one world. */
@@ -32,9 +36,10 @@ export class SyncWorld implements AsyncDisposable {
   readonly stored: StoredWorld;
   readonly logLines: Record<string, unknown>[] = [];
   readonly #options: SyncWorldOptions;
-  readonly #pollers = new AsyncDisposableStack();
+  #pollers = new AsyncDisposableStack();
   #core: SyncCore;
   #registry = new Registry();
+  #secrets = createSecrets(TEST_SECRET);
 
   static async start(db: TestDatabase, options: SyncWorldOptions = {}): Promise<SyncWorld> {
     const world = new SyncWorld(db, options);
@@ -53,8 +58,9 @@ export class SyncWorld implements AsyncDisposable {
     await this.#core.follower.start();
   }
 
-  /** Everything in memory is gone; the database and the secret stay. */
-  async restart(): Promise<void> {
+  /** Everything in memory is gone; the database stays, and the secret unless others are given. */
+  async restart(secrets: Secrets = this.#secrets): Promise<void> {
+    this.#secrets = secrets;
     await this.#core.follower[Symbol.asyncDispose]();
     this.#registry = new Registry();
     this.#core = this.#newCore();
@@ -87,6 +93,12 @@ export class SyncWorld implements AsyncDisposable {
     await this.db.query({ text, values: [owner, deviceNid] });
   }
 
+  /** The processes of {@link poll} have ended. */
+  async pollNobody(): Promise<void> {
+    await this.#pollers.disposeAsync();
+    this.#pollers = new AsyncDisposableStack();
+  }
+
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
     const { values = [] } = (await this.#registry.getSingleMetric(name)?.get()) ?? {};
     const isWanted = (found: object) => Object.entries(labels).every(([key, value]) => Object(found)[key] === value);
@@ -112,7 +124,7 @@ export class SyncWorld implements AsyncDisposable {
       },
       db: this.db,
       clock,
-      secrets: createSecrets("a secret for tests, long enough"),
+      secrets: this.#secrets,
       log: createLogger({ level: "warn", format: "json" }, { write: (line) => this.logLines.push(JSON.parse(line)) }),
       metrics: createMetrics(this.#registry),
     });

@@ -62,6 +62,8 @@ export class Poller {
   #storedBefore: StreamPosition | undefined;
   /** The next poll asks for all, as a first sync does. */
   #asksAnew = false;
+  /** The same ahead of the stream, which goes on from `since` afterwards; the timeout of that poll, in milliseconds. */
+  #asksAside: number | undefined;
   #restMs = 0;
   readonly #past = new StreamPast();
   readonly #lastSeen = new LastSeen();
@@ -76,7 +78,8 @@ export class Poller {
     this.#deps = deps;
     this.#token = token;
     this.#since = device.since;
-    this.#ignored = ignored ?? (device.since === undefined ? undefined : new Set());
+    this.#asksAside = device.asksAnew;
+    this.#ignored = ignored ?? (this.#askedSince === undefined ? undefined : new Set());
   }
 
   /** The token that the next poll is sent with. */
@@ -89,9 +92,9 @@ export class Poller {
     this.#token = token;
   }
 
-  /** The stream has a place from which it goes on. */
+  /** The stream has a place from which it goes on, and all before it is stored. */
   get hasBegun(): boolean {
-    return this.#since !== undefined;
+    return this.#askedSince !== undefined;
   }
 
   /** As a {@link Sibling}. */
@@ -106,7 +109,7 @@ export class Poller {
       const begin = () => this.#beginBeside(sibling, signal).catch(() => undefined);
       await this.#deps.admit("catch-up", begin, signal);
     }
-    if (this.#since !== undefined) return await this.#run(signal);
+    if (this.#askedSince !== undefined) return await this.#run(signal);
     const window = this.#deps.firstWindow({
       device: this.#device,
       token: this.#token.text,
@@ -127,8 +130,15 @@ export class Poller {
       const token = this.#token;
       try {
         const kind = this.#askedSince === undefined ? "first" : "catch-up";
-        if (this.#isCatchUp) await this.#deps.admit(kind, () => this.#poll(signal), signal);
+        let isTold = false;
+        const catchUp = async () => {
+          isTold = this.#asksAside !== undefined && this.#deps.sibling() !== undefined;
+          if (!isTold) await this.#poll(signal);
+        };
+        if (this.#isCatchUp) await this.#deps.admit(kind, catchUp, signal);
         else await this.#poll(signal);
+        // Who claims the device anew knows what the user's other device has brought meanwhile.
+        if (isTold) return { reason: "lost-claim" };
         failures = 0;
         if (this.#restMs > 0) await pause(this.#restMs, signal);
       } catch (error) {
@@ -171,13 +181,16 @@ export class Poller {
   #goOn(taken: TakenIn, { toldUpTo, startedMs, ...asked }: Asked): void {
     const { clock, events } = this.#deps;
     const { bytes, isEmpty, hasLost } = taken;
+    const isAside = this.#asksAside !== undefined;
+    const staysThere = hasLost || isAside;
     this.#storedBefore = undefined;
-    if (!hasLost) this.#since = taken.nextBatch;
+    if (!staysThere) this.#since = taken.nextBatch;
     this.#ignored = taken.ignored;
     this.#asksAnew = hasLost;
-    this.#isCatchUp = hasLost;
-    this.#toldUpTo = hasLost ? undefined : toldUpTo;
-    for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
+    this.#asksAside = undefined;
+    this.#isCatchUp = staysThere;
+    this.#toldUpTo = staysThere ? undefined : toldUpTo;
+    if (!isAside) for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
     const tookMs = clock.nowMs() - startedMs;
     this.#restMs = this.#past.note({ ...taken, ...asked, tookMs });
     events.onPolled({ seconds: tookMs / 1000, bytes, isEmpty, hasLost, restMs: this.#restMs });
@@ -203,7 +216,7 @@ export class Poller {
 
   /** undefined: all is asked for. */
   get #askedSince(): string | undefined {
-    return this.#asksAnew ? undefined : this.#since;
+    return this.#asksAnew || this.#asksAside !== undefined ? undefined : this.#since;
   }
 
   /** What the response can know is fixed before it is asked for; a repeated question may get the answer to the first one. */
@@ -211,7 +224,8 @@ export class Poller {
     const { userNid, userId, deviceNid, head, firstAsked } = this.#device;
     const { clock, store } = this.#deps;
     const askedAfter = Math.max(head, store.position) as StreamPosition;
-    this.#storedBefore ??= this.#since === undefined ? (firstAsked ?? askedAfter) : askedAfter;
+    const isBesideStream = this.#asksAside !== undefined;
+    this.#storedBefore ??= this.#since === undefined || isBesideStream ? (firstAsked ?? askedAfter) : askedAfter;
     const storedBefore = this.#storedBefore;
     const since = this.#askedSince;
     const poll = since === undefined ? "first" : this.#isCatchUp ? "catch-up" : "live";
@@ -228,6 +242,7 @@ export class Poller {
       },
       ignored: this.#ignored,
       since: this.#since,
+      isBesideStream,
       askedAfter,
       past: {
         toDeviceNews: (messages: readonly Buffer[]) => this.#past.toDeviceNews(since, messages),
@@ -253,7 +268,7 @@ export class Poller {
 
   /** Who asks again for a first sync wants the answer that is being computed. */
   #timeoutMs(): number {
-    if (this.#askedSince === undefined) return 0;
+    if (this.#askedSince === undefined) return this.#asksAside ?? 0;
     return this.#isCatchUp ? this.#device.epoch % CATCH_UP_TIMEOUTS_MS : POLL_TIMEOUT_MS;
   }
 

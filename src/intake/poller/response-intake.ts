@@ -40,6 +40,8 @@ export class MalformedResponseError extends Error {
 
 const NOBODY: ReadonlySet<string> = new Set();
 
+const NOTHING_OF_DEVICE = { toDevice: [], deviceLists: { changed: [], left: [] } };
+
 /** What a whole stored response leaves for the next poll. */
 export interface TakenIn {
   readonly nextBatch: string;
@@ -63,6 +65,8 @@ export interface ResponseContext {
   readonly ignored: ReadonlySet<string> | undefined;
   /** Where the stream goes on, as it is stored. */
   readonly since: string | undefined;
+  /** Of the response only rooms and what is the user's count: the device's own comes with the stream, which goes on from `since`. */
+  readonly isBesideStream?: boolean;
   /** What the poller makes of it; undefined: it goes on. */
   readonly past?: {
     toDeviceNews(messages: readonly Buffer[]): readonly Buffer[];
@@ -120,21 +124,24 @@ export class ResponseIntake {
   async end(): Promise<TakenIn> {
     const receivedUs = this.#context.nowUs();
     this.#reader.end();
-    const { past, since } = this.#context;
-    const told = this.#reader.rest.toDevice;
-    const toDevice = [...(past?.toDeviceNews(told) ?? told)];
-    const rest = { ...this.#reader.rest, toDevice };
-    const { nextBatch } = rest;
+    const { past, since, isBesideStream = false } = this.#context;
+    const rest = isBesideStream ? { ...this.#reader.rest, ...NOTHING_OF_DEVICE } : this.#newsOf(this.#reader.rest);
+    const { nextBatch, toDevice } = rest;
     if (nextBatch === undefined) throw new MalformedResponseError("the response has no next_batch");
     if (this.#hasStoredParts) await this.#flush();
     const ignored = this.#ignored() ?? NOBODY;
     const isEmpty = !this.#hasStoredParts && this.#sections.length === 0 && isRestEmpty(rest);
-    const hasLost = past?.hasLost(nextBatch) ?? false;
-    const to = hasLost && since !== undefined ? since : nextBatch;
+    const hasLost = !isBesideStream && (past?.hasLost(nextBatch) ?? false);
+    const to = (hasLost || isBesideStream) && since !== undefined ? since : nextBatch;
     const end = { rest, since: { from: since, to }, whole: this.#whole() };
     await this.#store.live({ ...this.#part(ignored), token: nextBatch, end, receivedUs });
     const lastSeen = this.#lastSeen.events;
     return { nextBatch, hasLost, toDevice, ignored, bytes: this.#bytes, isEmpty, lastSeen };
+  }
+
+  #newsOf(rest: ResponseRest): ResponseRest {
+    const toDevice = [...(this.#context.past?.toDeviceNews(rest.toDevice) ?? rest.toDevice)];
+    return { ...rest, toDevice };
   }
 
   #add(section: ParsedSection): void {

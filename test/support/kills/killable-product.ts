@@ -35,6 +35,8 @@ export interface ProductOptions {
   readonly homeserverUrl: string;
   readonly databaseUrl: string;
   readonly timelineLimit: number;
+  /** How long a device is polled after its last request, as configured. */
+  readonly idleAfter?: string;
 }
 
 export async function startKillableProduct(options: ProductOptions): Promise<KillableProduct> {
@@ -46,7 +48,10 @@ export async function startKillableProduct(options: ProductOptions): Promise<Kil
     homeserver: { url: options.homeserverUrl },
     database: { url: options.databaseUrl },
     secret: "a secret that outlives kills",
-    polling: { timeline_limit: options.timelineLimit },
+    polling: {
+      timeline_limit: options.timelineLimit,
+      ...(options.idleAfter !== undefined && { idle_after: options.idleAfter }),
+    },
     listeners: [
       { port: clientPort, resources: ["client"] },
       { port: internalPort, resources: ["internal"] },

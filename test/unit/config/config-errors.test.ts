@@ -187,6 +187,9 @@ test.each([
   ["listeners: [hunter2]"],
   ["secret: hunter2\nsecret: hunter2"],
   ["secret: hunter2\nfoo: 1"],
+  ["former_secrets: hunter2"],
+  ["former_secrets: [[hunter2]]"],
+  ["former_secrets: {hunter2: 1}"],
 ])("a secret in the wrong place or form is not shown: %p", (text) => {
   const problems = yaml(text);
   expect(problems).not.toEqual([]);

@@ -5,6 +5,7 @@ const DEFAULTS = {
   homeserver: { url: "https://matrix.example.org", serverName: undefined },
   database: { kind: "embedded", poolSize: 10 },
   secret: undefined,
+  formerSecrets: [],
   dataDir: "./data",
   listeners: [
     { kind: "tcp", port: 8008, bind: "127.0.0.1", resources: ["client"] },
@@ -95,6 +96,17 @@ test("secrets are read from the files that hold them, without the white space ar
   });
   expect(config.database).toEqual({ kind: "external", url: "postgres://u:p@h/db", poolSize: 10 });
   expect(config.secret).toBe("a secret");
+});
+
+test("former secrets are a list, or the lines of a file", () => {
+  const written = load({ env: { ...HOMESERVER, SLIDECAR__FORMER_SECRETS: "[one, 'two: #']" } });
+  expect(written.formerSecrets).toEqual(["one", "two: #"]);
+  const inFile = load({
+    beside: { former: "\n one \r\n\ntwo: #\n" },
+    files: { "a.yaml": "former_secrets_file: FOLDER/former" },
+    env: HOMESERVER,
+  });
+  expect(inFile.formerSecrets).toEqual(["one", "two: #"]);
 });
 
 test.each([

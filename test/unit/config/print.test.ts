@@ -11,9 +11,15 @@ test("the printed configuration loads again as the same", () => {
 });
 
 test("the printed configuration shows that secrets are set and nothing of them", () => {
-  const env = { ...HOMESERVER, SLIDECAR__DATABASE__URL: "postgres://user:pass/w@host/db", SLIDECAR__SECRET: "hunter2" };
+  const env = {
+    ...HOMESERVER,
+    SLIDECAR__DATABASE__URL: "postgres://user:pass/w@host/db",
+    SLIDECAR__SECRET: "hunter2",
+    SLIDECAR__FORMER_SECRETS: "[hunter1]",
+  };
   const printed = printConfig(load({ env }));
-  expect(printed).not.toMatch(/hunter2|user|pass\/|host|db/);
+  expect(printed).not.toMatch(/hunter|user|pass\/|host|db/);
   expect(printed).toContain("secret: '********'");
+  expect(printed).toContain("former_secrets:\n  - '********'");
   expect(printed).toContain("  url: '********'");
 });

@@ -7,6 +7,7 @@ const documents = [
   "ARCHITECTURE.md",
   "CONTRIBUTING.md",
   "CHANGELOG.md",
+  "docs/loss-ledger.md",
   ...readdirSync("docs/concepts").map((name) => `docs/concepts/${name}`),
 ];
 

@@ -45,6 +45,15 @@ test("a pos made with another secret is not ours", () => {
   expect(new PosCodec(Buffer.alloc(32, 2)).decode(written, key)).toBeUndefined();
 });
 
+test("a pos made with a former secret is ours, for its own connection only; new ones are made with the present one", () => {
+  const rotated = new PosCodec(Buffer.alloc(32, 3), [Buffer.alloc(32, 2), Buffer.alloc(32, 1)]);
+  expect(rotated.decode(written, key)).toEqual(pos);
+  expect(rotated.decode(written, { ...key, connId: "other" })).toBeUndefined();
+  const anew = rotated.encode({ ...pos, stream: pos.stream as StreamPosition }, key);
+  expect(codec.decode(anew, key)).toBeUndefined();
+  expect(new PosCodec(Buffer.alloc(32, 3)).decode(anew, key)).toEqual(pos);
+});
+
 test.each([
   ["nothing", ""],
   ["a number", "12345"],
