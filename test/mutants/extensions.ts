@@ -19,6 +19,13 @@ export const mutants: readonly Mutant[] = [
     test,
   },
   {
+    name: "a room whose streams come with its being told anew is not counted as owed",
+    file: "src/engine/connection/mutable-state.ts",
+    find: "for (const room of touched) this.#count(room, 1);",
+    replace: "for (const room of delta.streams.keys()) this.#count(room, 1);",
+    test,
+  },
+  {
     name: "what is kept back with its room counts as told",
     file: "src/engine/extensions/streams-after.ts",
     find: 'return upTo === "live" && changedAt > from ? from : upTo;',

@@ -7,6 +7,7 @@ export const NOTHING_TOLD: ConnectionState = {
   lazyMembers: new Map(),
   subscriptions: new Map(),
   streams: new Map(),
+  owing: { accountData: 0, receipts: 0, typing: 0 },
   accountData: undefined,
 };
 

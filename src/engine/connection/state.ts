@@ -1,7 +1,7 @@
 import type { RoomId, RoomNid, UserId } from "../../model/ids.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { RoomConfig } from "../request.ts";
-import type { StreamsTold, StreamUpTo } from "./streams.ts";
+import type { RoomStream, StreamsTold, StreamUpTo } from "./streams.ts";
 
 /** As what a room was sent. A change makes the next entry `initial`. */
 export type SentAs = "stripped" | "joined" | "departed";
@@ -23,6 +23,8 @@ export interface ConnectionState {
   readonly subscriptions: ReadonlyMap<RoomId, RoomConfig>;
   /** What was told of rooms beside the rooms themselves; not in the map: never anything. */
   readonly streams: ReadonlyMap<RoomNid, StreamsTold>;
+  /** How many rooms, of those that were told so that a stream is told of them, are not live in it. */
+  readonly owing: Readonly<Record<RoomStream, number>>;
   /** What was told of account data that belongs to no room. */
   readonly accountData: StreamUpTo;
 }

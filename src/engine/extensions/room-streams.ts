@@ -1,7 +1,7 @@
 import type { RoomId, RoomNid } from "../../model/ids.ts";
 import { Membership } from "../../model/membership.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
-import type { ConnectionState, SentAs } from "../connection/state.ts";
+import type { ConnectionState } from "../connection/state.ts";
 import {
   NO_STREAM_TOLD,
   ROOM_STREAMS,
@@ -9,6 +9,7 @@ import {
   type StreamsTold,
   type StreamUpTo,
 } from "../connection/streams.ts";
+import { isToldOf } from "../connection/told.ts";
 import type { Coverage } from "../lists/coverage.ts";
 import { type InScope, scopesOf } from "../lists/extension-scopes.ts";
 import type { ExtensionsRequest, RoomConfig } from "../request.ts";
@@ -89,14 +90,14 @@ function dueRooms(input: StreamsInput, scopes: Scopes): ByStream<StreamRoom> {
   const { rooms, facts } = view;
   const planned = new Map(input.rooms.map((plan) => [plan.room, plan]));
   const isAccountQuiet = view.accountData.newestAt <= from;
-  // Most rooms share one of these.
-  let live: StreamsTold | undefined;
+  const owesNothing = asked.every((stream) => connection.owing[stream] === 0);
   for (const index of coverage.covered()) {
     const room = rooms.room(index);
-    const told = connection.streams.get(room) ?? NO_STREAM_TOLD;
     const plan = planned.size === 0 ? undefined : planned.get(room);
-    if (told !== live && asked.every((stream) => told[stream] === "live")) live = told;
-    if (told === live && plan === undefined && isAccountQuiet && facts.ephemeralNear(room) <= from) continue;
+    const isQuiet = plan === undefined && isAccountQuiet && facts.ephemeralNear(room) <= from;
+    if (isQuiet && owesNothing) continue;
+    const told = connection.streams.get(room) ?? NO_STREAM_TOLD;
+    if (isQuiet && areLive(told, asked)) continue;
     for (const stream of asked) {
       if (scopes[stream]?.(index) !== true) continue;
       const found = streamRoom(input, index, stream, plan, told[stream]);
@@ -104,6 +105,11 @@ function dueRooms(input: StreamsInput, scopes: Scopes): ByStream<StreamRoom> {
     }
   }
   return due;
+}
+
+function areLive(told: StreamsTold, asked: readonly RoomStream[]): boolean {
+  for (const stream of asked) if (told[stream] !== "live") return false;
+  return true;
 }
 
 /** undefined: there is nothing to tell, or the client does not have the room as one of which this is told. */
@@ -132,9 +138,6 @@ function streamRoom(
     sinceOrderKey: view.rooms.sinceOrderKey(index),
   };
 }
-
-/** Account data is the reader's own, whatever they are in the room. */
-const isToldOf = (stream: RoomStream, as: SentAs): boolean => stream === "accountData" || as === "joined";
 
 function changeOf({ facts, accountData }: ReaderView, room: RoomNid, stream: RoomStream): StreamPosition {
   if (stream === "accountData") return accountData.at(room);

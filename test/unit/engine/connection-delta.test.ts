@@ -121,12 +121,54 @@ test("a state is what its deltas make of it, and survives its encoding", () => {
   expect([...(state.lazyMembers.get(nid(1)) ?? [])]).toEqual([bob]);
   expect(state.subscriptions.size).toBe(1);
   const copies = [decodeState(encodeState(state)), state.clone()];
-  const heldBy = ({ rooms, lazyMembers, subscriptions, streams: ofRooms, accountData }: MutableConnectionState) => ({
-    ...{ rooms, lazyMembers, subscriptions, ofRooms, accountData },
-  });
+  const heldBy = (each: MutableConnectionState) => {
+    const { rooms, lazyMembers, subscriptions, streams: ofRooms, owing, accountData } = each;
+    return { rooms, lazyMembers, subscriptions, ofRooms, owing, accountData };
+  };
   for (const copy of copies) expect(heldBy(copy)).toEqual(heldBy(state));
   expect([...state.streams.keys()]).toEqual([0, 5, 301, 2_000_000]);
   expect(state.accountData).toBe("live");
+});
+
+test("it is counted how many rooms are not live in a stream that is told of them", () => {
+  const state = new MutableConnectionState();
+  const owing = (more: Partial<ConnectionDelta>) => {
+    state.apply(delta(more));
+    return [state.owing.accountData, state.owing.receipts, state.owing.typing];
+  };
+  const invite = told({ as: "stripped" });
+  expect(
+    owing({
+      rooms: new Map([
+        [nid(1), told()],
+        [nid(2), told()],
+        [nid(3), invite],
+      ]),
+    }),
+  ).toEqual([3, 2, 2]);
+  expect(
+    owing({
+      streams: new Map([
+        [nid(1), streams("live", "live", 17)],
+        [nid(3), streams("live", undefined, undefined)],
+      ]),
+    }),
+  ).toEqual([1, 1, 2]);
+  expect(
+    owing({
+      streams: new Map([
+        [nid(2), streams("live", "live", "live")],
+        [nid(1), streams("live", "live", "live")],
+      ]),
+    }),
+  ).toEqual([0, 0, 0]);
+  expect(owing({ rooms: new Map([[nid(3), told()]]) })).toEqual([0, 1, 1]);
+  expect(
+    owing({
+      rooms: new Map([[nid(3), told({ as: "departed" })]]),
+      streams: new Map([[nid(3), streams(undefined, undefined, undefined)]]),
+    }),
+  ).toEqual([1, 0, 0]);
 });
 
 test("thousands of rooms that are live share one object, and take three bytes each", () => {
