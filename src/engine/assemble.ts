@@ -7,8 +7,9 @@ import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { ConnectionDelta, Told } from "./connection/state.ts";
 import { toldAfterAnswer, toldWithoutAnswer } from "./connection/told-after.ts";
 import { sayExtensions } from "./extensions/extensions.ts";
+import { streamsAfter } from "./extensions/streams-after.ts";
 import type { HoldWindow } from "./keep-back.ts";
-import type { SyncPlan } from "./plan.ts";
+import { answeredRooms, type SyncPlan } from "./plan.ts";
 import type { RoomAnswer, SyncResponse } from "./response.ts";
 import { type AssembledRoom, assembleRoom, bareAnswer, worthOf } from "./rooms/room-answer.ts";
 import type { RoomPlan } from "./rooms/room-plan.ts";
@@ -76,6 +77,7 @@ class OutcomeDraft {
   readonly #justNow: StreamPosition;
   #hasNews = false;
   #quietSince: StreamPosition | undefined;
+  readonly #answered: Map<RoomNid, RoomPlan>;
   readonly #rooms: Map<RoomNid, Told>;
   readonly #sentMembers = new Map<RoomNid, ReadonlySet<UserId>>();
   readonly #staleMembers = new Map<RoomNid, ReadonlySet<UserId>>();
@@ -83,6 +85,7 @@ class OutcomeDraft {
   constructor(plan: SyncPlan, justNow: StreamPosition) {
     this.#plan = plan;
     this.#justNow = justNow;
+    this.#answered = new Map(answeredRooms(plan));
     this.#rooms = new Map(plan.missed);
   }
 
@@ -98,12 +101,14 @@ class OutcomeDraft {
 
   fail(room: RoomPlan, error: unknown): void {
     this.#failed.push({ room: room.roomId, error });
-    const told = toldWithoutAnswer(room, this.#plan.from ?? BEFORE_ALL);
+    this.#answered.delete(room.room);
+    const told = toldWithoutAnswer(room, this.#from);
     if (told !== undefined) this.#rooms.set(room.room, told);
   }
 
   finish(data: ExtensionData): SyncOutcome {
-    const extensions = sayExtensions(this.#plan.extensions, data);
+    const { streams, streamsTold, accountData } = this.#plan;
+    const extensions = sayExtensions(this.#plan.extensions, data, this.#answered);
     return {
       response: { lists: this.#plan.lists, rooms: this.#answers, extensions: extensions.response },
       delta: {
@@ -111,11 +116,17 @@ class OutcomeDraft {
         sentMembers: this.#sentMembers,
         staleMembers: this.#staleMembers,
         subscriptions: this.#plan.subscriptions,
+        streams: streamsAfter(streams, streamsTold, this.#from, this.#answered),
+        accountData,
       },
       hasNews: this.#hasNews || extensions.hasNews,
       quietSince: this.#quietSince,
       failedRooms: this.#failed,
     };
+  }
+
+  get #from(): StreamPosition {
+    return this.#plan.from ?? BEFORE_ALL;
   }
 
   #wait(since: StreamPosition): void {

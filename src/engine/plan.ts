@@ -1,11 +1,15 @@
 import { invariant } from "../lib/invariant.ts";
+import type { ExtensionReads } from "../model/extension-reads.ts";
 import type { RoomId, RoomNid } from "../model/ids.ts";
 import { isDeparted, isStripped } from "../model/membership.ts";
-import type { RoomReads } from "../model/room-reads.ts";
+import type { RoomData, RoomReads } from "../model/room-reads.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { ConnectionState, Told } from "./connection/state.ts";
+import type { StreamUpTo } from "./connection/streams.ts";
 import { keptSubscriptions, subscriptionsDelta } from "./connection/subscriptions.ts";
-import { type PlannedExtensions, planExtensions } from "./extensions/extensions.ts";
+import { type PlannedExtensions, planExtensions, readsOfExtensions } from "./extensions/extensions.ts";
+import { type PlannedStreams, planStreams } from "./extensions/room-streams.ts";
+import { globalAfter } from "./extensions/streams-after.ts";
 import { Coverage } from "./lists/coverage.ts";
 import { answerLists } from "./lists/list-answers.ts";
 import type { RoomConfig, SyncRequest } from "./request.ts";
@@ -46,6 +50,11 @@ export interface SyncPlan extends Answering {
   /** What the connection has to remember of subscriptions. Undefined: as before. */
   readonly subscriptions: ReadonlyMap<RoomId, RoomConfig> | undefined;
   readonly extensions: PlannedExtensions;
+  readonly streams: PlannedStreams;
+  /** What the client has been told of streams so far. */
+  readonly streamsTold: ConnectionState["streams"];
+  /** What the client has been told of account data that belongs to no room, once it has the answer; undefined: as before. */
+  readonly accountData: StreamUpTo;
 }
 
 /** Scratch: what is in here means nothing between two calls. */
@@ -63,6 +72,8 @@ export function planSync(input: PlanInput): SyncPlan {
   for (const [roomId, config] of subscriptions) coverSubscription(roomId, config, view, connection);
   const toPlan = { view, connection, from, comparison: new ConfigComparison() };
   const rooms = decideRooms(toPlan);
+  const streams = planStreams({ ...toPlan, asked: request.extensions, coverage, rooms });
+  const isTold = request.extensions.accountData !== undefined;
   return {
     from: input.from,
     to,
@@ -77,9 +88,24 @@ export function planSync(input: PlanInput): SyncPlan {
     unknown: unknownIn(subscriptions, view),
     wishes: rooms.filter(({ wish }) => wish !== undefined).map(({ room }) => room),
     subscriptions: subscriptionsDelta(connection.subscriptions, subscriptions, request),
-    extensions: planExtensions(request.extensions, { view, from: input.from }),
+    extensions: planExtensions(request.extensions, {
+      view,
+      from: input.from,
+      accountDataTold: connection.accountData,
+      streams,
+    }),
+    streams,
+    streamsTold: connection.streams,
+    accountData: globalAfter(connection.accountData, { isTold, changedAt: view.accountData.globalAt, from }),
   };
 }
+
+/** What must be read for the extensions, once what is kept back is left out of the plan. */
+export const extensionReads = (plan: SyncPlan, data: ReadonlyMap<RoomNid, RoomData>): ExtensionReads =>
+  readsOfExtensions(plan.extensions, { answering: plan, answered: answeredRooms(plan), data });
+
+export const answeredRooms = ({ rooms }: SyncPlan): ReadonlyMap<RoomNid, RoomPlan> =>
+  new Map(rooms.map((room) => [room.room, room]));
 
 /** While a first sync arrives, what is not known is on its way. */
 const unknownIn = (subscriptions: SyncPlan["subscribed"], view: ReaderView): readonly RoomId[] =>

@@ -51,10 +51,21 @@ export interface ToDeviceRequest {
   readonly limit: number;
 }
 
+/** Of which rooms an extension tells: those that any part names, as far as the request covers them. */
+export interface ExtensionScope {
+  /** Rooms in the ranges of these lists. */
+  readonly lists: "all" | ReadonlySet<string>;
+  /** `"all"`: all rooms that the request covers, by lists or subscriptions. */
+  readonly rooms: "all" | ReadonlySet<RoomId>;
+}
+
 /** Extensions that are asked for; undefined: not. */
 export interface ExtensionsRequest {
   readonly toDevice?: ToDeviceRequest | undefined;
   readonly e2ee?: true | undefined;
+  readonly accountData?: ExtensionScope | undefined;
+  readonly receipts?: ExtensionScope | undefined;
+  readonly typing?: ExtensionScope | undefined;
 }
 
 /** One request, in the engine's words. */

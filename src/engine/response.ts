@@ -79,10 +79,38 @@ export interface E2eeAnswer {
   readonly fallbackKeys: Buffer | undefined;
 }
 
+export interface AccountDataAnswer {
+  /** Whole events as raw JSON. */
+  readonly global: readonly Buffer[];
+  readonly rooms: ReadonlyMap<RoomId, readonly Buffer[]>;
+}
+
+export interface ShownReceipt {
+  readonly eventId: string;
+  readonly type: string;
+  readonly userId: UserId;
+  readonly tsMs: number;
+  /** undefined: of the whole room. */
+  readonly threadId: string | undefined;
+}
+
+export interface ReceiptsAnswer {
+  /** Of an event, a type and a user one at most. */
+  readonly rooms: ReadonlyMap<RoomId, readonly ShownReceipt[]>;
+}
+
+export interface TypingAnswer {
+  /** All who type in a room now. */
+  readonly rooms: ReadonlyMap<RoomId, readonly UserId[]>;
+}
+
 /** Of extensions that were asked for. */
 export interface ExtensionsResponse {
   readonly toDevice: ToDeviceAnswer | undefined;
   readonly e2ee: E2eeAnswer | undefined;
+  readonly accountData: AccountDataAnswer | undefined;
+  readonly receipts: ReceiptsAnswer | undefined;
+  readonly typing: TypingAnswer | undefined;
 }
 
 /** One answer, in the engine's words. */

@@ -14,6 +14,12 @@ export interface RoomFacts {
   changedAt(room: RoomNid): StreamPosition;
   /** Not before {@link changedAt}, and the same for many rooms: none of them changed after it. */
   changedNear(room: RoomNid): StreamPosition;
+  /** Not before the newest change of receipts in the room. */
+  receiptsAt(room: RoomNid): StreamPosition;
+  /** Not before the newest change of who types in the room. */
+  typingAt(room: RoomNid): StreamPosition;
+  /** Not before {@link receiptsAt} and {@link typingAt}, and the same for many rooms. */
+  ephemeralNear(room: RoomNid): StreamPosition;
   /** A whole baseline with `m.room.create` is stored, and the room is not quarantined. */
   isComplete(room: RoomNid): boolean;
   /** When all members were known, since when changes of them were told; undefined: they are not all known. */
@@ -64,6 +70,15 @@ export interface ReaderRooms {
   findRoom(roomId: RoomId): RoomNid | undefined;
 }
 
+/** When a reader's account data changed: not before it did, and later where that is not known. */
+export interface AccountDataChanges {
+  /** Of what belongs to no room. */
+  readonly globalAt: StreamPosition;
+  /** Not before any of {@link at}. */
+  readonly newestAt: StreamPosition;
+  at(room: RoomNid): StreamPosition;
+}
+
 /** Everything in memory that one reader's answers are planned from. */
 export interface ReaderView {
   readonly userNid: UserNid;
@@ -73,6 +88,7 @@ export interface ReaderView {
   readonly device: DeviceFacts;
   readonly facts: RoomFacts;
   readonly rooms: ReaderRooms;
+  readonly accountData: AccountDataChanges;
   /** By room; rooms without tags are not in it. */
   readonly tags: ReadonlyMap<RoomNid, ReadonlySet<string>>;
   /** Rooms that a space names which a request filters by. */

@@ -21,6 +21,7 @@ import { PollerPool } from "./poller/poller-pool.ts";
 import { FIRST_REST_MS } from "./poller/stream-past.ts";
 import type { Verdict } from "./poller/verdict.ts";
 import { createRecallQueue } from "./recall/create-recall-queue.ts";
+import { SilentTyping } from "./silent-typing.ts";
 
 /**
  * First polls after a time without any that run at the same time: a restart has as many as there are devices. More: the
@@ -81,14 +82,18 @@ export function createIntake(deps: IntakeDeps, options: IntakeOptions): Intake {
   const history = createHistoryQueue({ ...deps, callers, store: writer });
   const recalls = createRecallQueue({ ...deps, ...options, callers, store: writer });
   const pool = createPool(deps, options, { writer, callers, onFirstPolled });
+  const onError = (err: Error) => deps.log.warn({ err }, "typing that is over could not be ended; it is tried again");
+  const typing = new SilentTyping({ ...deps, onError });
   return {
     run: async (signal) => {
       await using _wants = await history.listen();
       await using _recalls = await recalls.listen();
       try {
         await members.start();
+        typing.start();
         await pool.run(signal);
       } finally {
+        await typing.stop();
         await history.stop();
         await recalls.stop();
         await members.stop();

@@ -6,12 +6,15 @@ import type {
   ToDeviceMessage,
   ToDeviceReads,
 } from "../model/extension-reads.ts";
-import type { DeviceNid, UserId } from "../model/ids.ts";
+import type { DeviceNid, UserId, UserNid } from "../model/ids.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
+import { selectAccountData, selectReceipts, selectTyping } from "./room-stream-selects.ts";
 
 /** For whom extensions are read. */
 export interface ExtensionReader {
+  readonly userNid: UserNid;
+  readonly userId: UserId;
   readonly deviceNid: DeviceNid;
   /** Facts above it are not read. */
   readonly to: StreamPosition;
@@ -20,14 +23,17 @@ export interface ExtensionReader {
 /** Reads what the extensions of one answer need: a query for each kind that is wanted. */
 export async function readExtensions(
   db: Queryable,
-  { deviceNid, to }: ExtensionReader,
-  { toDevice, deviceLists }: ExtensionReads,
+  { userNid, userId, deviceNid, to }: ExtensionReader,
+  reads: ExtensionReads,
 ): Promise<ExtensionData> {
-  const [messages, lists] = await Promise.all([
-    toDevice === undefined ? [] : selectToDevice(db, deviceNid, toDevice),
-    deviceLists === undefined ? [] : selectDeviceLists(db, deviceNid, deviceLists, to),
+  const [toDevice, deviceLists, accountData, receipts, typing] = await Promise.all([
+    reads.toDevice === undefined ? [] : selectToDevice(db, deviceNid, reads.toDevice),
+    reads.deviceLists === undefined ? [] : selectDeviceLists(db, deviceNid, reads.deviceLists, to),
+    reads.accountData === undefined ? [] : selectAccountData(db, userNid, reads.accountData, to),
+    reads.receipts === undefined ? [] : selectReceipts(db, userId, reads.receipts, to),
+    reads.typing === undefined ? [] : selectTyping(db, reads.typing, to),
   ]);
-  return { toDevice: messages, deviceLists: lists };
+  return { toDevice, deviceLists, accountData, receipts, typing };
 }
 
 const SELECT_TO_DEVICE = `

@@ -63,6 +63,7 @@ export class Follower implements AsyncDisposable {
     const { db, memory, clock, onAdvance } = this.#deps;
     // Taken before the load: what is published meanwhile is applied again, which changes nothing.
     this.#position = await selectHead(db);
+    memory.begin(this.#position);
     await memory.columns.load(db);
     this.#caughtUpMs = clock.nowMs();
     onAdvance(this.#position, []);

@@ -38,6 +38,12 @@ export class Memory {
     this.devices = new OnlineDevices(db, maxDeviceBytes);
   }
 
+  /** Changes after this position are going to be prepared and applied. */
+  begin(position: StreamPosition): void {
+    this.columns.begin(position);
+    this.readers.begin(position);
+  }
+
   /**
    * Reads what changes brought, the last of them at `position`. Nothing shows before the result is called: that takes all in
    * at one go, so that nobody sees what a room became without seeing who left it before.
@@ -46,7 +52,7 @@ export class Memory {
     const ofRooms = changes.filter(({ stream, room }) => stream === ChangeStream.room && room !== undefined);
     const [columns, applyToReaders, applyToHotRooms, applyToSpaces, applyToDevices] = await Promise.all([
       selectColumns(this.#db, this.#staleColumns(ofRooms)),
-      this.readers.prepare(changes),
+      this.readers.prepare(changes, position),
       this.hotRooms.prepare(turnsOf(ofRooms), position),
       this.spaces.prepare(withChangedState(ofRooms)),
       this.devices.prepare(changes),
@@ -54,6 +60,10 @@ export class Memory {
     return () => {
       if (columns !== undefined) this.columns.take(columns);
       for (const change of ofRooms) this.#applyToColumns(change);
+      for (const { stream, room, position: at } of changes) {
+        const ephemeral = EPHEMERAL.get(stream);
+        if (ephemeral !== undefined && room !== undefined) this.columns.applyEphemeral(room, ephemeral, at);
+      }
       applyToReaders();
       applyToHotRooms();
       applyToSpaces();
@@ -81,6 +91,11 @@ export class Memory {
     });
   }
 }
+
+const EPHEMERAL: ReadonlyMap<ChangeStream, "receipts" | "typing"> = new Map([
+  [ChangeStream.receipts, "receipts"],
+  [ChangeStream.typing, "typing"],
+]);
 
 const withChangedState = (changes: readonly Change[]): ReadonlySet<RoomNid> =>
   new Set(

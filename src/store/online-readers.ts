@@ -3,6 +3,8 @@ import { setOrDelete } from "../lib/set-or-delete.ts";
 import { type Change, ChangeStream } from "../model/change.ts";
 import type { RoomNid, UserId, UserNid } from "../model/ids.ts";
 import type { ReaderFacts } from "../model/reader-facts.ts";
+import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
+import { AccountDataPositions } from "./account-data-positions.ts";
 import { type ColumnRows, selectColumns } from "./column-selects.ts";
 import type { Queryable } from "./database.ts";
 import { NO_FACTS, selectReaderFacts } from "./reader-facts.ts";
@@ -19,6 +21,7 @@ export interface OnlineReader {
   readonly rooms: ReaderRooms;
   readonly own: ReaderFacts;
   readonly tags: ReaderTags;
+  readonly accountData: AccountDataPositions;
   readonly bytes: number;
 }
 
@@ -28,6 +31,13 @@ type KeptReader = OnlineReader & { own: ReaderFacts; readonly tags: Map<RoomNid,
 const NO_TAGS: ReaderTags = new Map();
 /** What a room with tags weighs; an estimate that errs upwards. */
 const TAGGED_BYTES = 300;
+
+/** Of what concerns a room, that which an answer may wait for. */
+const WAKING_ROOM_STREAMS: ReadonlySet<ChangeStream> = new Set([
+  ChangeStream.room,
+  ChangeStream.receipts,
+  ChangeStream.typing,
+]);
 
 const FACT_STREAMS: ReadonlySet<ChangeStream> = new Set([ChangeStream.membership, ChangeStream.accountData]);
 
@@ -72,6 +82,8 @@ export class OnlineReaders {
   readonly #readers: ByteCache<UserNid, KeptReader>;
   readonly #loading = new Map<UserNid, Loading>();
   readonly #byRoom = new RoomReaders();
+  /** Changes up to it were applied. */
+  #position = BEFORE_ALL;
 
   constructor(db: Queryable, columns: RoomColumns, { maxBytes, isWaitedFor }: OnlineReadersOptions) {
     this.#db = db;
@@ -117,15 +129,20 @@ export class OnlineReaders {
     const users = new Set<UserNid>();
     for (const { stream, room, userNid } of changes) {
       if (WAKING_STREAMS.has(stream) && userNid !== undefined) users.add(userNid);
-      if (stream !== ChangeStream.room || room === undefined) continue;
+      if (!WAKING_ROOM_STREAMS.has(stream) || room === undefined) continue;
       this.#byRoom.addTo(users, room);
       for (const loading of this.#loading.keys()) users.add(loading);
     }
     return users;
   }
 
+  /** Changes after this position are going to be prepared and applied. */
+  begin(position: StreamPosition): void {
+    this.#position = position;
+  }
+
   /** Reads what changed. The result takes it in, in one step, once the position of this process moves there. */
-  async prepare(changes: readonly Change[]): Promise<() => void> {
+  async prepare(changes: readonly Change[], position: StreamPosition): Promise<() => void> {
     const touched = this.#touched(changes);
     const [rows, tags, facts] = await Promise.all([
       selectSomeReaderRooms(this.#db, touched),
@@ -138,6 +155,9 @@ export class OnlineReaders {
       for (const [userNid, own] of rows) this.#apply(userNid, own);
       for (const { userNid, tagged } of touched) this.#tag(userNid, tagged, tags.get(userNid));
       for (const [userNid, own] of facts) this.#takeFacts(userNid, own);
+      // Also for readers who came while this was read: what they know of account data begins at the position before.
+      for (const change of changes) this.#noteAccountData(change);
+      this.#position = position;
     };
   }
 
@@ -169,6 +189,13 @@ export class OnlineReaders {
       if (this.#readers.peek(userNid) !== undefined) users.add(userNid);
     }
     return [...users];
+  }
+
+  #noteAccountData(change: Change): void {
+    if (change.stream !== ChangeStream.accountData || change.userNid === undefined) return;
+    const reader = this.#readers.peek(change.userNid);
+    reader?.accountData.apply(change);
+    if (reader !== undefined) this.#readers.reweigh(change.userNid);
   }
 
   #takeFacts(userNid: UserNid, own: ReaderFacts): void {
@@ -209,14 +236,16 @@ export class OnlineReaders {
       takeTags(tags, missed.tagged, (await selectSomeReaderTags(this.#db, again)).get(userNid) ?? NO_TAGS);
       own = (await selectReaderFacts(this.#db, [userNid])).get(userNid) ?? NO_FACTS;
     }
+    const accountData = new AccountDataPositions(this.#position);
     const reader: KeptReader = {
       userNid,
       userId,
       rooms,
       own,
       tags,
+      accountData,
       get bytes() {
-        return rooms.bytes + TAGGED_BYTES * tags.size;
+        return rooms.bytes + TAGGED_BYTES * tags.size + accountData.bytes;
       },
     };
     this.#byRoom.addAll(userNid, rooms.rooms());

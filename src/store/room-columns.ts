@@ -22,6 +22,11 @@ export class RoomColumns {
   #changedNear = new Float64Array(INITIAL_ROOMS >> NEIGHBOUR_BITS);
   #members = new Float64Array(INITIAL_ROOMS);
   #receivedUs = new Float64Array(INITIAL_ROOMS);
+  #receipts = new Float64Array(INITIAL_ROOMS);
+  #typing = new Float64Array(INITIAL_ROOMS);
+  #ephemeralNear = new Float64Array(INITIAL_ROOMS >> NEIGHBOUR_BITS);
+  /** Of receipts and typing up to it nothing is known. */
+  #beginning = BEFORE_ALL;
   #flags = new Uint8Array(INITIAL_ROOMS);
   #joined = new Int32Array(INITIAL_ROOMS);
   #invited = new Int32Array(INITIAL_ROOMS);
@@ -34,6 +39,11 @@ export class RoomColumns {
 
   get size(): number {
     return this.#byId.size;
+  }
+
+  /** Changes after this position are going to be applied. Receipts and typing count as changed here: when they did is not read. */
+  begin(position: StreamPosition): void {
+    this.#beginning = position;
   }
 
   /** Reads every room. */
@@ -63,6 +73,15 @@ export class RoomColumns {
     if (change.isActivity && position > (this.#activity[room] ?? 0)) this.#activity[room] = position;
     if (change.isBump && position > (this.#bump[room] ?? 0)) this.#bump[room] = position;
     if (change.receivedUs !== undefined) this.#receivedUs[room] = change.receivedUs;
+  }
+
+  /** Applies what a change row says of receipts or typing. */
+  applyEphemeral(room: RoomNid, stream: "receipts" | "typing", position: StreamPosition): void {
+    this.#reach(room);
+    const column = stream === "receipts" ? this.#receipts : this.#typing;
+    if (position > (column[room] ?? 0)) column[room] = position;
+    const group = room >> NEIGHBOUR_BITS;
+    if (position > (this.#ephemeralNear[group] ?? 0)) this.#ephemeralNear[group] = position;
   }
 
   find(roomId: RoomId): RoomNid | undefined {
@@ -97,6 +116,20 @@ export class RoomColumns {
    */
   changedNear(room: RoomNid): StreamPosition {
     return (this.#changedNear[room >> NEIGHBOUR_BITS] ?? BEFORE_ALL) as StreamPosition;
+  }
+
+  /** Not before the newest change of receipts in the room. */
+  receiptsAt(room: RoomNid): StreamPosition {
+    return Math.max(this.#receipts[room] ?? 0, this.#beginning) as StreamPosition;
+  }
+
+  typingAt(room: RoomNid): StreamPosition {
+    return Math.max(this.#typing[room] ?? 0, this.#beginning) as StreamPosition;
+  }
+
+  /** Not before {@link receiptsAt} and {@link typingAt}, of the room or one of its neighbours. */
+  ephemeralNear(room: RoomNid): StreamPosition {
+    return Math.max(this.#ephemeralNear[room >> NEIGHBOUR_BITS] ?? 0, this.#beginning) as StreamPosition;
   }
 
   /** When the homeserver's response with the newest fact of the room had been read, in microseconds; 0: unknown. */
@@ -177,6 +210,9 @@ export class RoomColumns {
     this.#changedNear = grown(this.#changedNear, new Float64Array((length >> NEIGHBOUR_BITS) + 1));
     this.#members = grown(this.#members, new Float64Array(length));
     this.#receivedUs = grown(this.#receivedUs, new Float64Array(length));
+    this.#receipts = grown(this.#receipts, new Float64Array(length));
+    this.#typing = grown(this.#typing, new Float64Array(length));
+    this.#ephemeralNear = grown(this.#ephemeralNear, new Float64Array((length >> NEIGHBOUR_BITS) + 1));
     this.#flags = grown(this.#flags, new Uint8Array(length));
     this.#joined = grown(this.#joined, new Int32Array(length));
     this.#invited = grown(this.#invited, new Int32Array(length));

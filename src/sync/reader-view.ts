@@ -21,14 +21,17 @@ export async function readerView(
   // A space that is too large for memory is read for each answer.
   let read: ReadonlyMap<RoomNid, ReadonlySet<RoomId>> = new Map();
   for (;;) {
-    const [{ own, rooms, tags }] = await Promise.all([readers.get(userNid, userId), devices.get(deviceNid)]);
+    const [{ own, rooms, tags, accountData }] = await Promise.all([
+      readers.get(userNid, userId),
+      devices.get(deviceNid),
+    ]);
     const device = devices.peek(deviceNid);
     const wanted = [...spaces].flatMap((roomId) => rooms.findRoom(roomId) ?? []);
     const known = new Map(wanted.map((space) => [space, memory.spaces.of(space) ?? read.get(space)]));
     const unknown = wanted.filter((space) => known.get(space) === undefined);
     if (unknown.length === 0 && device !== undefined) {
       const childrenOf = (space: RoomNid) => known.get(space) ?? NO_ROOMS;
-      return { userNid, userId, own, device, tags, facts: columns, rooms, childrenOf };
+      return { userNid, userId, own, device, tags, accountData, facts: columns, rooms, childrenOf };
     }
     read = new Map([...read, ...(await memory.spaces.load(unknown))]);
   }

@@ -1,10 +1,9 @@
 import { assembleSync, type SyncOutcome } from "../engine/assemble.ts";
-import { extensionReads } from "../engine/extensions/extensions.ts";
 import { historyWants } from "../engine/history-wants.ts";
 import { keepBack } from "../engine/keep-back.ts";
 import { spacesIn } from "../engine/lists/filter.ts";
 import { awaitsMembers, memberReads } from "../engine/members.ts";
-import { planSync } from "../engine/plan.ts";
+import { extensionReads, planSync } from "../engine/plan.ts";
 import type { SyncRequest } from "../engine/request.ts";
 import type { SyncResponse } from "../engine/response.ts";
 import { heroReads } from "../engine/rooms/heroes.ts";
@@ -255,7 +254,7 @@ export class SyncService {
     const members = await reading.members(memberReads(plan, data));
     const [movedAt, extensions] = await Promise.all([
       reading.movedAt(ahead),
-      readExtensions(rooms.db, { deviceNid, to }, extensionReads(plan.extensions)),
+      readExtensions(rooms.db, { userNid, userId, deviceNid, to }, extensionReads(plan, data)),
       wishes.raise(userNid, plan.wishes),
     ]);
     const recentAfter = (microseconds(clock) - ON_THE_WAY_US) as StreamPosition;

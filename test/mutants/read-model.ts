@@ -115,4 +115,26 @@ export const mutants: readonly Mutant[] = [
     replace: "",
     test: "test/unit/store/reader-rooms.test.ts",
   },
+  {
+    name: "a change of receipts is not noted",
+    file: "src/store/room-columns.ts",
+    find: 'const column = stream === "receipts" ? this.#receipts : this.#typing;',
+    replace: "const column = this.#typing;",
+    test,
+  },
+  {
+    name: "account data that changed while its reader was read counts as before",
+    file: "src/store/online-readers.ts",
+    find: "for (const change of changes) this.#noteAccountData(change);",
+    replace:
+      "for (const { userNid } of touched) for (const change of changes) if (change.userNid === userNid) this.#noteAccountData(change);",
+    test,
+  },
+  {
+    name: "of account data that changed in a room, its user's own is noted alone",
+    file: "src/store/account-data-positions.ts",
+    find: "for (const each of changed ?? [])",
+    replace: "for (const each of rooms ?? [])",
+    test,
+  },
 ];

@@ -10,6 +10,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { startKeeper } from "../support/cluster.ts";
 import { mutants as engine } from "./engine.ts";
+import { mutants as extensions } from "./extensions.ts";
 import { mutants as fetch } from "./fetch.ts";
 import { mutants as history } from "./history.ts";
 import { mutants as intake } from "./intake.ts";
@@ -42,6 +43,7 @@ const mutants: readonly Mutant[] = [
   ...jsonSplitter,
   ...ledger,
   ...engine,
+  ...extensions,
 ].filter(isChosen);
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));

@@ -6,6 +6,20 @@ const SCENES = "test/service/visibility.test.ts";
 
 export const mutants: readonly Mutant[] = [
   {
+    name: "who is in a room is shown others' private receipts",
+    file: "src/engine/extensions/receipts.ts",
+    find: "if (type === PRIVATE || view.own.ignored.has(userId)) return false;",
+    replace: "if (view.own.ignored.has(userId)) return false;",
+    test: VISIBILITY,
+  },
+  {
+    name: "who comes in is told who read what was for members before",
+    file: "src/engine/extensions/receipts.ts",
+    find: "return isVisible({ visibility, orderKey }, { isJoined: true, sinceOrderKey });",
+    replace: "return true;",
+    test: VISIBILITY,
+  },
+  {
     name: "who comes in is shown what was for members before",
     file: "src/engine/rooms/timeline.ts",
     find: "return event.orderKey >= (sinceOrderKey ?? ORDER_KEY_STEP);",

@@ -15,6 +15,7 @@ import { Memory } from "../../src/store/memory.ts";
 import { RoomReader, type RoomReaderDeps } from "../../src/store/room-reader.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { Gates, gated } from "../support/gates.ts";
+import { positionDifferences } from "../support/personal-positions.ts";
 import { type JoinedBody, StoredWorld, type StreamUser, type WireEvent } from "../support/stored-world.ts";
 
 /** Worlds that live beside each other in one case, each with its own users and rooms. */
@@ -59,6 +60,8 @@ const section = fc.record({
   heroes: fc.option(some(USERS, 2), { nil: undefined }),
   joined: fc.option(upTo(9), { nil: undefined }),
   tags: fc.option(some(2, 2), { nil: undefined }),
+  typing: fc.option(some(USERS, 2), { nil: undefined }),
+  receipt: fc.option(upTo(POOL - 1), { nil: undefined }),
 });
 type Section = typeof section extends fc.Arbitrary<infer T> ? T : never;
 
@@ -68,6 +71,7 @@ const response = fc.record({
   isLong: fc.boolean(),
   ignoresSomebody: fc.boolean(),
   isAnnounced: fc.constantFrom(true, true, false),
+  accountData: fc.constantFrom([], [], [{ type: "m.direct", content: {} }], [{ type: "m.direct", content: { a: [] } }]),
 });
 
 /** What readers do meanwhile. */
@@ -211,6 +215,7 @@ class Run {
   #body(section: Section): JoinedBody {
     const { back, length, holes, state, hasCreate, isStateAfter, limited, hasToken, counts, heroes, joined, tags } =
       section;
+    const { typing, receipt } = section;
     const room = this.rooms[section.room]!;
     const { pool, create } = room;
     const start = Math.max(0, room.told - back);
@@ -230,8 +235,20 @@ class Run {
         ...(joined !== undefined && { "m.joined_member_count": joined }),
       },
       ...(tags !== undefined && { account_data: { events: [tagEvent(tags)] } }),
+      ephemeral: {
+        events: [
+          ...(typing === undefined ? [] : [typingEvent(typing)]),
+          ...(receipt === undefined ? [] : [this.#receiptEvent(receipt)]),
+        ],
+      },
       ...(counts !== undefined && { unread_notifications: { notification_count: counts, highlight_count: 0 } }),
     };
+  }
+
+  /** The further an event, the later it was read. */
+  #receiptEvent(event: number) {
+    const read = { "m.read": { [this.users[0]!.userId]: { ts: event } } };
+    return { type: "m.receipt", content: { [`$event${event}`]: read } };
   }
 
   async do(step: Step): Promise<void> {
@@ -327,6 +344,11 @@ class Run {
     return head;
   }
 }
+
+const typingEvent = (users: readonly number[]) => ({
+  type: "m.typing",
+  content: { user_ids: users.map((user) => `@typing${user}:test`) },
+});
 
 const tagEvent = (tags: readonly number[]) => ({
   type: "m.tag",
@@ -433,6 +455,7 @@ async function expectFresh(run: Run): Promise<void> {
   }
 
   const all = run.known(Array.from({ length: ROOMS }, (_, room) => room));
+  expect(await positionDifferences(db, run.memory, run.users, all)).toEqual([]);
   for (const memory of [run.memory, fresh]) await memory.spaces.load(all);
   for (const room of all) expect(run.memory.spaces.of(room)).toEqual(fresh.spaces.of(room));
   const members = [...run.users.map(({ userId }) => userId), STRANGER];

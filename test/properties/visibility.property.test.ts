@@ -15,6 +15,9 @@
 // Ignored users are hidden from the response on that had the list. Of invites and knocks the stripped state is shown that the reader's
 // own stream had, and nothing else. Unread counts and heroes are those of the reader's own stream. A process that lags, or that is
 // overtaken by what is stored while it answers, shows nothing of what came together with a departure, or after it.
+//
+// Receipts and typing are shown to who is in. Of others' receipts those on events that are stored are shown to who may see these; of
+// an event that is not stored nobody here knows more than its id. Private receipts are shown to nobody else.
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";

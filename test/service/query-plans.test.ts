@@ -1,6 +1,7 @@
 // A plan is made when a statement is first used: on a new installation while its tables are empty, when reading them whole
 // seems cheapest. No plan of ours may do so: it would be kept while the first syncs fill them.
 import { afterAll, expect, test } from "@jest/globals";
+import { endTyping } from "../../src/store/typing-ends.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { config, list, request } from "../support/engine.ts";
 import { noting } from "../support/noted-statements.ts";
@@ -46,7 +47,10 @@ test("no statement that stores, follows or answers reads a table from one end to
   const room = stored.newRoom([alice.userId, bob.userId], [stored.message(bob.userId)]);
   await stored.store(alice, { join: { [roomId]: room } }, { isLong: true, isCatchUp: true });
   await world.caughtUp();
-  const asked = request({ main: list([[0, 19]], config(5, "m.room.create", "m.room.name", "lazy")) });
+  const lists = (limit: number) => ({ main: list([[0, 19]], config(limit, "m.room.create", "m.room.name", "lazy")) });
+  const scope = { lists: "all", rooms: "all" } as const;
+  const extensions = { accountData: scope, receipts: scope, typing: scope };
+  const asked = request(lists(5), undefined, { extensions });
   const first = await world.sync(alice, asked);
   await stored.store(bob, { join: { [roomId]: room } });
   await world.caughtUp();
@@ -58,13 +62,31 @@ test("no statement that stores, follows or answers reads a table from one end to
       [roomId]: {
         timeline: { events: [stored.message(alice.userId), kicked] },
         unread_notifications: { notification_count: 1, highlight_count: 0 },
+        account_data: { events: [{ type: "m.tag", content: {} }] },
+        ephemeral: {
+          events: [
+            { type: "m.typing", content: { user_ids: [bob.userId] } },
+            { type: "m.receipt", content: { $unknown: { "m.read": { [bob.userId]: { ts: 1 } } } } },
+          ],
+        },
       },
     },
   });
   await world.caughtUp();
-  await world.sync(alice, { ...asked, pos: first.pos });
+  const second = await world.sync(alice, { ...asked, pos: first.pos });
+  await world.sync(alice, { ...asked, ...request(lists(20)), pos: second.pos });
+  // On a connection that never told of any.
+  const without = await world.sync(alice, { ...asked, extensions: {} });
+  await world.sync(alice, { ...asked, pos: without.pos });
   await world.sync(bob, { ...asked, pos: bobs.pos });
-  const some = ["insert-events", "select-changes", "some-columns", "select-state-at"];
+  await endTyping(world.db);
+  await db.query({ text: "UPDATE typing SET heard_at = heard_at - interval '1 minute'" });
+  await endTyping(world.db);
+  const some = [
+    ...["insert-events", "select-changes", "some-columns", "select-state-at", "select-account-data", "select-typing"],
+    ...["own-receipts", "receipts-on-events", "receipts-on-newest", "changed-receipts"],
+    ...["lock-silent-rooms", "end-typing"],
+  ];
   expect([...texts.keys()]).toEqual(expect.arrayContaining(some));
   const found: string[] = [];
   for (const [name, text] of texts) for (const table of await readWhole(db, text)) found.push(`${name}: ${table}`);

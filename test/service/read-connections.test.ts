@@ -34,6 +34,8 @@ const told = (...rooms: readonly number[]): ConnectionDelta => ({
   sentMembers: new Map(),
   staleMembers: new Map(),
   subscriptions: undefined,
+  streams: new Map(),
+  accountData: undefined,
 });
 
 const NOTHING = told();

@@ -43,7 +43,7 @@ export class TestDevice {
     this.facts = { ...this.facts, oneTimeKeys: keys, fallbackKeys: types, fewerKeysAt: position };
   }
 
-  read({ toDevice, deviceLists }: ExtensionReads, to: StreamPosition): ExtensionData {
+  read({ toDevice, deviceLists }: ExtensionReads, to: StreamPosition): Pick<ExtensionData, "toDevice" | "deviceLists"> {
     const messages = this.#messages.filter(({ sequence }) => toDevice !== undefined && sequence > toDevice.after);
     const lists = this.#lists.filter(
       ({ position }) => deviceLists !== undefined && position > deviceLists.after && position <= to,

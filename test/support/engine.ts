@@ -1,8 +1,8 @@
 // Builders for tests of the engine: one reader, rooms that grow in plain arrays, and the reads that a store would do over them.
 // Imports no code of src/engine, so that what it reads does not depend on what is tested.
-import type { ConnectionState } from "../../src/engine/connection/state.ts";
 import type { ListFilters, ListRequest, RequiredState, RoomConfig, SyncRequest } from "../../src/engine/request.ts";
 import type { ReaderRooms, ReaderView, RoomFacts } from "../../src/engine/view.ts";
+import type { ExtensionData, ExtensionReads } from "../../src/model/extension-reads.ts";
 import type { ChunkNid, EventId, EventNid, RoomId, RoomNid, UserId, UserNid } from "../../src/model/ids.ts";
 import { Membership } from "../../src/model/membership.ts";
 import { ORDER_KEY_STEP } from "../../src/model/room-facts.ts";
@@ -12,6 +12,7 @@ import { BEFORE_ALL, type StreamPosition } from "../../src/model/stream-position
 import { Visibility } from "../../src/model/visibility.ts";
 import { TestDevice } from "./engine-device.ts";
 import type { EventOptions, ReaderMove, StateChange } from "./engine-facts.ts";
+import { TestPersonal } from "./engine-personal.ts";
 
 export const alice = "@alice:example.org" as UserId;
 export const bob = "@bob:example.org" as UserId;
@@ -255,6 +256,8 @@ export class TestWorld {
   readonly rooms: TestRoom[] = [];
   announcedJoined: number | undefined;
   readonly device = new TestDevice();
+  /** Receipts, typing and account data. */
+  readonly personal = new TestPersonal(this);
   ignored: ReadonlySet<UserId> = new Set();
   direct: ReadonlySet<RoomId> = new Set();
   readonly tags = new Map<RoomNid, ReadonlySet<string>>();
@@ -293,10 +296,11 @@ export class TestWorld {
     return {
       userNid: ALICE_NID,
       userId: alice,
-      facts: factsOf(this.rooms),
+      facts: { ...factsOf(this.rooms), ...this.personal.facts },
       rooms: readerRoomsOf(this.rooms.filter(({ isOfReader }) => isOfReader)),
       own: { announcedJoined: this.announcedJoined, ignored: this.ignored, direct: this.direct },
       device: this.device.facts,
+      accountData: this.personal.accountDataChanges,
       tags: this.tags,
       childrenOf: (space) => this.children.get(space) ?? new Set(),
     };
@@ -309,6 +313,10 @@ export class TestWorld {
       if (!room.isBroken) data.set(read.room, readRoom(room, read, to));
     }
     return data;
+  }
+
+  readExtensions(reads: ExtensionReads, to: StreamPosition = this.position): ExtensionData {
+    return { ...this.device.read(reads, to), ...this.personal.read(reads, to) };
   }
 
   withHeroes(data: ReadonlyMap<RoomNid, RoomData>, rooms: readonly RoomNid[]): ReadonlyMap<RoomNid, RoomData> {
@@ -377,7 +385,7 @@ function membersOf(room: TestRoom, users: readonly UserId[], to: StreamPosition)
   );
 }
 
-function factsOf(rooms: readonly TestRoom[]): RoomFacts {
+function factsOf(rooms: readonly TestRoom[]): Omit<RoomFacts, keyof TestPersonal["facts"]> {
   const at = (room: RoomNid): TestRoom => rooms[room - 1]!;
   return {
     roomId: (room) => at(room).roomId,
@@ -476,5 +484,3 @@ export const request = (
   extensions: {},
   ...more,
 });
-
-export const NOTHING_TOLD: ConnectionState = { rooms: new Map(), lazyMembers: new Map(), subscriptions: new Map() };

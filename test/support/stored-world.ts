@@ -44,6 +44,8 @@ export interface JoinedBody {
     readonly "m.invited_member_count"?: number;
   };
   readonly account_data?: { readonly events: readonly { readonly type: string; readonly content: object }[] };
+  /** `m.receipt` and `m.typing`. */
+  readonly ephemeral?: { readonly events: readonly { readonly type: string; readonly content: object }[] };
   readonly unread_notifications?: { readonly notification_count: number; readonly highlight_count: number };
 }
 

@@ -6,14 +6,20 @@ import { ByteReader, ByteWriter, DamagedBytesError } from "./bytes.ts";
 import { configKey, readConfig, writeConfig } from "./config-codec.ts";
 import { MutableConnectionState } from "./mutable-state.ts";
 import type { ConnectionDelta, ConnectionState, SentAs, Told } from "./state.ts";
+import { ROOM_STREAMS, type StreamsTold, type StreamUpTo } from "./streams.ts";
 
 /** First byte of an encoding. Another layout gets another number; the old one stays readable as long as rows live. */
-const FORMAT = 1;
+const FORMAT = 2;
+/** Says nothing of streams. */
+const FORMAT_WITHOUT_STREAMS = 1;
 const CHECKSUM_BYTES = 4;
 /** Numbers are stored: append only. */
 const SENT_AS: readonly SentAs[] = ["stripped", "joined", "departed"];
 /** Stands for `"live"` where a position told up to is written. */
 const LIVE = BEFORE_ALL;
+
+/** Stands for a stream that was never told. */
+const NEVER = 0;
 
 type Members = ConnectionDelta["sentMembers"];
 
@@ -21,7 +27,9 @@ export const isEmptyDelta = (delta: ConnectionDelta): boolean =>
   delta.rooms.size === 0 &&
   delta.sentMembers.size === 0 &&
   delta.staleMembers.size === 0 &&
-  delta.subscriptions === undefined;
+  delta.subscriptions === undefined &&
+  delta.streams.size === 0 &&
+  delta.accountData === undefined;
 
 /** Configs, positions and user ids are written once however many rooms have them; a room takes about five bytes. */
 export function encodeDelta(delta: ConnectionDelta): Buffer {
@@ -32,6 +40,7 @@ export function encodeDelta(delta: ConnectionDelta): Buffer {
   writeMembers(body, delta.sentMembers, tables);
   writeMembers(body, delta.staleMembers, tables);
   writeSubscriptions(body, delta.subscriptions, tables);
+  writeStreams(body, delta, tables);
   const head = new ByteWriter();
   head.number(FORMAT);
   tables.write(head);
@@ -49,13 +58,15 @@ export function decodeDelta(bytes: Buffer): ConnectionDelta {
   }
   const reader = new ByteReader(content);
   const format = reader.number();
-  if (format !== FORMAT) throw new DamagedBytesError(`a connection delta has the unknown format ${format}`);
+  if (format !== FORMAT && format !== FORMAT_WITHOUT_STREAMS)
+    throw new DamagedBytesError(`a connection delta has the unknown format ${format}`);
   const tables = readTables(reader);
   const delta: ConnectionDelta = {
     rooms: new Map(reader.list(() => readTold(reader, tables))),
     sentMembers: readMembers(reader, tables),
     staleMembers: readMembers(reader, tables),
     subscriptions: readSubscriptions(reader, tables),
+    ...(format === FORMAT ? readStreams(reader, tables) : NO_STREAMS),
   };
   reader.end();
   return delta;
@@ -68,6 +79,8 @@ export const encodeState = (state: ConnectionState): Buffer =>
     sentMembers: state.lazyMembers,
     staleMembers: new Map(),
     subscriptions: state.subscriptions.size === 0 ? undefined : state.subscriptions,
+    streams: state.streams,
+    accountData: state.accountData,
   });
 
 export function decodeState(bytes: Buffer): MutableConnectionState {
@@ -82,6 +95,9 @@ class Tables {
   readonly #users = new Map<UserId, number>();
   readonly #configNumbers = new Map<string, number>();
   readonly #configs: RoomConfig[] = [];
+
+  /** Never, or the number of a position and one more. */
+  upTo = (upTo: StreamUpTo): number => (upTo === undefined ? NEVER : 1 + this.position(upTo));
 
   position = (upTo: Told["upTo"]): number => numberOf(this.#positions, upTo === "live" ? LIVE : upTo);
 
@@ -172,4 +188,48 @@ function writeSubscriptions(writer: ByteWriter, subscriptions: ConnectionDelta["
 function readSubscriptions(reader: ByteReader, tables: ReadTables): ConnectionDelta["subscriptions"] {
   if (reader.number() === 0) return undefined;
   return new Map(reader.list(() => [reader.text() as RoomId, pick(tables.configs, reader)] as const));
+}
+
+/** Few combinations hold of many rooms: each is written once, before the rooms, which refer to it by number. */
+function writeStreams(writer: ByteWriter, { streams, accountData }: ConnectionDelta, tables: Tables): void {
+  const numbers = new Map<string, number>();
+  const distinct: StreamsTold[] = [];
+  const refs = [...streams.values()].map((told) => {
+    const number = numberOf(numbers, ROOM_STREAMS.map((stream) => tables.upTo(told[stream])).join());
+    if (number === distinct.length) distinct.push(told);
+    return number;
+  });
+  writer.number(tables.upTo(accountData));
+  writer.number(distinct.length);
+  for (const told of distinct) for (const stream of ROOM_STREAMS) writer.number(tables.upTo(told[stream]));
+  writer.number(streams.size);
+  for (const [at, room] of [...streams.keys()].entries()) {
+    writer.number(room);
+    writer.number(refs[at] ?? 0);
+  }
+}
+
+type Streams = Pick<ConnectionDelta, "streams" | "accountData">;
+
+const NO_STREAMS: Streams = { streams: new Map(), accountData: undefined };
+
+function readStreams(reader: ByteReader, tables: ReadTables): Streams {
+  const accountData = readUpTo(reader, tables);
+  const distinct = reader.list(
+    (): StreamsTold => ({
+      accountData: readUpTo(reader, tables),
+      receipts: readUpTo(reader, tables),
+      typing: readUpTo(reader, tables),
+    }),
+  );
+  const streams = new Map(reader.list(() => [reader.number() as RoomNid, pick(distinct, reader)] as const));
+  return { streams, accountData };
+}
+
+function readUpTo(reader: ByteReader, { positions }: ReadTables): StreamUpTo {
+  const number = reader.number();
+  if (number === NEVER) return undefined;
+  const upTo = positions[number - 1];
+  if (upTo === undefined) throw new DamagedBytesError(`a table has no position ${number - 1}`);
+  return upTo === LIVE ? "live" : upTo;
 }

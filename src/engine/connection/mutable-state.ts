@@ -2,6 +2,15 @@ import type { RoomId, RoomNid, UserId } from "../../model/ids.ts";
 import type { RoomConfig } from "../request.ts";
 import { configKey } from "./config-codec.ts";
 import type { ConnectionDelta, ConnectionState, SentAs, Told } from "./state.ts";
+import {
+  isNothingTold,
+  NO_STREAM_TOLD,
+  ROOM_STREAMS,
+  type StreamsTold,
+  type StreamUpTo,
+  sharedStreams,
+} from "./streams.ts";
+import { isToldOf } from "./told.ts";
 
 /**
  * Equal configs that are kept as one object. More than a client with few rules ever has; when a client invents more, the
@@ -17,15 +26,26 @@ export class MutableConnectionState implements ConnectionState {
   readonly rooms = new Map<RoomNid, Told>();
   readonly lazyMembers = new Map<RoomNid, Set<UserId>>();
   subscriptions: ReadonlyMap<RoomId, RoomConfig> = new Map();
+  readonly streams = new Map<RoomNid, StreamsTold>();
+  accountData: StreamUpTo;
+  readonly owing = { accountData: 0, receipts: 0, typing: 0 };
   readonly #configs = new Map<string, RoomConfig>();
   readonly #live = new Map<RoomConfig, Map<SentAs, Told>>();
 
   /** Costs as much as the delta is large. */
   apply(delta: ConnectionDelta): void {
+    const touched = new Set([...delta.rooms.keys(), ...delta.streams.keys()]);
+    for (const room of touched) this.#count(room, -1);
     for (const [room, told] of delta.rooms) this.rooms.set(room, this.#sharedTold(told));
     for (const [room, users] of delta.staleMembers) this.#forget(room, users);
     for (const [room, users] of delta.sentMembers) this.#remember(room, users);
     if (delta.subscriptions !== undefined) this.subscriptions = this.#sharedAll(delta.subscriptions);
+    for (const [room, told] of delta.streams) {
+      if (isNothingTold(told)) this.streams.delete(room);
+      else this.streams.set(room, sharedStreams(told));
+    }
+    this.accountData = delta.accountData ?? this.accountData;
+    for (const room of touched) this.#count(room, 1);
   }
 
   /** A state of its own that is equal to this one. */
@@ -36,8 +56,19 @@ export class MutableConnectionState implements ConnectionState {
       sentMembers: this.lazyMembers,
       staleMembers: new Map(),
       subscriptions: this.subscriptions,
+      streams: this.streams,
+      accountData: this.accountData,
     });
     return copy;
+  }
+
+  #count(room: RoomNid, change: 1 | -1): void {
+    const told = this.rooms.get(room);
+    if (told === undefined) return;
+    const streams = this.streams.get(room) ?? NO_STREAM_TOLD;
+    for (const stream of ROOM_STREAMS) {
+      if (isToldOf(stream, told.as) && streams[stream] !== "live") this.owing[stream] += change;
+    }
   }
 
   #forget(room: RoomNid, users: ReadonlySet<UserId>): void {

@@ -1,6 +1,7 @@
 import { isDeparted, isStripped, type Membership } from "../../model/membership.ts";
 import type { StreamPosition } from "../../model/stream-position.ts";
 import type { SentAs, Told } from "./state.ts";
+import type { RoomStream } from "./streams.ts";
 
 export const sentAs = (membership: Membership): SentAs => {
   if (isStripped(membership)) return "stripped";
@@ -13,3 +14,6 @@ export const toldUpTo = (told: Told, from: StreamPosition): StreamPosition => (t
 /** Whether a client that was told of the room does not know yet that the reader, since `since`, is out of it. */
 export const owesDeparture = (told: Told, since: StreamPosition, from: StreamPosition): boolean =>
   told.as !== "departed" || since > toldUpTo(told, from);
+
+/** Account data is the reader's own, whatever they are in the room; of the others only who is in it is told. */
+export const isToldOf = (stream: RoomStream, as: SentAs): boolean => stream === "accountData" || as === "joined";

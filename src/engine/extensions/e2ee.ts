@@ -7,7 +7,7 @@ import type { Extension } from "./extension.ts";
 export const e2ee: Extension<true, E2eeAnswer> = (_asked, { view: { device }, from }) => {
   const haveChanged = from !== undefined && device.listsAt > from;
   return {
-    reads: haveChanged ? { deviceLists: { after: from } } : {},
+    reads: () => (haveChanged ? { deviceLists: { after: from } } : {}),
     say: ({ deviceLists }) => ({
       answer: {
         // A client that begins asks for the devices of all whom it has to do with.

@@ -11,7 +11,7 @@ export const toDevice: Extension<ToDeviceRequest, ToDeviceAnswer> = ({ since, li
   // A client that has more than was ever stored has it from before an older database came back: it is told all there is.
   const after = since === undefined || since > head ? 0 : since;
   return {
-    reads: head > after ? { toDevice: { after, limit } } : {},
+    reads: () => (head > after ? { toDevice: { after, limit } } : {}),
     say: ({ toDevice: messages }) => ({
       answer: {
         events: messages.map(({ body }) => body),

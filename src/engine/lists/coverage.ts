@@ -15,7 +15,9 @@ export class Coverage {
   #coveredCount = 0;
   /** By combination; the first stands for "not covered". */
   #configs: (RoomConfig | undefined)[] = [undefined];
-  #extended = new Map<RoomConfig, Combination[]>();
+  /** By combination: the lists that cover it, as far as they were named. */
+  #lists: ReadonlySet<string>[] = [NO_LISTS];
+  #extended = new Map<RoomConfig | string, Combination[]>();
 
   /** Covers nothing, of `size` rooms. */
   reset(size: number): void {
@@ -26,6 +28,7 @@ export class Coverage {
     }
     this.#coveredCount = 0;
     this.#configs = [undefined];
+    this.#lists = [NO_LISTS];
     this.#extended = new Map();
   }
 
@@ -34,8 +37,11 @@ export class Coverage {
     return this.#covered.subarray(0, this.#coveredCount);
   }
 
-  /** @param indexes in the reader's rooms, each once. */
-  coverAll(indexes: ArrayLike<number>, config: RoomConfig): void {
+  /**
+   * @param indexes in the reader's rooms, each once.
+   * @param list the list that covers them, where somebody will want to know it.
+   */
+  coverAll(indexes: ArrayLike<number>, config: RoomConfig, list?: string): void {
     let before = -1;
     let after = -1;
     for (let at = 0; at < indexes.length; at++) {
@@ -44,7 +50,7 @@ export class Coverage {
       if (combination === 0) this.#covered[this.#coveredCount++] = index;
       if (combination !== before) {
         before = combination;
-        after = this.#extend(combination, config);
+        after = this.#extend(combination, config, list);
       }
       this.#combinationOf[index] = after;
     }
@@ -55,15 +61,24 @@ export class Coverage {
     return this.#configs[this.#combinationOf[index] ?? 0];
   }
 
-  #extend(combination: Combination, config: RoomConfig): Combination {
-    const extended = this.#extended.get(config) ?? [];
+  /** The lists that cover a room, as far as they were named. */
+  listsOf(index: number): ReadonlySet<string> {
+    return this.#lists[this.#combinationOf[index] ?? 0] ?? NO_LISTS;
+  }
+
+  #extend(combination: Combination, config: RoomConfig, list: string | undefined): Combination {
+    const extended = this.#extended.get(list ?? config) ?? [];
     const known = extended[combination];
     if (known !== undefined) return known;
     const before = this.#configs[combination];
     const made =
       this.#configs.push(before === undefined ? singleRoomConfig(config) : combineRoomConfigs([before, config])) - 1;
+    const lists = this.#lists[combination] ?? NO_LISTS;
+    this.#lists.push(list === undefined ? lists : new Set([...lists, list]));
     extended[combination] = made;
-    this.#extended.set(config, extended);
+    this.#extended.set(list ?? config, extended);
     return made;
   }
 }
+
+const NO_LISTS: ReadonlySet<string> = new Set();

@@ -7,6 +7,7 @@ import type { ListAnswer } from "../response.ts";
 import { isIgnoredInvite } from "../rooms/stripped-facts.ts";
 import type { ReaderView } from "../view.ts";
 import type { Coverage } from "./coverage.ts";
+import { namesLists } from "./extension-scopes.ts";
 import { countsUnknownRooms, filtersNothing, RoomFilter } from "./filter.ts";
 import { NewestRooms } from "./newest-rooms.ts";
 
@@ -22,6 +23,7 @@ export function answerLists(
   coverage: Coverage,
 ): ReadonlyMap<string, ListAnswer> {
   const answers = new Map<string, ListAnswer>();
+  const areNamed = namesLists(request.extensions);
   for (const [key, { ranges: wanted, filters, config }] of request.lists) {
     const needsWindows = request.needsWindows === true;
     newest.reset(wanted === "all" ? view.rooms.size : Math.min(endOf(wanted), view.rooms.size));
@@ -29,7 +31,8 @@ export function answerLists(
     const ranges = wanted === "all" ? [{ first: 0, last: newest.size - 1 }] : wanted;
     const isOrdered = needsWindows || ranges.length > 1 || ranges.some(({ first }) => first > 0);
     const indexes = newest.indexes(isOrdered);
-    for (const { first, last } of disjoint(ranges)) coverage.coverAll(indexes.subarray(first, last + 1), config);
+    const name = areNamed ? key : undefined;
+    for (const { first, last } of disjoint(ranges)) coverage.coverAll(indexes.subarray(first, last + 1), config, name);
     answers.set(key, { count, windows: needsWindows ? windowsOf(ranges, indexes, view) : [] });
   }
   return answers;

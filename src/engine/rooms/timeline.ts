@@ -83,7 +83,10 @@ const isAttested = (chunk: Chunk, reader: UserNid): boolean =>
  * What came before the reader's present membership is shown only where the room's history is open to all its members.
  * Of a departed reader's earlier membership nothing is known but its end.
  */
-function isVisible(event: ReadEvent, { isJoined, sinceOrderKey }: TimelineBounds): boolean {
+export function isVisible(
+  event: Pick<ReadEvent, "visibility" | "orderKey">,
+  { isJoined, sinceOrderKey }: Pick<TimelineBounds, "isJoined" | "sinceOrderKey">,
+): boolean {
   if (event.visibility === Visibility.shared || event.visibility === Visibility.worldReadable) return true;
   if (!isJoined) return event.orderKey === sinceOrderKey;
   return event.orderKey >= (sinceOrderKey ?? ORDER_KEY_STEP);

@@ -1,4 +1,5 @@
-import type { ExtensionsRequest, ToDeviceRequest } from "../../engine/request.ts";
+import type { ExtensionScope, ExtensionsRequest, ToDeviceRequest } from "../../engine/request.ts";
+import { isRoomId } from "../../model/ids.ts";
 import { parseToDeviceToken } from "../shared/to-device-token.ts";
 import type { WireValue } from "../shared/wire-value.ts";
 
@@ -9,6 +10,9 @@ const MAX_TO_DEVICE = 100;
 export const parseExtensions = (wire: WireValue): ExtensionsRequest => ({
   toDevice: enabled(wire.at("to_device"))?.optional(parseToDevice),
   e2ee: enabled(wire.at("e2ee")) && true,
+  accountData: enabled(wire.at("account_data"))?.optional(parseScope),
+  receipts: enabled(wire.at("receipts"))?.optional(parseScope),
+  typing: enabled(wire.at("typing"))?.optional(parseScope),
 });
 
 const enabled = (wire: WireValue): WireValue | undefined =>
@@ -21,3 +25,23 @@ function parseToDevice(wire: WireValue): ToDeviceRequest {
     limit: Math.max(1, Math.min(limit, MAX_TO_DEVICE)),
   };
 }
+
+const parseScope = (wire: WireValue): ExtensionScope => ({
+  lists: parseNames(wire.at("lists"), isText),
+  rooms: parseNames(wire.at("rooms"), isRoomId),
+});
+
+/** Left out means all, and so does `"*"` wherever it stands; `null` means none. What can be no name is passed over. */
+function parseNames<Name extends string>(
+  wire: WireValue,
+  isName: (value: unknown) => value is Name,
+): "all" | ReadonlySet<Name> {
+  if (wire.isMissing) return "all";
+  const items = wire.optional((value) => value.items()) ?? [];
+  if (items.some((item) => item.only(isWildcard).length > 0)) return "all";
+  return new Set(items.flatMap((item) => item.only(isName)));
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";
+
+const isWildcard = (value: unknown): value is "*" => value === "*";

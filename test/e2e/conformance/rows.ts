@@ -49,5 +49,5 @@ export const EXTENSION_ROWS: readonly Row[] = [
 export const TRIED_ON: Readonly<Record<"Synapse" | "Slidecar", readonly Row[]>> = {
   Synapse: [...ROWS, ...EXTENSION_ROWS],
   // Those of extensions follow when it serves any; the page tells of what is tried here.
-  Slidecar: ROWS,
+  Slidecar: [...ROWS, ...EXTENSION_ROWS],
 };

@@ -17,6 +17,7 @@ export const WISHES = ["all", "lazy", "some"] as const;
 export const STATEMENTS = [
   ...["reader-rooms", "select-state", "select-tails", "select-all-members", "select-members", "select-heroes"],
   ...["select-own-members", "select-deltas", "select-transaction-ids", "select-moved"],
+  ...["own-receipts", "receipts-on-events", "changed-receipts", "select-typing"],
 ] as const;
 
 export interface Asking {
@@ -44,6 +45,8 @@ const WANTED: Readonly<Record<Asking["wish"], readonly string[]>> = {
   lazy: ["* *", "lazy"],
   some: ["m.room.name", "m.room.topic", "lazy"],
 };
+
+const ALL_ROOMS = { lists: "all", rooms: "all" } as const;
 
 /** A clock on which nothing has just happened whenever an answer is asked for, so that nothing is kept back. */
 export class SteppedClock implements Clock {
@@ -80,6 +83,7 @@ export class Clients {
       timeoutMs: TIMEOUT_MS,
       lists: new Map(Object.entries(lists)),
       subscriptions: new Map(subscriptions),
+      extensions: { accountData: ALL_ROOMS, receipts: ALL_ROOMS, typing: ALL_ROOMS },
     };
     const answer = await this.#serving.sync(this.#user as StreamUser, more);
     if (!isLost) this.#positions.set(connection, answer.pos);

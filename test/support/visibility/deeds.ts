@@ -10,7 +10,7 @@ export const VISIBILITIES = ["shared", "invited", "joined", "world_readable"] as
 export const DEEDS = [
   ...["message", "message", "message", "message", "remote message", "name", "name", "avatar", "topic", "displayname"],
   ...["visibility", "visibility", "join", "join", "join", "leave", "invite", "invite", "knock", "kick", "kick", "ban"],
-  ...["unban", "unban", "remote member", "remote member", "ignore", "read"],
+  ...["unban", "unban", "remote member", "remote member", "ignore", "read", "read", "type"],
 ] as const;
 
 /** By whom, upon whom, and what of it; numbers pick from what there is. */
@@ -71,6 +71,7 @@ export class Doers {
     const path = `/rooms/${this.room.id}`;
     const call = (method: string, of: string, body: JsonObject = {}) =>
       this.#homeserver.does(token, method, `${path}${of}`, body);
+    const receipt = upon === 0 ? "m.read.private" : "m.read";
     switch (does) {
       case "message":
         return void (await call("PUT", `/send/m.room.message/${this.#deeds}`, { msgtype: "m.text", body: text }));
@@ -111,7 +112,10 @@ export class Doers {
       }
       case "read":
         if (world.membership(user.userId, this.room.id) !== "join") return;
-        return void (await call("POST", `/receipt/m.read/${this.room.timeline.at(-1 - value)?.eventId}`));
+        return void (await call("POST", `/receipt/${receipt}/${this.room.timeline.at(-1 - value)?.eventId}`));
+      case "type":
+        if (world.membership(user.userId, this.room.id) !== "join") return;
+        return void (await call("PUT", `/typing/${user.userId}`, { typing: value > 0 }));
     }
   }
 

@@ -9,6 +9,7 @@ import { type Asking, Clients, EVERYTHING, type SteppedClock } from "./clients.t
 import { type Deed, Doers } from "./deeds.ts";
 import { fetchHistory } from "./fetch-history.ts";
 import { Judge } from "./judge.ts";
+import { judgeExtensions } from "./judge-extensions.ts";
 import { Ledger } from "./ledger.ts";
 import { type TrueEvent, VisibilityModel } from "./model.ts";
 
@@ -158,6 +159,9 @@ export class VisibilityWorld {
     const response = await this.#answer(this.#clients[user]!.sync(asking), meanwhile);
     const { id: roomId, timeline: events } = this.doers.room;
     const judging = { reader: userId, roomId, events, ledger: this.ledger, knownAt: this.#knownAt };
+    const told = judgeExtensions(judging, response.extensions);
+    this.looks += told.looks;
+    this.violations.push(...told.violations);
     for (const room of response.rooms) {
       const judge = new Judge(judging, room);
       judge.judge();

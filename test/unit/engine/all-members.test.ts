@@ -3,17 +3,8 @@ import { awaitsMembers, memberReads } from "../../../src/engine/members.ts";
 import { planSync } from "../../../src/engine/plan.ts";
 import type { SyncRequest } from "../../../src/engine/request.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
-import {
-  alice,
-  bob,
-  carol,
-  config,
-  list,
-  NOTHING_TOLD,
-  request,
-  type TestRoom,
-  TestWorld,
-} from "../../support/engine.ts";
+import { alice, bob, carol, config, list, request, type TestRoom, TestWorld } from "../../support/engine.ts";
+import { NOTHING_TOLD } from "../../support/engine-nothing.ts";
 import { EngineClient } from "./engine-client.ts";
 
 const BEFORE_ALL = 0 as StreamPosition;

@@ -7,10 +7,9 @@ import {
   isEmptyDelta,
 } from "../../../src/engine/connection/delta.ts";
 import { MutableConnectionState } from "../../../src/engine/connection/mutable-state.ts";
-import { extensionReads } from "../../../src/engine/extensions/extensions.ts";
 import { type HoldWindow, keepBack } from "../../../src/engine/keep-back.ts";
 import { memberReads } from "../../../src/engine/members.ts";
-import { planSync } from "../../../src/engine/plan.ts";
+import { extensionReads, planSync } from "../../../src/engine/plan.ts";
 import type { SyncRequest } from "../../../src/engine/request.ts";
 import type { RoomAnswer } from "../../../src/engine/response.ts";
 import { heroReads } from "../../../src/engine/rooms/heroes.ts";
@@ -91,7 +90,7 @@ export class EngineClient {
     const { plan, since } = keepBack(whole, read, window);
     const data = this.#world.withHeroes(read, heroReads(plan, read));
     const members = this.#world.readMembers(memberReads(plan, data), to);
-    const extensions = this.#world.device.read(extensionReads(plan.extensions), to);
+    const extensions = this.#world.readExtensions(extensionReads(plan, data), to);
     return new Answer(assembleSync(plan, { data, members, extensions }, window.after), to, since);
   }
 

@@ -12,12 +12,12 @@ import {
   carol,
   config,
   list,
-  NOTHING_TOLD,
   request,
   type TestRoom,
   TestWorld,
 } from "../../support/engine.ts";
 import type { EventOptions } from "../../support/engine-facts.ts";
+import { NOTHING_TOLD } from "../../support/engine-nothing.ts";
 import { EngineClient } from "./engine-client.ts";
 
 const subscribed = (room: TestRoom, limit: number) => request({}, new Map([[room.roomId, config(limit)]]));

@@ -2,7 +2,8 @@ import { expect, test } from "@jest/globals";
 import { memberReads } from "../../../src/engine/members.ts";
 import { planSync } from "../../../src/engine/plan.ts";
 import type { RoomData } from "../../../src/model/room-reads.ts";
-import { alice, bob, carol, config, list, NOTHING_TOLD, request, TestWorld } from "../../support/engine.ts";
+import { alice, bob, carol, config, list, request, TestWorld } from "../../support/engine.ts";
+import { NOTHING_TOLD } from "../../support/engine-nothing.ts";
 
 function planned(world: TestWorld, ...state: readonly string[]) {
   const asked = request({ all: list("all", config(3, ...state)) });

@@ -3,7 +3,8 @@ import { planSync } from "../../../src/engine/plan.ts";
 import type { ListFilters } from "../../../src/engine/request.ts";
 import type { RoomId } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
-import { bob, config, list, NO_FILTERS, NOTHING_TOLD, request, TestWorld } from "../../support/engine.ts";
+import { bob, config, list, NO_FILTERS, request, TestWorld } from "../../support/engine.ts";
+import { NOTHING_TOLD } from "../../support/engine-nothing.ts";
 import { EngineClient } from "./engine-client.ts";
 
 const everything = request({ all: list("all") });

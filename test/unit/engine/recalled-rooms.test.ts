@@ -3,7 +3,8 @@ import { planSync } from "../../../src/engine/plan.ts";
 import type { SyncRequest } from "../../../src/engine/request.ts";
 import type { RoomId } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
-import { alice, bob, config, list, NOTHING_TOLD, request, TestWorld } from "../../support/engine.ts";
+import { alice, bob, config, list, request, TestWorld } from "../../support/engine.ts";
+import { NOTHING_TOLD } from "../../support/engine-nothing.ts";
 import { EngineClient } from "./engine-client.ts";
 
 const unknownOf = (world: TestWorld, asked: SyncRequest) =>

@@ -6,6 +6,7 @@ import { Membership } from "../../../src/model/membership.ts";
 import type { StateEvent } from "../../../src/model/stored-event.ts";
 import { createSimplifiedMsc3575 } from "../../../src/protocol/simplified-msc3575/simplified-msc3575.ts";
 import { alice, bob, list, request, TestWorld } from "../../support/engine.ts";
+import { NO_EXTENSION } from "../../support/engine-nothing.ts";
 
 const roomId = "!room:example.org" as RoomId;
 
@@ -47,7 +48,7 @@ interface Given {
 
 function pieces({ rooms = [], lists = {}, asked = request(), withOps = false, ...given }: Given): readonly Buffer[] {
   const dialect = createSimplifiedMsc3575({ maxTimelineLimit: 50, withOps });
-  const extensions = { toDevice: undefined, e2ee: undefined, ...given.extensions };
+  const extensions = { ...NO_EXTENSION, ...given.extensions };
   return dialect.encode({ lists: new Map(Object.entries(lists)), rooms, extensions }, 'po"s', asked);
 }
 

@@ -1,7 +1,11 @@
 import { expect, test } from "@jest/globals";
 import type { ExtensionsResponse } from "../../../src/engine/response.ts";
+import type { RoomId } from "../../../src/model/ids.ts";
 import { createSimplifiedMsc3575 } from "../../../src/protocol/simplified-msc3575/simplified-msc3575.ts";
 import { alice, bob, carol, request } from "../../support/engine.ts";
+import { NO_EXTENSION } from "../../support/engine-nothing.ts";
+
+const ROOM = "!room:example.org" as RoomId;
 
 const dialect = createSimplifiedMsc3575({ maxTimelineLimit: 50, withOps: false });
 
@@ -13,7 +17,7 @@ function said(extensions: Partial<ExtensionsResponse>): Record<string, unknown> 
   const response = {
     lists: new Map(),
     rooms: [],
-    extensions: { toDevice: undefined, e2ee: undefined, ...extensions },
+    extensions: { ...NO_EXTENSION, ...extensions },
   };
   return JSON.parse(Buffer.concat(dialect.encode(response, "pos", request())).toString()).extensions;
 }
@@ -67,8 +71,70 @@ test.each([
   [{ to_device: { enabled: true, since: 17 } }, "extensions.to_device.since must be a string"],
   [{ to_device: { enabled: true, limit: -1 } }, "extensions.to_device.limit must not be negative"],
   [{ e2ee: [] }, "extensions.e2ee must be an object"],
+  [{ receipts: { enabled: true, rooms: "*" } }, "extensions.receipts.rooms must be an array"],
 ])("%j is refused, with the name of the field", (extensions, message) => {
   expect(() => asked(extensions)).toThrow(message);
+});
+
+const ROOM_EXTENSIONS = ["account_data", "receipts", "typing"];
+
+test.each([
+  [{}, "all", "all"],
+  [{ lists: null, rooms: null }, [], []],
+  [{ lists: [], rooms: [] }, [], []],
+  [{ rooms: ["*"] }, "all", "all"],
+  [{ lists: ["a", "*", "b"], rooms: ["!a:b", 7, "*"] }, "all", "all"],
+  [{ lists: ["a", null, "__proto__"], rooms: ["!a:b", "no room", {}, null] }, ["a", "__proto__"], ["!a:b"]],
+])("of room extensions with %j: lists %j, rooms %j", (fields, lists, rooms) => {
+  const extensions = Object.fromEntries(ROOM_EXTENSIONS.map((name) => [name, { enabled: true, ...fields }]));
+  const setOf = (names: string | readonly string[]) => (typeof names === "string" ? names : new Set(names));
+  const scope = { lists: setOf(lists), rooms: setOf(rooms) };
+  expect(asked(extensions)).toMatchObject({ accountData: scope, receipts: scope, typing: scope });
+});
+
+test.each(ROOM_EXTENSIONS)("%s that is switched off is not asked for, whatever else it says", (name) => {
+  const { accountData, receipts, typing } = asked({ [name]: { lists: ["*"], rooms: ["*"] } });
+  expect([accountData, receipts, typing]).toEqual([undefined, undefined, undefined]);
+});
+
+test("room extensions without anything have the keys that homeservers send", () => {
+  const rooms = new Map();
+  expect(said({ accountData: { global: [], rooms }, receipts: { rooms }, typing: { rooms } })).toEqual({
+    account_data: { global: [], rooms: {} },
+    receipts: { rooms: {} },
+    typing: { rooms: {} },
+  });
+});
+
+test("account data is sent as it came", () => {
+  const events = ['{"type":"m.tag","content":{"n":1.0}}', '{"type":"b","content":{}}'].map((text) => Buffer.from(text));
+  const accountData = { global: events, rooms: new Map([[ROOM, events.slice(0, 1)]]) };
+  expect(said({ accountData })).toEqual({
+    account_data: {
+      global: [
+        { type: "m.tag", content: { n: 1 } },
+        { type: "b", content: {} },
+      ],
+      rooms: { [ROOM]: [{ type: "m.tag", content: { n: 1 } }] },
+    },
+  });
+});
+
+test("receipts and typing are whole events, and a key may be any text", () => {
+  const receipt = { eventId: "$e", type: "m.read", userId: alice, tsMs: 5, threadId: undefined };
+  const receipts = [
+    receipt,
+    { ...receipt, userId: bob, threadId: "main" },
+    { ...receipt, type: "__proto__", eventId: "__proto__", userId: carol, tsMs: -1 },
+  ];
+  const rooms = new Map([[ROOM, receipts]]);
+  const typing = { rooms: new Map([[ROOM, [alice, bob]]]) };
+  const content = `{"$e":{"m.read":{"${alice}":{"ts":5},"${bob}":{"ts":5,"thread_id":"main"}}},
+    "__proto__":{"__proto__":{"${carol}":{"ts":0}}}}`;
+  expect(said({ receipts: { rooms }, typing })).toEqual({
+    receipts: { rooms: { [ROOM]: { type: "m.receipt", content: JSON.parse(content) } } },
+    typing: { rooms: { [ROOM]: { type: "m.typing", content: { user_ids: [alice, bob] } } } },
+  });
 });
 
 test("an extension that was not asked for is not named", () => {

@@ -1,0 +1,133 @@
+import type { Mutant } from "./mutant.ts";
+
+const test = "test/properties/engine-extensions.property.test.ts";
+const service = "test/service/sync-room-extensions.test.ts";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "a stream that is asked for again is told from pos on, not from where it was left",
+    file: "src/engine/extensions/room-streams.ts",
+    find: 'after: upTo === "live" ? from : upTo,',
+    replace: "after: upTo === undefined ? upTo : from,",
+    test,
+  },
+  {
+    name: "a live stream that changes while nobody asks for it stays live",
+    file: "src/engine/extensions/streams-after.ts",
+    find: "for (const room of planned[stream].missed) draft.set(room, stream, from);",
+    replace: "for (const room of planned[stream].missed) draft.of(room);",
+    test,
+  },
+  {
+    name: "a room whose streams come with its being told anew is not counted as owed",
+    file: "src/engine/connection/mutable-state.ts",
+    find: "for (const room of touched) this.#count(room, 1);",
+    replace: "for (const room of delta.streams.keys()) this.#count(room, 1);",
+    test,
+  },
+  {
+    name: "what is kept back with its room counts as told",
+    file: "src/engine/extensions/streams-after.ts",
+    find: 'return upTo === "live" && changedAt > from ? from : upTo;',
+    replace: "return upTo;",
+    test,
+  },
+  {
+    name: "a room that begins anew is told what changed, not all",
+    file: "src/engine/extensions/room-streams.ts",
+    find: "const upTo = plan?.isInitial === true ? undefined : told;",
+    replace: "const upTo = told;",
+    test,
+  },
+  {
+    name: "a room that begins anew while nobody asks for a stream counts as told of it",
+    file: "src/engine/extensions/streams-after.ts",
+    find: "if (isInitial) draft.reset(room);",
+    replace: "",
+    test,
+  },
+  {
+    name: "the receipts on older events of a timeline that grew are not told",
+    file: "src/engine/extensions/receipts.ts",
+    find: "isInitial || isTimelineExpanded;",
+    replace: "isInitial || !isTimelineExpanded;",
+    test,
+  },
+  {
+    name: "receipts on events that came while they were not asked for are not told",
+    file: "src/engine/extensions/streams-after.ts",
+    find: 'if (isTimelineExpanded) draft.set(room, "receipts", undefined);',
+    replace: "",
+    test,
+  },
+  {
+    name: "receipts that are asked for later come for no event that the client has",
+    file: "src/engine/extensions/receipts.ts",
+    find: "const events = isFirst(due) ? (due.told?.timelineLimit ?? 0) : 0;",
+    replace: "const events = 0;",
+    test,
+  },
+  {
+    name: "others' private receipts are shown",
+    file: "src/engine/extensions/receipts.ts",
+    find: "if (type === PRIVATE || view.own.ignored.has(userId)) return false;",
+    replace: "if (view.own.ignored.has(userId)) return false;",
+    test,
+  },
+  {
+    name: "receipts of ignored users are shown",
+    file: "src/engine/extensions/receipts.ts",
+    find: "if (type === PRIVATE || view.own.ignored.has(userId)) return false;",
+    replace: "if (type === PRIVATE) return false;",
+    test,
+  },
+  {
+    name: "receipts on events that the reader may not see are shown",
+    file: "src/engine/extensions/receipts.ts",
+    find: "return isVisible({ visibility, orderKey }, { isJoined: true, sinceOrderKey });",
+    replace: "return isVisible({ visibility, orderKey }, { isJoined: true, sinceOrderKey }) || true;",
+    test,
+  },
+  {
+    name: "that nobody types any more is not told",
+    file: "src/engine/extensions/typing.ts",
+    find: "if (shown.length > 0 || due.after !== undefined)",
+    replace: "if (shown.length > 0)",
+    test,
+  },
+  {
+    name: "global account data that changed while it was not asked for is not told",
+    file: "src/engine/extensions/streams-after.ts",
+    find: 'return before === "live" && now.changedAt > now.from ? now.from : undefined;',
+    replace: "return undefined;",
+    test,
+  },
+  {
+    name: "a room is told of that no list named by the extension covers",
+    file: "src/engine/lists/extension-scopes.ts",
+    find: 'lists === "all" ? covering.size > 0 : haveCommon(covering, lists);',
+    replace: 'lists === "all" || lists.size > 0 ? covering.size > 0 : haveCommon(covering, lists);',
+    test: "test/unit/engine/room-extensions.test.ts",
+  },
+  {
+    name: "a process that has just begun takes it that nothing changed before",
+    file: "src/store/room-columns.ts",
+    find: "return Math.max(this.#receipts[room] ?? 0, this.#beginning) as StreamPosition;",
+    replace: "return (this.#receipts[room] ?? 0) as StreamPosition;",
+    test: service,
+  },
+  {
+    name: "receipts end no long poll",
+    file: "src/store/online-readers.ts",
+    find: "  ChangeStream.receipts,\n",
+    replace: "",
+    test: service,
+  },
+  {
+    name: "who is heard no more types on",
+    file: "src/store/room-stream-selects.ts",
+    find: "seconds' THEN '{}'",
+    replace: "hours' THEN '{}'",
+    test: service,
+  },
+];
