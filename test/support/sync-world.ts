@@ -5,6 +5,7 @@ import type { RoomAnswer } from "../../src/engine/response.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { createLogger } from "../../src/logging/logger.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
+import type { DeviceNid } from "../../src/model/ids.ts";
 import { RequestEndedError } from "../../src/model/request-ended-error.ts";
 import { selectHead } from "../../src/store/changes.ts";
 import { createSecrets, type Secrets } from "../../src/store/secrets.ts";
@@ -36,6 +37,7 @@ export class SyncWorld implements AsyncDisposable {
   readonly stored: StoredWorld;
   readonly logLines: Record<string, unknown>[] = [];
   readonly #options: SyncWorldOptions;
+  readonly #asked = new Set<DeviceNid>();
   #pollers = new AsyncDisposableStack();
   #core: SyncCore;
   #registry = new Registry();
@@ -77,13 +79,18 @@ export class SyncWorld implements AsyncDisposable {
   /** As a client of the user's device asks; `pos` of the answer before goes into `more`. */
   sync(user: StreamUser, more: Partial<SyncRequest>, signal: AbortSignal = new AbortController().signal) {
     const forwarded = { xForwardedFor: undefined, userAgent: undefined };
-    const { userId, deviceId } = user;
-    return this.#core.service.answer({
-      device: { userId, deviceId, token: "token", tokenHash: TOKEN_HASH, isTokenFresh: true, forwarded },
+    const { userId, deviceId, deviceNid } = user;
+    // The homeserver is asked about a token when it is seen first.
+    const isTokenFresh = !this.#asked.has(deviceNid);
+    const answer = this.#core.service.answer({
+      device: { userId, deviceId, token: "token", tokenHash: TOKEN_HASH, isTokenFresh, forwarded },
       dialect: { name: "simplified-msc3575" },
       request: { ...request(), ...more },
       signal,
     });
+    const asked = () => void this.#asked.add(deviceNid);
+    answer.then(asked, asked);
+    return answer;
   }
 
   /** From now on the user's device counts as polled by a living process. */
