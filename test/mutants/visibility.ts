@@ -55,6 +55,13 @@ export const mutants: readonly Mutant[] = [
     test: "test/unit/intake/departures.test.ts",
   },
   {
+    name: "a departure that follows one which a gap hides ends the stay where it stands",
+    file: `${INGEST}/departures.ts`,
+    find: "const sinceOrderKey = wasOutBefore(end) ? seenBefore(draft, source) : draft.events.orderKeyOf(end.eventId);",
+    replace: "const sinceOrderKey = draft.events.orderKeyOf(end.eventId);",
+    test: "test/unit/intake/departures.test.ts",
+  },
+  {
     name: "a slow stream lets in who was sent away before it",
     file: `${INGEST}/own-membership.ts`,
     find: "if (before === undefined) return claimed !== Membership.join || last === undefined || isNow(draft, last, source);",

@@ -5,8 +5,8 @@ import type { RoomAnswer } from "../../src/engine/response.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { createLogger } from "../../src/logging/logger.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
-import type { DeviceNid } from "../../src/model/ids.ts";
 import { RequestEndedError } from "../../src/model/request-ended-error.ts";
+import { TokenDoubtedError } from "../../src/model/token-doubted-error.ts";
 import { selectHead } from "../../src/store/changes.ts";
 import { createSecrets, type Secrets } from "../../src/store/secrets.ts";
 import { createSyncCore, type SyncCore } from "../../src/sync-core.ts";
@@ -37,7 +37,6 @@ export class SyncWorld implements AsyncDisposable {
   readonly stored: StoredWorld;
   readonly logLines: Record<string, unknown>[] = [];
   readonly #options: SyncWorldOptions;
-  readonly #asked = new Set<DeviceNid>();
   #pollers = new AsyncDisposableStack();
   #core: SyncCore;
   #registry = new Registry();
@@ -79,18 +78,19 @@ export class SyncWorld implements AsyncDisposable {
   /** As a client of the user's device asks; `pos` of the answer before goes into `more`. */
   sync(user: StreamUser, more: Partial<SyncRequest>, signal: AbortSignal = new AbortController().signal) {
     const forwarded = { xForwardedFor: undefined, userAgent: undefined };
-    const { userId, deviceId, deviceNid } = user;
-    // The homeserver is asked about a token when it is seen first.
-    const isTokenFresh = !this.#asked.has(deviceNid);
-    const answer = this.#core.service.answer({
-      device: { userId, deviceId, token: "token", tokenHash: TOKEN_HASH, isTokenFresh, forwarded },
-      dialect: { name: "simplified-msc3575" },
-      request: { ...request(), ...more },
-      signal,
+    const { userId, deviceId } = user;
+    const ask = (isTokenFresh: boolean) =>
+      this.#core.service.answer({
+        device: { userId, deviceId, token: "token", tokenHash: TOKEN_HASH, isTokenFresh, forwarded },
+        dialect: { name: "simplified-msc3575" },
+        request: { ...request(), ...more },
+        signal,
+      });
+    return ask(false).catch((error: unknown) => {
+      // The homeserver is asked about the token, and accepts it.
+      if (error instanceof TokenDoubtedError) return ask(true);
+      throw error;
     });
-    const asked = () => void this.#asked.add(deviceNid);
-    answer.then(asked, asked);
-    return answer;
   }
 
   /** From now on the user's device counts as polled by a living process. */

@@ -3,10 +3,10 @@ import { isDeparted, isStripped, Membership, membershipOf } from "../../model/me
 import { type MembershipRow, NO_PLACE_YET, NO_STAY, ORDER_KEY_STEP } from "../../model/room-facts.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
-import { isPlaceOf, type UnnumberedMembership } from "./own-membership.ts";
+import { isPlaceOf, seenBefore, type UnnumberedMembership } from "./own-membership.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Source } from "./source.ts";
-import { isDepartureOf, wasStoredBefore } from "./state-claim.ts";
+import { isDepartureOf, wasOutBefore, wasStoredBefore } from "./state-claim.ts";
 
 const MEMBER = "m.room.member";
 
@@ -55,7 +55,7 @@ function membersIn({ state, timeline, isStateAfter }: ParsedSection): ReadonlyMa
 }
 
 function placedDeparture({ draft, before, events }: OthersWord): UnnumberedMembership | undefined {
-  const placed = events.find(({ eventId }) => isPlaceOf(before, draft.events.nidOf(eventId)));
+  const placed = events.find((event) => isPlaceOf(before, draft.events.nidOf(event.eventId)) && !wasOutBefore(event));
   const sinceOrderKey = placed && draft.events.orderKeyOf(placed.eventId);
   if (placed === undefined || sinceOrderKey === undefined) return undefined;
   return { ...byEvent(before, placed, draft), isTransition: false, sinceOrderKey };
@@ -70,7 +70,8 @@ function endOfStay(word: OthersWord): UnnumberedMembership | undefined {
   const placed = placedEnd(word, departure);
   if (placed !== undefined || last === undefined || membership === undefined) return placed;
   const wasIn = before.membership === Membership.join;
-  const sinceOrderKey = wasIn ? (draft.events.orderKeyOf(last.eventId) ?? seenBefore(draft, source)) : NO_STAY;
+  const place = wasOutBefore(last) ? undefined : draft.events.orderKeyOf(last.eventId);
+  const sinceOrderKey = wasIn ? (place ?? seenBefore(draft, source)) : NO_STAY;
   if (departure !== undefined) return { ...byEvent(before, departure, draft), sinceOrderKey };
   return wasIn && isStripped(membership) ? lostMembership(before, seenBefore(draft, source)) : undefined;
 }
@@ -80,7 +81,7 @@ function endOfStay(word: OthersWord): UnnumberedMembership | undefined {
  * where it has done that, their stay began there. `last`: how the user is out now, if they are.
  */
 function placedEnd(word: OthersWord, last: ParsedEvent | undefined): UnnumberedMembership | undefined {
-  const { draft, before, events } = word;
+  const { draft, source, before, events } = word;
   const ends = events.filter((event) => endsStay(event, word));
   if (ends.length === 0) return undefined;
   const isArrival = ({ eventId }: ParsedEvent) =>
@@ -89,7 +90,9 @@ function placedEnd(word: OthersWord, last: ParsedEvent | undefined): UnnumberedM
   const end = ends.find((event) => events.indexOf(event) > back);
   const arrival = events[back];
   if (end !== undefined) {
-    return { ...byEvent(before, last ?? end, draft), sinceOrderKey: draft.events.orderKeyOf(end.eventId) };
+    // A gap hides the departure that this one followed.
+    const sinceOrderKey = wasOutBefore(end) ? seenBefore(draft, source) : draft.events.orderKeyOf(end.eventId);
+    return { ...byEvent(before, last ?? end, draft), sinceOrderKey };
   }
   if (arrival === undefined) return undefined;
   return {
@@ -142,12 +145,6 @@ const lostMembers = (draft: RoomDraft, { absent = [] }: ParsedSection): readonly
     // One that was stored meanwhile is asked for again.
     return isOut || draft.currentState(type, stateKey) !== undefined ? [] : [before];
   });
-
-/** Known as state only, the departure came after all that the stream had before. */
-function seenBefore({ row, events }: RoomDraft, { lastSeen }: Source): number | undefined {
-  const last = lastSeen.get(row.roomId);
-  return last && events.orderKeyOf(last);
-}
 
 /** A departure of which no event is known. */
 const lostMembership = (

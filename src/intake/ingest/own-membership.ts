@@ -13,7 +13,7 @@ import type { ParsedSection } from "../response/parsed-section.ts";
 import type { ClaimedMembership } from "./contest.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Source } from "./source.ts";
-import { isDepartureOf, isMemberOf, wasJoinedBefore, wasStoredBefore } from "./state-claim.ts";
+import { isDepartureOf, isMemberOf, wasJoinedBefore, wasOutBefore, wasStoredBefore } from "./state-claim.ts";
 
 /** A change that has no batch yet. */
 export type UnnumberedMembership = Omit<MembershipChange, "batch">;
@@ -157,16 +157,29 @@ function departureIn(own: readonly ParsedEvent[]): Membership {
 }
 
 /** Where the stay ended: with the first departure after the last arrival. Who was out already, and is banned, was out since then. */
-function endsAt({ draft: { events }, section, before }: OwnWord, own: readonly ParsedEvent[]): number | undefined {
+function endsAt(word: OwnWord, own: readonly ParsedEvent[]): number | undefined {
+  const { section, before } = word;
+  const { events } = word.draft;
   const arrival = own.findLastIndex(({ content }) => membershipOf(content) === Membership.join);
   if (before !== undefined && isDeparted(before.membership) && arrival < 0) {
-    const known = own.find(({ eventId }) => events.nidOf(eventId) === before.nid);
+    const known = own.find((event) => events.nidOf(event.eventId) === before.nid && !wasOutBefore(event));
     return before.sinceOrderKey ?? (known && events.orderKeyOf(known.eventId));
   }
   if (before !== undefined && isStripped(before.membership) && arrival < 0) return NO_STAY;
-  const end = own.slice(arrival + 1).find(({ content }) => isDeparted(membershipOf(content) ?? Membership.join));
-  const last = section.timeline.at(-1);
-  return (end && events.orderKeyOf(end.eventId)) ?? (last && events.orderKeyOf(last.eventId));
+  const ends = own.slice(arrival + 1).filter(({ content }) => isDeparted(membershipOf(content) ?? Membership.join));
+  const { timeline } = section;
+  const at = timeline.findIndex((event) => ends.includes(event));
+  const end = timeline[at];
+  const isHidden = end !== undefined && (end !== ends[0] || wasOutBefore(end));
+  const last = isHidden ? timeline[at - 1] : (end ?? timeline.at(-1));
+  if (last === undefined && isHidden) return seenBefore(word.draft, word.source);
+  return last && events.orderKeyOf(last.eventId);
+}
+
+/** Of a departure that stands in no timeline, or in a gap: it came after all that the stream had before. */
+export function seenBefore({ row, events }: RoomDraft, { lastSeen }: Source): number | undefined {
+  const last = lastSeen.get(row.roomId);
+  return last && events.orderKeyOf(last);
 }
 
 function departed(word: OwnWord): UnnumberedMembership | undefined {

@@ -71,6 +71,12 @@ export const isMemberOf = (event: ParsedEvent, userId: UserId): boolean =>
 /** A change of name or picture, as against an arrival. */
 export const wasJoinedBefore = ({ unsigned }: ParsedEvent): boolean => previousMembership(unsigned) === Membership.join;
 
+/** A ban, or another departure, of who had gone already. */
+export const wasOutBefore = ({ unsigned }: ParsedEvent): boolean => {
+  const previous = previousMembership(unsigned);
+  return previous !== undefined && isDeparted(previous);
+};
+
 export const isVisibilityEvent = (event: ParsedEvent): boolean =>
   event.type === "m.room.history_visibility" && event.stateKey === "";
 

@@ -18,8 +18,8 @@ export const SCRIPTED_ROWS: readonly ScriptedRow[] = [
   row(
     2,
     "connections",
-    "Waits five seconds at most, then 503, and the position goes on to hold: a process that is behind must not " +
-      "answer from before the position that it is asked to go on from. Synapse waits ten and answers with the " +
+    "Unknown at once, since what was told after the stored end cannot be known any more (client rule 37: only where it cannot be " +
+      "helped). A process that is merely behind waits until it has caught up. Synapse waits ten seconds and answers with the " +
       "same position.",
   ),
   row(7, "invites"),

@@ -27,6 +27,26 @@ describe("a departure of another user", () => {
     expect(shown(room)).toEqual(["leave", "$out", "$out"]);
   });
 
+  test("that follows one that a gap hides ends before the gap", () => {
+    const again = { ...kick("$again"), unsigned: { prev_content: { membership: "leave" } } };
+    const room = shared();
+    room.fold("join", inRoom([message("$hidden"), again], { limited: true, state: [kick("$out")] }), seen("$bob"));
+    expect(shown(room)).toEqual(["leave", "$again", "$bob"]);
+    const banned = shared();
+    banned.fold("join", inRoom([message("$hidden"), again], { limited: true }), seen("$bob"));
+    expect(shown(banned)).toEqual(["leave", "$again", "$bob"]);
+  });
+
+  test("that follows one of which nobody knows where it stands tells no place, whoever has it", () => {
+    const again = { ...kick("$again"), unsigned: { prev_content: { membership: "leave" } } };
+    const room = shared();
+    room.fold("leave", inRoom([again], { limited: true }), bobs);
+    expect(shown(room)).toEqual(["leave", "$again", undefined]);
+    room.fold("join", inRoom([message("$hidden"), again]), seen("$bob"));
+    room.fold("leave", inRoom([message("$hidden"), again]), bobs);
+    expect(shown(room)).toEqual(["leave", "$again", undefined]);
+  });
+
   test("that is told after a gap ends before the gap", () => {
     const room = shared();
     room.fold("join", inRoom(messages("$x"), { limited: true, state: [kick("$out")] }), seen("$bob"));

@@ -189,6 +189,16 @@ describe("a departure", () => {
     expect(of(room, BOB)?.since).toBeGreaterThan(since!);
   });
 
+  test.each([
+    ["tells it", { limited: true, state: [kick("$out")] }],
+    ["does not tell it", { limited: true }],
+  ])("that follows one that a gap hides ended what the user saw before the gap, where the state %s", (_what, parts) => {
+    const again = { ...kick("$again"), unsigned: { prev_content: { membership: "leave" } } };
+    const room = shared();
+    room.fold("leave", inRoom([again], parts), goesOn);
+    expect(shown(room)).toEqual(["leave", "$again", "$bob"]);
+  });
+
   test("of which two come together ended what the user saw with the first of them, whoever tells", () => {
     const both = inRoom([kick("$out"), message("$hidden"), ban("$banned")]);
     const [own, others] = [shared(), shared()];
