@@ -26,7 +26,7 @@ const LIVE_REST_MS = 10;
  * How long a bulk part is followed by a rest, as a share of the time that it took, while live ones come. Longer: long responses take longer.
  * Shorter: with few processors, live ones wait for one at every step of their way.
  */
-const BULK_REST_SHARE = 0.5;
+const BULK_REST_SHARE = 1;
 
 /** How long after a live part others are expected. Longer: long responses rest for nothing. Shorter: they do not where live ones are few. */
 const LIVE_RECENT_MS = 1_000;
