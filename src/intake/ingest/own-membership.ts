@@ -170,7 +170,7 @@ function endsAt(word: OwnWord, own: readonly ParsedEvent[]): number | undefined 
   const { timeline } = section;
   const at = timeline.findIndex((event) => ends.includes(event));
   const end = timeline[at];
-  const isHidden = end !== undefined && (end !== ends[0] || wasOutBefore(end));
+  const isHidden = end !== undefined && (end.eventId !== ends[0]?.eventId || wasOutBefore(end));
   const last = isHidden ? timeline[at - 1] : (end ?? timeline.at(-1));
   if (last === undefined && isHidden) return seenBefore(word.draft, word.source);
   return last && events.orderKeyOf(last.eventId);

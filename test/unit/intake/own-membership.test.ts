@@ -199,6 +199,12 @@ describe("a departure", () => {
     expect(shown(room)).toEqual(["leave", "$again", "$bob"]);
   });
 
+  test("that the state has as well as the timeline ended what the user saw where it stands", () => {
+    const room = shared();
+    room.fold("leave", inRoom([message("$seen"), kick("$out")], { state: [kick("$out")] }), goesOn);
+    expect(shown(room)).toEqual(["leave", "$out", "$out"]);
+  });
+
   test("of which two come together ended what the user saw with the first of them, whoever tells", () => {
     const both = inRoom([kick("$out"), message("$hidden"), ban("$banned")]);
     const [own, others] = [shared(), shared()];
