@@ -1,9 +1,9 @@
-import { ByteCache } from "../lib/byte-cache.ts";
 import { type Change, ChangeStream } from "../model/change.ts";
 import type { DeviceFacts } from "../model/device-facts.ts";
 import type { DeviceNid } from "../model/ids.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
+import { KeptReads } from "./kept-reads.ts";
 
 const DEVICE_STREAMS: ReadonlySet<ChangeStream> = new Set([
   ChangeStream.toDevice,
@@ -44,23 +44,12 @@ const UNKNOWN: DeviceFacts = {
 
 type KeptDevice = DeviceFacts & { readonly bytes: number };
 
-interface Load {
-  /** Something of the device changed since it began. */
-  isOvertaken: boolean;
-}
-
-/**
- * Facts of devices that ask, within a budget in bytes. A read model: a device is read whole, {@link prepare} reads it again
- * when something of it changed.
- */
+/** Facts of devices that ask, within a budget in bytes. */
 export class OnlineDevices {
-  readonly #db: Queryable;
-  readonly #devices: ByteCache<DeviceNid, KeptDevice>;
-  readonly #loading = new Map<DeviceNid, { readonly load: Load; readonly done: Promise<DeviceFacts> }>();
+  readonly #devices: KeptReads<DeviceNid, KeptDevice>;
 
   constructor(db: Queryable, maxBytes: number) {
-    this.#db = db;
-    this.#devices = new ByteCache({ maxBytes });
+    this.#devices = new KeptReads({ maxBytes, read: (devices) => selectDeviceFacts(db, devices) });
   }
 
   /** undefined: the device is not in memory. */
@@ -70,70 +59,37 @@ export class OnlineDevices {
 
   /** Facts of a device, read when they are not in memory. */
   async get(device: DeviceNid): Promise<DeviceFacts> {
-    const known = this.#devices.get(device);
-    if (known !== undefined) return known;
-    const running = this.#loading.get(device);
-    if (running !== undefined) return await running.done;
-    const load = { isOvertaken: false };
-    const done = this.#load(device, load);
-    this.#loading.set(device, { load, done });
-    try {
-      return await done;
-    } finally {
-      this.#loading.delete(device);
-    }
+    return this.#devices.get(device) ?? (await this.#devices.load([device])).get(device) ?? UNKNOWN;
   }
 
   /** Reads devices in memory again of which something changed. The result takes them in, in one step. */
   async prepare(changes: readonly Change[]): Promise<() => void> {
-    const stale = new Set<DeviceNid>();
-    for (const { stream, deviceNid } of changes) {
-      if (deviceNid === undefined || !DEVICE_STREAMS.has(stream)) continue;
-      const running = this.#loading.get(deviceNid);
-      if (running !== undefined) running.load.isOvertaken = true;
-      if (this.#devices.peek(deviceNid) !== undefined) stale.add(deviceNid);
-    }
-    const devices = await selectDeviceFacts(this.#db, [...stale]);
-    return () => {
-      for (const [device, facts] of devices) if (this.#devices.peek(device) !== undefined) this.#keep(device, facts);
-    };
-  }
-
-  /** A change that comes while the device is read may be missing from what was read, so it is read again until none did. */
-  async #load(device: DeviceNid, load: Load): Promise<DeviceFacts> {
-    for (;;) {
-      const facts = (await selectDeviceFacts(this.#db, [device])).get(device) ?? UNKNOWN;
-      if (!load.isOvertaken) return this.#keep(device, facts);
-      load.isOvertaken = false;
-    }
-  }
-
-  #keep(device: DeviceNid, facts: DeviceFacts): DeviceFacts {
-    const { oneTimeKeys, fallbackKeys } = facts;
-    this.#devices.set(device, {
-      ...facts,
-      bytes: DEVICE_BYTES + (oneTimeKeys?.length ?? 0) + (fallbackKeys?.length ?? 0),
-    });
-    return facts;
+    return await this.#devices.prepare(
+      changes.flatMap(({ stream, deviceNid }) =>
+        deviceNid !== undefined && DEVICE_STREAMS.has(stream) ? [deviceNid] : [],
+      ),
+    );
   }
 }
 
 async function selectDeviceFacts(
   db: Queryable,
   devices: readonly DeviceNid[],
-): Promise<ReadonlyMap<DeviceNid, DeviceFacts>> {
-  if (devices.length === 0) return new Map();
+): Promise<ReadonlyMap<DeviceNid, KeptDevice>> {
   const rows = await db.query<Row>({ name: "device-facts", text: SELECT_FACTS, values: [devices] });
-  return new Map(
-    rows.map((row) => [
-      row.device_nid as DeviceNid,
-      {
-        toDeviceHead: row.sequence ?? 0,
-        listsAt: (row.lists_at ?? BEFORE_ALL) as StreamPosition,
-        oneTimeKeys: row.one_time_keys ?? undefined,
-        fallbackKeys: row.fallback_keys ?? undefined,
-        fewerKeysAt: (row.fewer_keys_at ?? BEFORE_ALL) as StreamPosition,
-      },
-    ]),
-  );
+  const known = new Map(rows.map((row) => [row.device_nid as DeviceNid, factsOf(row)]));
+  return new Map(devices.map((device) => [device, weighed(known.get(device) ?? UNKNOWN)]));
 }
+
+const factsOf = (row: Row): DeviceFacts => ({
+  toDeviceHead: row.sequence ?? 0,
+  listsAt: (row.lists_at ?? BEFORE_ALL) as StreamPosition,
+  oneTimeKeys: row.one_time_keys ?? undefined,
+  fallbackKeys: row.fallback_keys ?? undefined,
+  fewerKeysAt: (row.fewer_keys_at ?? BEFORE_ALL) as StreamPosition,
+});
+
+const weighed = (facts: DeviceFacts): KeptDevice => ({
+  ...facts,
+  bytes: DEVICE_BYTES + (facts.oneTimeKeys?.length ?? 0) + (facts.fallbackKeys?.length ?? 0),
+});

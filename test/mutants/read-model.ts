@@ -61,15 +61,15 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a space that changed while it was read is kept as it was read",
-    file: "src/store/space-children.ts",
+    file: "src/store/kept-reads.ts",
     find: "      if (!load.isOvertaken) {",
     replace: "      if (true) {",
     test: "test/service/read-memory.test.ts",
   },
   {
     name: "a space in memory stays as it was when its rooms change",
-    file: "src/store/space-children.ts",
-    find: "if (this.#spaces.peek(room) !== undefined) stale.push(room);",
+    file: "src/store/kept-reads.ts",
+    find: "if (this.#kept.peek(key) !== undefined) stale.add(key);",
     replace: "",
     test,
   },
