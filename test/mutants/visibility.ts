@@ -56,9 +56,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a departure that follows one which a gap hides ends the stay where it stands",
-    file: `${INGEST}/departures.ts`,
-    find: "const sinceOrderKey = wasOutBefore(end) ? seenBefore(draft, source) : draft.events.orderKeyOf(end.eventId);",
-    replace: "const sinceOrderKey = draft.events.orderKeyOf(end.eventId);",
+    file: `${INGEST}/own-membership.ts`,
+    find: "wasOutBefore(departure) ? undefined : events.orderKeyOf(departure.eventId);",
+    replace: "events.orderKeyOf(departure.eventId);",
     test: "test/unit/intake/departures.test.ts",
   },
   {

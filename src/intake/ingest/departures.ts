@@ -3,10 +3,10 @@ import { isDeparted, isStripped, Membership, membershipOf } from "../../model/me
 import { type MembershipRow, NO_PLACE_YET, NO_STAY, ORDER_KEY_STEP } from "../../model/room-facts.ts";
 import type { ParsedEvent } from "../response/parse-event.ts";
 import type { ParsedSection } from "../response/parsed-section.ts";
-import { isPlaceOf, seenBefore, type UnnumberedMembership } from "./own-membership.ts";
+import { endOfStayAt, isPlaceOf, seenBefore, type UnnumberedMembership } from "./own-membership.ts";
 import type { RoomDraft } from "./room-draft.ts";
 import type { Source } from "./source.ts";
-import { isDepartureOf, wasOutBefore, wasStoredBefore } from "./state-claim.ts";
+import { isDepartureOf, wasStoredBefore } from "./state-claim.ts";
 
 const MEMBER = "m.room.member";
 
@@ -55,8 +55,8 @@ function membersIn({ state, timeline, isStateAfter }: ParsedSection): ReadonlyMa
 }
 
 function placedDeparture({ draft, before, events }: OthersWord): UnnumberedMembership | undefined {
-  const placed = events.find((event) => isPlaceOf(before, draft.events.nidOf(event.eventId)) && !wasOutBefore(event));
-  const sinceOrderKey = placed && draft.events.orderKeyOf(placed.eventId);
+  const placed = events.find(({ eventId }) => isPlaceOf(before, draft.events.nidOf(eventId)));
+  const sinceOrderKey = placed && endOfStayAt(draft, placed);
   if (placed === undefined || sinceOrderKey === undefined) return undefined;
   return { ...byEvent(before, placed, draft), isTransition: false, sinceOrderKey };
 }
@@ -70,8 +70,7 @@ function endOfStay(word: OthersWord): UnnumberedMembership | undefined {
   const placed = placedEnd(word, departure);
   if (placed !== undefined || last === undefined || membership === undefined) return placed;
   const wasIn = before.membership === Membership.join;
-  const place = wasOutBefore(last) ? undefined : draft.events.orderKeyOf(last.eventId);
-  const sinceOrderKey = wasIn ? (place ?? seenBefore(draft, source)) : NO_STAY;
+  const sinceOrderKey = wasIn ? (endOfStayAt(draft, last) ?? seenBefore(draft, source)) : NO_STAY;
   if (departure !== undefined) return { ...byEvent(before, departure, draft), sinceOrderKey };
   return wasIn && isStripped(membership) ? lostMembership(before, seenBefore(draft, source)) : undefined;
 }
@@ -90,8 +89,7 @@ function placedEnd(word: OthersWord, last: ParsedEvent | undefined): UnnumberedM
   const end = ends.find((event) => events.indexOf(event) > back);
   const arrival = events[back];
   if (end !== undefined) {
-    // A gap hides the departure that this one followed.
-    const sinceOrderKey = wasOutBefore(end) ? seenBefore(draft, source) : draft.events.orderKeyOf(end.eventId);
+    const sinceOrderKey = endOfStayAt(draft, end) ?? seenBefore(draft, source);
     return { ...byEvent(before, last ?? end, draft), sinceOrderKey };
   }
   if (arrival === undefined) return undefined;

@@ -162,8 +162,8 @@ function endsAt(word: OwnWord, own: readonly ParsedEvent[]): number | undefined 
   const { events } = word.draft;
   const arrival = own.findLastIndex(({ content }) => membershipOf(content) === Membership.join);
   if (before !== undefined && isDeparted(before.membership) && arrival < 0) {
-    const known = own.find((event) => events.nidOf(event.eventId) === before.nid && !wasOutBefore(event));
-    return before.sinceOrderKey ?? (known && events.orderKeyOf(known.eventId));
+    const known = own.find(({ eventId }) => events.nidOf(eventId) === before.nid);
+    return before.sinceOrderKey ?? (known && endOfStayAt(word.draft, known));
   }
   if (before !== undefined && isStripped(before.membership) && arrival < 0) return NO_STAY;
   const ends = own.slice(arrival + 1).filter(({ content }) => isDeparted(membershipOf(content) ?? Membership.join));
@@ -175,6 +175,10 @@ function endsAt(word: OwnWord, own: readonly ParsedEvent[]): number | undefined 
   if (last === undefined && isHidden) return seenBefore(word.draft, word.source);
   return last && events.orderKeyOf(last.eventId);
 }
+
+/** Where a departure ended the stay, which is not where it stands if it follows another one. undefined: elsewhere, or not known. */
+export const endOfStayAt = ({ events }: RoomDraft, departure: ParsedEvent): number | undefined =>
+  wasOutBefore(departure) ? undefined : events.orderKeyOf(departure.eventId);
 
 /** Of a departure that stands in no timeline, or in a gap: it came after all that the stream had before. */
 export function seenBefore({ row, events }: RoomDraft, { lastSeen }: Source): number | undefined {
