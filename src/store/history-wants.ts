@@ -1,10 +1,9 @@
-import { ChangeStream } from "../model/change.ts";
 import type { HistoryWant } from "../model/history-want.ts";
 import type { EventId, RoomId, RoomNid, UserNid } from "../model/ids.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Visibility } from "../model/visibility.ts";
 import type { Database, Queryable } from "./database.ts";
-import { drawBatches, publishChanges } from "./publish.ts";
+import { settleWant } from "./settle-want.ts";
 
 /** Channel on which a process that serves clients says that a user wants history; the payload is the user's number. */
 export const HISTORY_CHANNEL = "slidecar_history";
@@ -95,19 +94,8 @@ export async function settleHistory(
   { room, token }: HistoryWant,
   againAfterSeconds: number,
 ): Promise<StreamPosition | undefined> {
-  return await db.transaction(
-    async (tx) => {
-      const rows = await tx.query({
-        name: "settle-history",
-        text: SETTLE,
-        values: [userNid, room, token, againAfterSeconds],
-      });
-      const [batch] = await drawBatches(tx, rows.length);
-      if (batch === undefined) return undefined;
-      return (await publishChanges(tx, [{ batch, stream: ChangeStream.history, userNid, flags: 0 }], undefined))[0];
-    },
-    { lane: "live" },
-  );
+  const values = [userNid, room, token, againAfterSeconds];
+  return await settleWant(db, userNid, { name: "settle-history", text: SETTLE, values });
 }
 
 /** Forgets what may be asked for again. */

@@ -1,8 +1,7 @@
-import { ChangeStream } from "../model/change.ts";
 import type { RoomId, UserNid } from "../model/ids.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 import type { Database, Queryable } from "./database.ts";
-import { drawBatches, publishChanges } from "./publish.ts";
+import { settleWant } from "./settle-want.ts";
 
 /** Channel on which a process that serves clients says that a user wants rooms recalled; the payload is the user's number. */
 export const RECALLS_CHANNEL = "slidecar_recalls";
@@ -66,19 +65,8 @@ export async function settleRecall(
   roomId: RoomId,
   againAfterSeconds: number,
 ): Promise<StreamPosition | undefined> {
-  return await db.transaction(
-    async (tx) => {
-      const rows = await tx.query({
-        name: "settle-recall",
-        text: SETTLE,
-        values: [userNid, roomId, againAfterSeconds],
-      });
-      const [batch] = await drawBatches(tx, rows.length);
-      if (batch === undefined) return undefined;
-      return (await publishChanges(tx, [{ batch, stream: ChangeStream.history, userNid, flags: 0 }], undefined))[0];
-    },
-    { lane: "live" },
-  );
+  const values = [userNid, roomId, againAfterSeconds];
+  return await settleWant(db, userNid, { name: "settle-recall", text: SETTLE, values });
 }
 
 /** Forgets what may be asked for again. */

@@ -1,13 +1,13 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import { errorOf } from "../lib/error-of.ts";
-import { Wait } from "../lib/wait.ts";
 import type { HistoryWant } from "../model/history-want.ts";
 import type { UserNid } from "../model/ids.ts";
 import { selectHead } from "../store/changes.ts";
 import type { Database } from "../store/database.ts";
 import { askHistory, HISTORY_CHANNEL, isHistoryPending } from "../store/history-wants.ts";
 import type { Stream } from "../stream/stream.ts";
+import { askAndWait } from "./ask-and-wait.ts";
 
 /** An answer waits so long for history at most. Longer: rooms open late. Shorter: what a client asked for comes by its own scrolling back. */
 const WAIT_MS = 300;
@@ -65,16 +65,11 @@ export class History {
     const open = wants.filter((want) => startedMs - (this.#asked.get(keyOf(userNid, want)) ?? -Infinity) >= QUIET_MS);
     if (open.length === 0) return false;
     const limitMs = timeoutMs > 0 ? Math.min(WAIT_MS, timeoutMs / 2) : WAIT_MS;
-    // Register, then look, then wait: what is settled between two of these is not missed.
-    using wait = new Wait(limitMs, signal);
-    using _moved = stream.onMoved(userNid, wait.call);
-    if (await askHistory(db, userNid, open)) await db.notify(HISTORY_CHANNEL, String(userNid));
-    let isSettled = false;
-    do {
-      wait.rearm();
-      isSettled = !(await isHistoryPending(db, userNid, open));
-      if (!isSettled) await wait.next();
-    } while (!isSettled && !wait.isOver);
+    const ask = async () => {
+      if (await askHistory(db, userNid, open)) await db.notify(HISTORY_CHANNEL, String(userNid));
+    };
+    const isPending = () => isHistoryPending(db, userNid, open);
+    const isSettled = await askAndWait(stream, { userNid, limitMs, signal, ask, isPending });
     // A client that gave up comes again, and waits then.
     if (signal.aborted) return false;
     for (const want of open) this.#asked.set(keyOf(userNid, want), startedMs);

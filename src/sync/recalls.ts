@@ -1,12 +1,12 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import { errorOf } from "../lib/error-of.ts";
-import { Wait } from "../lib/wait.ts";
 import type { RoomId, UserNid } from "../model/ids.ts";
 import { selectHead } from "../store/changes.ts";
 import type { Database } from "../store/database.ts";
 import { askRecalls, isRecallPending, RECALLS_CHANNEL } from "../store/recalls.ts";
 import type { Stream } from "../stream/stream.ts";
+import { askAndWait } from "./ask-and-wait.ts";
 
 /** Rooms that one answer asks for; others follow with the next ones. More: who subscribes to all rooms there are makes long work of it. */
 const MAX_ROOMS = 10;
@@ -71,18 +71,16 @@ export class Recalls {
     const open = rooms.filter(isOpen).slice(0, MAX_ROOMS);
     if (open.length === 0) return false;
     const limitMs = this.#limitMs(timeoutMs);
-    // Register, then look, then wait: what is settled between two of these is not missed.
-    using wait = new Wait(limitMs, signal);
-    using _moved = stream.onMoved(userNid, wait.call);
-    if (await askRecalls(db, userNid, open)) await db.notify(RECALLS_CHANNEL, String(userNid));
-    for (const roomId of open) this.#asked.set(`${userNid} ${roomId}`, startedMs);
-    if (limitMs === 0) return false;
-    let isSettled = false;
-    do {
-      wait.rearm();
-      isSettled = !(await isRecallPending(db, userNid, open));
-      if (!isSettled) await wait.next();
-    } while (!isSettled && !wait.isOver);
+    const ask = async () => {
+      if (await askRecalls(db, userNid, open)) await db.notify(RECALLS_CHANNEL, String(userNid));
+      for (const roomId of open) this.#asked.set(`${userNid} ${roomId}`, startedMs);
+    };
+    if (limitMs === 0) {
+      await ask();
+      return false;
+    }
+    const isPending = () => isRecallPending(db, userNid, open);
+    const isSettled = await askAndWait(stream, { userNid, limitMs, signal, ask, isPending });
     onWaited(isSettled ? "settled" : "late");
     if (signal.aborted || !isSettled) return false;
     const leftMs = Math.max(0, startedMs + limitMs - clock.nowMs());

@@ -4,7 +4,7 @@ import type { Logger } from "../../logging/logger.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
 import { selectHead } from "../../store/changes.ts";
 import type { Callers } from "../fetch/callers.ts";
-import { HistoryQueue, type HistoryQueueDeps } from "./history-queue.ts";
+import { type HistoryQueueDeps, historyQueue } from "./history-queue.ts";
 
 interface Deps extends Pick<HistoryQueueDeps, "db" | "store" | "onPosition"> {
   readonly upstream: Pick<Homeserver, "rooms" | "values">;
@@ -15,8 +15,8 @@ interface Deps extends Pick<HistoryQueueDeps, "db" | "store" | "onPosition"> {
 }
 
 /** The queue as it runs: what it does is counted and logged. */
-export function createHistoryQueue({ upstream, callers, clock, log, metrics, ...deps }: Deps): HistoryQueue {
-  return new HistoryQueue({
+export function createHistoryQueue({ upstream, callers, clock, log, metrics, ...deps }: Deps) {
+  return historyQueue({
     ...deps,
     rooms: upstream.rooms,
     values: upstream.values,

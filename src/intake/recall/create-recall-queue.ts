@@ -4,7 +4,7 @@ import type { Logger } from "../../logging/logger.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
 import { selectHead } from "../../store/changes.ts";
 import type { Callers } from "../fetch/callers.ts";
-import { RecallQueue, type RecallQueueDeps } from "./recall-queue.ts";
+import { type RecallQueueDeps, recallQueue } from "./recall-queue.ts";
 
 interface Deps extends Pick<RecallQueueDeps, "db" | "store" | "onPosition" | "timelineLimit"> {
   readonly upstream: Pick<Homeserver, "rooms" | "values">;
@@ -15,8 +15,8 @@ interface Deps extends Pick<RecallQueueDeps, "db" | "store" | "onPosition" | "ti
 }
 
 /** The queue as it runs: what it does is counted and logged. */
-export function createRecallQueue({ upstream, callers, clock, log, metrics, ...deps }: Deps): RecallQueue {
-  return new RecallQueue({
+export function createRecallQueue({ upstream, callers, clock, log, metrics, ...deps }: Deps) {
+  return recallQueue({
     ...deps,
     rooms: upstream.rooms,
     values: upstream.values,

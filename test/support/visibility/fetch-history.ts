@@ -1,4 +1,4 @@
-import { HistoryQueue } from "../../../src/intake/history/history-queue.ts";
+import { historyQueue } from "../../../src/intake/history/history-queue.ts";
 import { selectHead } from "../../../src/store/changes.ts";
 import type { Database } from "../../../src/store/database.ts";
 import type { ModelHomeserver } from "../intake-truth/model-homeserver.ts";
@@ -22,7 +22,7 @@ export async function fetchHistory(
   });
   let settled = 0;
   let want: (payload: string) => void = () => {};
-  const queue = new HistoryQueue({
+  const queue = historyQueue({
     db: {
       ...db,
       listen: async (_channel, onWanted) => {

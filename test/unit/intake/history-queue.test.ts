@@ -4,7 +4,7 @@ import type { ReadCall } from "../../../src/homeserver/get-as-user.ts";
 import type { MessagesPage } from "../../../src/homeserver/room-reads.ts";
 import type { ValueAnswer } from "../../../src/homeserver/value-reads.ts";
 import type { Caller } from "../../../src/intake/fetch/callers.ts";
-import { HistoryQueue, type HistoryQueueDeps } from "../../../src/intake/history/history-queue.ts";
+import { type HistoryQueueDeps, historyQueue } from "../../../src/intake/history/history-queue.ts";
 import type { ResponsePart } from "../../../src/intake/ingest/part.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import { UpstreamError } from "../../../src/model/upstream-error.ts";
@@ -32,7 +32,7 @@ class World {
   page: (call: ReadCall) => Promise<MessagesPage> = async () => PAGE;
   ignored: () => Promise<ValueAnswer> = async () => NOBODY;
   polled: (userNid: number) => boolean = () => true;
-  readonly queue: HistoryQueue;
+  readonly queue: ReturnType<typeof historyQueue>;
   #tell: (payload: string) => void = () => {};
 
   constructor() {
@@ -74,7 +74,7 @@ class World {
       onSettled: (_want, outcome) => this.outcomes.push(outcome),
       onError: (error) => this.errors.push(error),
     };
-    this.queue = new HistoryQueue(deps);
+    this.queue = historyQueue(deps);
   }
 
   /** These users want history of so many rooms each. */
