@@ -20,30 +20,21 @@
 // an event that is not stored nobody here knows more than its id. Private receipts are shown to nobody else.
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { openTestDatabase, type TestDatabase } from "../support/database.ts";
-import { SyncWorld } from "../support/sync-world.ts";
-import { SteppedClock } from "../support/visibility/clients.ts";
 import { runVisibility, visibilityPlan } from "../support/visibility/run-visibility.ts";
-import type { Serving } from "../support/visibility/world.ts";
+import { startServing } from "../support/visibility/world.ts";
 
 const CASES = 200;
 /** The cases that every run looks at. For others: `VISIBILITY_SEED=7 npm test -- visibility`. */
 const SEED = Number(process.env.VISIBILITY_SEED ?? 1);
 
-let db: TestDatabase;
-let serving: Serving;
+let serving: Awaited<ReturnType<typeof startServing>>;
 let cases = 0;
 
 beforeAll(async () => {
-  db = await openTestDatabase();
-  const clock = new SteppedClock();
-  serving = { db, clock, sync: await SyncWorld.start(db, { clock }) };
+  serving = await startServing();
 });
 
-afterAll(async () => {
-  await serving.sync[Symbol.asyncDispose]();
-  await db[Symbol.asyncDispose]();
-});
+afterAll(() => serving[Symbol.asyncDispose]());
 
 test("nobody is shown what they may not see", async () => {
   let looks = 0;

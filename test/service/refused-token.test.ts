@@ -1,47 +1,36 @@
 // What a client is told whose access token is no longer valid, though the homeserver accepted it a moment ago.
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import type { Robot } from "../support/homeserver/robot.ts";
-import { type Homeserver, startHomeserver } from "../support/homeserver/start.ts";
-import { type KillableProduct, startKillableProduct } from "../support/kills/killable-product.ts";
 import { until } from "../support/program.ts";
+import { startWholeService } from "../support/whole-service.ts";
 
 /** Far shorter than the homeserver's word on a token counts. */
 const LIMIT_MS = 30_000;
-const SYNC = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 
-let homeserver: Homeserver & AsyncDisposable;
-let db: TestDatabase;
-let product: KillableProduct;
+let service: Awaited<ReturnType<typeof startWholeService>>;
+let homeserver: typeof service.homeserver;
 let bob: Robot;
 let phone: Robot;
 let made = 0;
 
 beforeAll(async () => {
-  [db, homeserver] = await Promise.all([openTestDatabase(), startHomeserver({ profile: "synapse" })]);
-  const options = { homeserverUrl: homeserver.url, databaseUrl: db.url, timelineLimit: 20, idleAfter: "3s" };
-  product = await startKillableProduct(options);
+  service = await startWholeService({ idleAfter: "3s" });
+  ({ homeserver } = service);
 });
-afterAll(async () => {
-  await product[Symbol.asyncDispose]();
-  await homeserver[Symbol.asyncDispose]();
-  await db[Symbol.asyncDispose]();
-});
+afterAll(() => service[Symbol.asyncDispose]());
 beforeEach(async () => {
   made += 1;
   [bob, phone] = [await homeserver.register(`bob${made}`), await homeserver.register(`phone${made}`)];
 });
 
-async function ask(token: string, query = "timeout=0") {
-  const response = await fetch(`${product.url}${SYNC}?${query}`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify({ conn_id: "encryption", extensions: { to_device: { enabled: true } } }),
-  });
-  const json = (await response.json()) as {
-    readonly extensions?: { readonly to_device: { readonly events: readonly { readonly content: object }[] } };
-  };
-  return [response.status, json.extensions === undefined ? json : contentsOf(json.extensions)] as const;
+interface Answer {
+  readonly extensions?: { readonly to_device: { readonly events: readonly { readonly content: object }[] } };
+}
+
+async function ask(token: string) {
+  const body = { conn_id: "encryption", extensions: { to_device: { enabled: true } } };
+  const [status, answer] = await service.sync<Answer>(token, body);
+  return [status, answer.extensions === undefined ? answer : contentsOf(answer.extensions)] as const;
 }
 
 const contentsOf = ({ to_device: { events } }: { to_device: { events: readonly { readonly content: object }[] } }) =>
@@ -75,20 +64,11 @@ test("an old token that comes late does not take the place of the new one", asyn
 });
 
 test("a request that waits is refused with its token, and not answered as if nothing had come", async () => {
-  const response = await fetch(`${product.url}${SYNC}`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${phone.token}`, "content-type": "application/json" },
-    body: JSON.stringify({ conn_id: "waiting", extensions: { e2ee: { enabled: true } } }),
-  });
-  const { pos } = (await response.json()) as { readonly pos: string };
+  const waits = (extension: string) => ({ conn_id: "waiting", extensions: { [extension]: { enabled: true } } });
+  const [, { pos }] = await service.sync<{ readonly pos: string }>(phone.token, waits("e2ee"));
   await homeserver.control.untilPollsHeld(1, phone.userId);
-  const waiting = fetch(`${product.url}${SYNC}?pos=${pos}&timeout=30000`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${phone.token}`, "content-type": "application/json" },
-    body: JSON.stringify({ conn_id: "waiting", extensions: { typing: { enabled: true } } }),
-  });
+  const waiting = service.sync(phone.token, waits("typing"), { pos, timeoutMs: 30_000 });
   await homeserver.control.revokeToken(phone.token, { softLogout: true });
   await bob.sendToDevice(phone.userId, phone.deviceId, { n: 1 });
-  const answer = await waiting;
-  expect([answer.status, await answer.json()]).toEqual([401, expect.objectContaining(EXPIRED)]);
+  expect(await waiting).toEqual([401, expect.objectContaining(EXPIRED)]);
 }, 25_000);

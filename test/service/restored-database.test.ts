@@ -1,12 +1,10 @@
 // An older database comes back while clients and the homeserver go on from where they are.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { dumpDatabase, openTestDatabase, type TestDatabase } from "../support/database.ts";
+import { dumpDatabase } from "../support/database.ts";
 import type { Robot } from "../support/homeserver/robot.ts";
-import { type Homeserver, startHomeserver } from "../support/homeserver/start.ts";
-import { type KillableProduct, startKillableProduct } from "../support/kills/killable-product.ts";
 import { until } from "../support/program.ts";
+import { startWholeService } from "../support/whole-service.ts";
 
-const SYNC = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 const LIMIT_MS = 90_000;
 
 interface Answer {
@@ -33,19 +31,14 @@ class Device {
   }
 
   async ask(): Promise<Answer> {
-    const query = new URLSearchParams({ timeout: "0", ...(this.pos !== undefined && { pos: this.pos }) });
     const toDevice = { enabled: true, ...(this.since !== undefined && { since: this.since }) };
-    const response = await fetch(`${product.url}${SYNC}?${query}`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${this.robot.token}`, "content-type": "application/json" },
-      body: JSON.stringify({ conn_id: "encryption", extensions: { to_device: toDevice, e2ee: { enabled: true } } }),
-    });
-    const json = (await response.json()) as Answer;
+    const body = { conn_id: "encryption", extensions: { to_device: toDevice, e2ee: { enabled: true } } };
+    const [status, json] = await service.sync<Answer>(this.robot.token, body, { pos: this.pos });
     if (json.errcode === "M_UNKNOWN_POS") {
       this.pos = undefined;
       return await this.ask();
     }
-    expect([response.status, json]).toEqual([200, json]);
+    expect([status, json]).toEqual([200, json]);
     const last = json.extensions.to_device.events.at(-1)?.content.n;
     if (last !== undefined) {
       const sequence = -Number(json.extensions.to_device.next_batch);
@@ -90,23 +83,20 @@ class Device {
   }
 }
 
-let homeserver: Homeserver & AsyncDisposable;
-let db: TestDatabase;
-let product: KillableProduct;
+let service: Awaited<ReturnType<typeof startWholeService>>;
+let homeserver: typeof service.homeserver;
+let db: typeof service.db;
+let product: typeof service.product;
 let bob: Robot;
 let phone: Device;
 let tablet: Device;
 let made = 0;
 
 beforeAll(async () => {
-  [db, homeserver] = await Promise.all([openTestDatabase(), startHomeserver({ profile: "synapse" })]);
-  product = await startKillableProduct({ homeserverUrl: homeserver.url, databaseUrl: db.url, timelineLimit: 20 });
+  service = await startWholeService();
+  ({ homeserver, db, product } = service);
 }, LIMIT_MS);
-afterAll(async () => {
-  await product[Symbol.asyncDispose]();
-  await homeserver[Symbol.asyncDispose]();
-  await db[Symbol.asyncDispose]();
-});
+afterAll(() => service[Symbol.asyncDispose]());
 beforeEach(async () => {
   made += 1;
   bob = await homeserver.register(`bob${made}`);

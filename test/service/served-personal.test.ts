@@ -1,37 +1,31 @@
 // What is one user's own, as clients see it over HTTP before the whole program.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import type { Robot } from "../support/homeserver/robot.ts";
-import { type Homeserver, PROFILE_NAMES, startHomeserver } from "../support/homeserver/start.ts";
+import { PROFILE_NAMES } from "../support/homeserver/start.ts";
 import { type AnswerJson, HttpClient } from "../support/http-client.ts";
-import { type KillableProduct, startKillableProduct } from "../support/kills/killable-product.ts";
+import { startWholeService } from "../support/whole-service.ts";
 
 let made = 0;
 
 describe.each(PROFILE_NAMES)("before %s", (profile) => {
-  let homeserver: Homeserver & AsyncDisposable;
-  let db: TestDatabase;
-  let product: KillableProduct;
+  let service: Awaited<ReturnType<typeof startWholeService>>;
+  let homeserver: typeof service.homeserver;
   let alice: Robot;
   let bob: Robot;
   /** Bob's own connection. */
   let client: HttpClient;
 
   beforeAll(async () => {
-    [db, homeserver] = await Promise.all([openTestDatabase(), startHomeserver({ profile })]);
-    product = await startKillableProduct({ homeserverUrl: homeserver.url, databaseUrl: db.url, timelineLimit: 20 });
+    service = await startWholeService({ profile });
+    ({ homeserver } = service);
   });
   beforeEach(async () => {
     made += 1;
     alice = await homeserver.register(`alice${made}`, `A${made}`);
     bob = await homeserver.register(`bob${made}`, `B${made}`);
-    client = new HttpClient(product.url, bob);
+    client = new HttpClient(service.product.url, bob);
   });
-  afterAll(async () => {
-    await product[Symbol.asyncDispose]();
-    await homeserver[Symbol.asyncDispose]();
-    await db[Symbol.asyncDispose]();
-  });
+  afterAll(() => service[Symbol.asyncDispose]());
 
   const roomOfBoth = async () => {
     const roomId = await alice.createRoom({ preset: "public_chat", name: "Room" });
@@ -59,7 +53,7 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
 
     test("that rise with the user's own stream are told a moment later, though another's brought the message and it was told", async () => {
       const roomId = await roomOfBoth();
-      await new HttpClient(product.url, alice).sync();
+      await new HttpClient(service.product.url, alice).sync();
       await client.sync();
       await withoutBobsStream(async () => {
         const sent = await alice.send(roomId, "unread");
@@ -102,7 +96,7 @@ describe.each(PROFILE_NAMES)("before %s", (profile) => {
       await forget(roomId);
       const after = await client.until(({ lists }) => lists.all.count === 0);
       expect(after.rooms).toEqual({});
-      expect(await new HttpClient(product.url, bob, "other").sync()).toMatchObject({
+      expect(await new HttpClient(service.product.url, bob, "other").sync()).toMatchObject({
         lists: { all: { count: 0 } },
         rooms: {},
       });

@@ -2,31 +2,23 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { RoomAnswer, SyncResponse } from "../../src/engine/response.ts";
 import { Membership } from "../../src/model/membership.ts";
-import { openTestDatabase, type TestDatabase } from "../support/database.ts";
-import { SyncWorld } from "../support/sync-world.ts";
-import { type Asking, EVERYTHING, SteppedClock } from "../support/visibility/clients.ts";
+import { type Asking, EVERYTHING } from "../support/visibility/clients.ts";
 import type { DEEDS } from "../support/visibility/deeds.ts";
-import { type Serving, type Settings, VisibilityWorld } from "../support/visibility/world.ts";
+import { type Settings, startServing, VisibilityWorld } from "../support/visibility/world.ts";
 
 /** Kim runs the room, Bob is in it, and Vic is who must not see more than they may. */
 const [KIM, BOB, VIC] = [0, 1, 2] as const;
 const VISIBILITY = { shared: 0, invited: 1, joined: 2, worldReadable: 3 } as const;
 
-let db: TestDatabase;
-let serving: Serving;
+let serving: Awaited<ReturnType<typeof startServing>>;
 let world: VisibilityWorld;
 let worlds = 0;
 
 beforeAll(async () => {
-  db = await openTestDatabase();
-  const clock = new SteppedClock();
-  serving = { db, clock, sync: await SyncWorld.start(db, { clock }) };
+  serving = await startServing();
 });
 
-afterAll(async () => {
-  await serving.sync[Symbol.asyncDispose]();
-  await db[Symbol.asyncDispose]();
-});
+afterAll(() => serving[Symbol.asyncDispose]());
 
 async function begin(settings: Partial<Settings> = {}, areIn = [true, true], areSynced = [true, true, true]) {
   worlds += 1;

@@ -1,12 +1,9 @@
 // What a push wakes a phone for: it asks for one event and for the key to it, of a device that nobody asked for in hours.
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import type { Robot } from "../support/homeserver/robot.ts";
-import { type Homeserver, startHomeserver } from "../support/homeserver/start.ts";
-import { type KillableProduct, startKillableProduct } from "../support/kills/killable-product.ts";
 import { until } from "../support/until.ts";
+import { startWholeService } from "../support/whole-service.ts";
 
-const SYNC = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 const UPSTREAM_DELAY_MS = 200;
 
 interface Answer {
@@ -17,38 +14,25 @@ interface Answer {
   };
 }
 
-let homeserver: Homeserver & AsyncDisposable;
-let db: TestDatabase;
-let product: KillableProduct;
+let service: Awaited<ReturnType<typeof startWholeService>>;
 let alice: Robot;
 let phone: Robot;
 let made = 0;
 
 beforeAll(async () => {
-  [db, homeserver] = await Promise.all([openTestDatabase(), startHomeserver({ profile: "synapse" })]);
-  const options = { homeserverUrl: homeserver.url, databaseUrl: db.url, timelineLimit: 20, idleAfter: "1s" };
-  product = await startKillableProduct(options);
+  service = await startWholeService({ idleAfter: "1s" });
 });
-afterAll(async () => {
-  await product[Symbol.asyncDispose]();
-  await homeserver[Symbol.asyncDispose]();
-  await db[Symbol.asyncDispose]();
-});
+afterAll(() => service[Symbol.asyncDispose]());
 beforeEach(async () => {
   made += 1;
+  const { homeserver } = service;
   [alice, phone] = [await homeserver.register(`alice${made}`), await homeserver.register(`phone${made}`)];
 });
 
-async function ask(body: object, { pos, timeoutMs = 0 }: { pos?: string; timeoutMs?: number } = {}): Promise<Answer> {
-  const query = new URLSearchParams({ timeout: String(timeoutMs), ...(pos !== undefined && { pos }) });
-  const response = await fetch(`${product.url}${SYNC}?${query}`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${phone.token}`, "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  const json = (await response.json()) as Answer;
-  expect([response.status, json]).toEqual([200, json]);
-  return json;
+async function ask(body: object, query: { pos?: string; timeoutMs?: number } = {}): Promise<Answer> {
+  const [status, answer] = await service.sync<Answer>(phone.token, body, query);
+  expect([status, answer]).toEqual([200, answer]);
+  return answer;
 }
 
 const keys = (since?: string) => ({
@@ -64,7 +48,7 @@ const notification = (roomId: string) => ({
 
 const isPolled = async (): Promise<boolean> => {
   const text = "SELECT FROM devices WHERE device_id = $1 AND owner IS NOT NULL AND lease_until > now()";
-  return (await db.query({ text, values: [phone.deviceId] })).length > 0;
+  return (await service.db.query({ text, values: [phone.deviceId] })).length > 0;
 };
 
 test.each([
@@ -81,7 +65,7 @@ test.each([
   await alice.sendToDevice(phone.userId, phone.deviceId, { key: "of the session" });
   const sent = await alice.send(roomId, { ciphertext: "of the event" }, "m.room.encrypted");
   const delay = { path: "*/sync", user: phone.userId, effect: { delayMs: UPSTREAM_DELAY_MS } };
-  const fault = await homeserver.control.fault(delay);
+  const fault = await service.homeserver.control.fault(delay);
   const pos = how.startsWith("with") ? { pos: before.pos } : {};
   const [event, key] = await Promise.all([
     ask(notification(roomId), { timeoutMs: 1_000 }),

@@ -1,11 +1,12 @@
 import type { SyncResponse } from "../../../src/engine/response.ts";
 import type { DeviceId, RoomId, UserId } from "../../../src/model/ids.ts";
 import type { Database } from "../../../src/store/database.ts";
+import { openTestDatabase } from "../database.ts";
 import type { Session } from "../homeserver/accounts.ts";
 import { ModelHomeserver } from "../intake-truth/model-homeserver.ts";
 import { ProductStreams } from "../intake-truth/product-streams.ts";
-import type { SyncWorld } from "../sync-world.ts";
-import { type Asking, Clients, EVERYTHING, type SteppedClock } from "./clients.ts";
+import { SyncWorld } from "../sync-world.ts";
+import { type Asking, Clients, EVERYTHING, SteppedClock } from "./clients.ts";
 import { type Deed, Doers } from "./deeds.ts";
 import { fetchHistory } from "./fetch-history.ts";
 import { Judge } from "./judge.ts";
@@ -35,6 +36,22 @@ export interface Serving {
   readonly db: Database;
   readonly sync: SyncWorld;
   readonly clock: SteppedClock;
+}
+
+/** One process over a database of its own. */
+export async function startServing(): Promise<Serving & { [Symbol.asyncDispose](): Promise<void> }> {
+  const db = await openTestDatabase();
+  const clock = new SteppedClock();
+  const sync = await SyncWorld.start(db, { clock });
+  return {
+    db,
+    clock,
+    sync,
+    async [Symbol.asyncDispose]() {
+      await sync[Symbol.asyncDispose]();
+      await db[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** A response of a device is stored while an answer stands still after a statement of its own. */
