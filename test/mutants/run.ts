@@ -9,42 +9,13 @@ import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { startKeeper } from "../support/cluster.ts";
-import { mutants as engine } from "./engine.ts";
-import { mutants as extensions } from "./extensions.ts";
-import { mutants as fetch } from "./fetch.ts";
-import { mutants as history } from "./history.ts";
-import { mutants as intake } from "./intake.ts";
-import { mutants as intakeTruth } from "./intake-truth.ts";
-import { mutants as jsonSplitter } from "./json-splitter.ts";
-import { mutants as kills } from "./kills.ts";
-import { mutants as ledger } from "./ledger.ts";
+import { allMutants } from "./all-mutants.ts";
 import type { Mutant } from "./mutant.ts";
-import { mutants as positions } from "./positions.ts";
-import { mutants as readModel } from "./read-model.ts";
-import { mutants as recall } from "./recall.ts";
-import { mutants as redactions } from "./redactions.ts";
-import { mutants as visibility } from "./visibility.ts";
 
 const texts = process.argv.slice(2);
 const isChosen = ({ name, file, test }: Mutant) =>
   texts.length === 0 || texts.some((text) => [name, file, test].some((each) => each.includes(text)));
-/** The longest first, so that none is left over in the end. */
-const mutants: readonly Mutant[] = [
-  ...kills,
-  ...readModel,
-  ...positions,
-  ...history,
-  ...recall,
-  ...intake,
-  ...intakeTruth,
-  ...visibility,
-  ...redactions,
-  ...fetch,
-  ...jsonSplitter,
-  ...ledger,
-  ...engine,
-  ...extensions,
-].filter(isChosen);
+const mutants = allMutants.filter(isChosen);
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const COPIED = ["src", "test", "jest.config.mjs", "package.json", "tsconfig.json"];

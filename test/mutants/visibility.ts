@@ -71,7 +71,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "who was kicked and is banned is shown what was between",
     file: `${INGEST}/own-membership.ts`,
-    find: "return before.sinceOrderKey ?? (known && events.orderKeyOf(known.eventId));",
+    find: "return before.sinceOrderKey ?? (known && endOfStayAt(word.draft, known));",
     replace: "return (known && before.sinceOrderKey) ?? events.orderKeyOf(own.at(-1)!.eventId);",
     test: "test/unit/intake/own-membership.test.ts",
   },

@@ -284,10 +284,10 @@ test("with no room to show a first request is held, until there is one; what was
   const { world, kim, shareRooms, roomId } = await arriving({ initialWaitMs: 1 });
   await using _world = world;
   const answer = world.sync(kim, lists());
-  await until(() => world.db.asked().includes("has-answer"));
+  await until(() => world.db.ran().includes("has-answer"));
   await announceJoined(db, kim.userNid, 7);
   await world.caughtUp();
-  await until(() => world.db.asked().includes("has-answer"));
+  await until(() => world.db.ran().includes("has-answer"));
   // Announced first: with the room the request may be answered at once.
   await announceJoined(db, kim.userNid, 8);
   await shareRooms();
@@ -301,7 +301,7 @@ test("a first window ends the wait, and what comes after it is news as ever", as
   const { world, kim, shareRooms, roomId, send } = await arriving({ initialWaitMs: LONG_MS });
   await using _world = world;
   const answer = world.sync(kim, lists({ timeoutMs: LONG_MS }));
-  await until(() => world.db.asked().includes("see-device"));
+  await until(() => world.db.ran().includes("see-device"));
   await shareRooms();
   await announceJoined(db, kim.userNid, 3);
   await markWindow(db, { deviceNid: kim.deviceNid, epoch: 0 });
@@ -324,7 +324,7 @@ test("a device that was idle waits for its catch-up", async () => {
   const { world, stored, alice, roomId } = await start({ catchUpWaitMs: LONG_MS });
   await using _world = world;
   const answer = world.sync(alice, lists({ timeoutMs: LONG_MS }));
-  await until(() => world.db.asked().includes("see-device"));
+  await until(() => world.db.ran().includes("see-device"));
   const message = stored.message(bob);
   await stored.store(alice, { join: { [roomId]: timeline(message) } }, { isCatchUp: true });
   await world.caughtUp();
@@ -339,7 +339,7 @@ test("a device whose catch-up is under way waits for it, whichever request it wa
   const text = "UPDATE devices SET caught_up_epoch = epoch - 1 WHERE device_nid = $1";
   await db.query({ text, values: [alice.deviceNid] });
   const answer = world.sync(alice, lists());
-  await until(() => world.db.asked().includes("see-device"));
+  await until(() => world.db.ran().includes("see-device"));
   const message = stored.message(bob);
   await stored.store(alice, { join: { [roomId]: timeline(message) } }, { isCatchUp: true });
   await world.caughtUp();
@@ -359,7 +359,7 @@ test("a client that goes while its device is waited for is let go, and nothing i
   const kim = await world.stored.user("kim");
   const left = new AbortController();
   const answer = world.sync(kim, lists(), left.signal);
-  await until(() => world.db.asked().includes("see-device"));
+  await until(() => world.db.ran().includes("see-device"));
   const before = await connectionRows();
   left.abort(new RequestEndedError("client"));
   await expect(answer).rejects.toThrow(RequestEndedError);
