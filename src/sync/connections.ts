@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { decodeDelta, decodeState, encodeDelta, encodeState, isEmptyDelta } from "../engine/connection/delta.ts";
 import { MutableConnectionState } from "../engine/connection/mutable-state.ts";
 import type { ConnectionDelta, ConnectionState } from "../engine/connection/state.ts";
@@ -24,6 +25,15 @@ const CACHE_BYTES = 128 * 1024 * 1024;
 const STATE_OVERHEAD_BYTES = 2_000;
 const BYTES_PER_ENCODED_BYTE = 8;
 
+/**
+ * How long a position that this process confirmed is taken to be the confirmed one. Longer: one that another process left behind
+ * meanwhile is honoured for longer, until there is something to store. Shorter: long polls ask the database more often.
+ */
+const CONFIRMED_MS = 60_000;
+
+/** Confirmations remembered. */
+const MAX_CONFIRMED = 50_000;
+
 /** An open connection at a confirmed position. */
 export interface OpenConnection {
   /** 0: nothing of it is stored yet. */
@@ -35,14 +45,21 @@ export interface OpenConnection {
 /** Where a connection stands for its client. */
 type Standing = Omit<OpenConnection, "state">;
 
+interface Confirmation extends Standing {
+  readonly atMs: number;
+}
+
 /**
  * What connections were told, in Postgres, with a copy in memory of those in use. The stored rows decide: a copy that is
- * not at the confirmed position is read anew.
+ * not at the confirmed position is read anew, and nothing is told that goes on from another one. A client that goes on from
+ * where it stood a moment ago needs no word of theirs.
  */
 export class Connections {
   readonly #db: Queryable;
   readonly #clock: Clock;
   readonly #kept = new ByteCache<number, KeptConnection>({ maxBytes: CACHE_BYTES });
+  /** The last one of each key: a connection that another one of the same key displaced is not in use any more. */
+  readonly #confirmed = new LRUCache<string, Confirmation>({ max: MAX_CONFIRMED });
   #lastNumber = 0;
 
   constructor(db: Queryable, clock: Clock) {
@@ -58,9 +75,13 @@ export class Connections {
   /** Confirms the position that a client presents; undefined: it cannot be honoured. */
   async open(key: ConnectionKey, connection: number, position: number): Promise<OpenConnection | undefined> {
     if (connection === 0) return this.start();
+    const known = this.#kept.get(connection);
+    if (known?.position === position && this.#isConfirmed(key, connection, position))
+      return { connection, position, state: known.state };
+    const atMs = this.#clock.nowMs();
     const before = await confirmPosition(this.#db, key, connection, position);
     if (before === undefined) return undefined;
-    const known = this.#kept.get(connection);
+    this.#confirmed.set(textOf(key), { connection, position, atMs });
     const kept = known?.advance(before, position) ? known : await this.#read(connection, position);
     if (kept === undefined) return undefined;
     if (kept.deltaBytes > Math.max(MIN_REBASE_BYTES, kept.baseBytes)) await this.#rebase(connection, kept);
@@ -79,10 +100,19 @@ export class Connections {
     if (connection === 0) return await this.#saveRoot(key, delta, encoded);
     const position = this.#next(open.position);
     const isSaved = await insertChild(this.#db, connection, { parent: open.position, position, delta: encoded });
-    if (!isSaved) return undefined;
+    if (!isSaved) {
+      this.#confirmed.delete(textOf(key));
+      return undefined;
+    }
     this.#kept.peek(connection)?.addChild(open.position, position, { delta, bytes: encoded.length });
     this.#kept.reweigh(connection);
     return { connection, position };
+  }
+
+  #isConfirmed(key: ConnectionKey, connection: number, position: number): boolean {
+    const last = this.#confirmed.get(textOf(key));
+    const isSame = last?.connection === connection && last.position === position;
+    return isSame && this.#clock.nowMs() - last.atMs < CONFIRMED_MS;
   }
 
   async #saveRoot(key: ConnectionKey, delta: ConnectionDelta, encoded: Buffer): Promise<Standing> {
@@ -125,6 +155,8 @@ export class Connections {
     return this.#lastNumber;
   }
 }
+
+const textOf = ({ userNid, deviceId, connId }: ConnectionKey): string => JSON.stringify([userNid, deviceId, connId]);
 
 interface Child {
   readonly delta: ConnectionDelta;

@@ -7,6 +7,7 @@ import { type ConnectionKey, expireConnections } from "../../src/store/connectio
 import { Connections } from "../../src/sync/connections.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { config } from "../support/engine.ts";
+import { watched } from "../support/watched-database.ts";
 
 let db: TestDatabase;
 
@@ -322,4 +323,47 @@ test("a connection that is used stays, however long ago it began", async () => {
   await client.open(first);
   await expireConnections(db, 24 * 60 * 60_000);
   expect(await client.rooms(first)).toEqual([1]);
+});
+
+/** A client of a process whose clock stands, and that says what it asks of the database. */
+function watchedClient(key = newKey()) {
+  const seen = watched(db);
+  const time = { nowMs: Date.now() };
+  const client = new Client(key);
+  client.connections = new Connections(seen, { nowMs: () => time.nowMs });
+  return { client, asked: seen.asked, time };
+}
+
+test("who goes on from where they stood a moment ago asks nothing of the database; after a while they do", async () => {
+  const { client, asked, time } = watchedClient();
+  const first = await client.begin(1);
+  await client.open(first);
+  asked();
+  expect(await client.rooms(first)).toEqual([1]);
+  expect(await client.connections.save(client.key, (await client.open(first))!, NOTHING)).toEqual(first);
+  expect(asked()).toEqual([]);
+  time.nowMs += 60_000;
+  expect(await client.rooms(first)).toEqual([1]);
+  expect(asked()).toEqual(["use-connection"]);
+});
+
+test("a position that another process left behind leads to no news, and is refused from then on", async () => {
+  const { client, asked } = watchedClient();
+  const first = await client.begin(1);
+  await client.open(first);
+  const elsewhere = new Client(client.key);
+  await elsewhere.open(await elsewhere.answer(first, 2));
+  asked();
+  const open = (await client.open(first))!;
+  expect(asked()).toEqual([]);
+  expect(await client.connections.save(client.key, open, told(3))).toBeUndefined();
+  expect(await client.open(first)).toBeUndefined();
+});
+
+test("a position of a connection that another one displaced is refused at once", async () => {
+  const { client } = watchedClient();
+  const old = await client.begin(1);
+  await client.open(old);
+  await client.open(await client.begin(2));
+  expect(await client.open(old)).toBeUndefined();
 });
