@@ -148,17 +148,26 @@ function decideRooms(input: RoomsToPlan): readonly RoomPlan[] {
   return rooms.sort((a, b) => b.memory.activity - a.memory.activity || a.room - b.room);
 }
 
-/** One scan over the reader's rooms. */
+/** Looking for a room costs as much as so many steps of a scan. */
+const LOOK_COST = 10;
+
+/** Looks at the rooms that the client was told of, or scans the reader's rooms, whichever is less work. */
 function missedRooms(input: RoomsToPlan): SyncPlan["missed"] {
   const { view, connection, from } = input;
   const missed = new Map<RoomNid, Told>();
-  if (connection.rooms.size === 0) return missed;
   const { rooms, facts } = view;
+  const note = (index: number) => {
+    if (index >= 0 && hasChanged(view, index, from) && coverage.configOf(index) === undefined)
+      addMissed(missed, input, index);
+  };
+  if (connection.rooms.size * LOOK_COST < rooms.size) {
+    for (const room of connection.rooms.keys()) note(rooms.indexOf(room));
+    return missed;
+  }
   const isReaderQuiet = rooms.newestChange <= from;
   for (let index = 0; index < rooms.size; index++) {
     const isQuiet = isReaderQuiet || rooms.changedAt(index) <= from;
-    if (isQuiet && facts.changedNear(rooms.room(index)) <= from) continue;
-    if (hasChanged(view, index, from) && coverage.configOf(index) === undefined) addMissed(missed, input, index);
+    if (!isQuiet || facts.changedNear(rooms.room(index)) > from) note(index);
   }
   return missed;
 }

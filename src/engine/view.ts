@@ -4,8 +4,28 @@ import type { Membership } from "../model/membership.ts";
 import type { ReaderFacts } from "../model/reader-facts.ts";
 import type { StreamPosition } from "../model/stream-position.ts";
 
+/**
+ * What a scan over thousands of rooms looks at, as columns: calls for each room would cost several times as much. Good until
+ * something is waited for: what comes may replace them.
+ */
+export interface RoomFactColumns {
+  /** By room number: {@link RoomFacts.activity}. */
+  readonly activity: Float64Array;
+  /** By room number: 1 where {@link RoomFacts.isComplete}. */
+  readonly complete: Uint8Array;
+}
+
+/** As {@link RoomFactColumns}. */
+export interface ReaderRoomColumns {
+  /** By index: {@link ReaderRooms.room}. */
+  readonly rooms: Int32Array;
+  /** By index: {@link ReaderRooms.membership}. */
+  readonly memberships: Uint8Array;
+}
+
 /** Facts of rooms that all their readers share, in memory. Methods take a room that the reader's rooms name. */
 export interface RoomFacts {
+  readonly columns: RoomFactColumns;
   roomId(room: RoomNid): RoomId;
   /** Order in lists: larger is more recent. Microseconds since 1970, or a stream position: they compare. */
   activity(room: RoomNid): number;
@@ -38,6 +58,7 @@ export interface RoomFacts {
 /** The rooms of one reader, in memory. Entries are addressed by index, `0 <= index < size`. */
 export interface ReaderRooms {
   readonly size: number;
+  readonly columns: ReaderRoomColumns;
   room(index: number): RoomNid;
   membership(index: number): Membership;
   /** Position of the newest fact of this reader in this room: own membership, unread counts or heroes. */

@@ -50,6 +50,10 @@ export class ReaderRooms {
     return this.#rooms.length;
   }
 
+  get columns() {
+    return { rooms: this.#rooms, memberships: this.#memberships };
+  }
+
   /** Estimated memory. */
   get bytes(): number {
     const inMaps = (this.#counts.size + this.#sinceUs.size + this.#heroesAt.size) * ENTRY_BYTES;

@@ -4,8 +4,6 @@ import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { type ColumnRows, selectAllColumns } from "./column-selects.ts";
 import type { Queryable } from "./database.ts";
 
-const IS_SHOWN = 1;
-const IS_ENCRYPTED = 2;
 /** Rooms with the same number but for so many low bits are neighbours: see {@link RoomColumns.changedNear}. */
 const NEIGHBOUR_BITS = 5;
 /** Columns start with room for so many rooms and double from there. */
@@ -27,7 +25,8 @@ export class RoomColumns {
   #ephemeralNear = new Float64Array(INITIAL_ROOMS >> NEIGHBOUR_BITS);
   /** Of receipts and typing up to it nothing is known. */
   #beginning = BEFORE_ALL;
-  #flags = new Uint8Array(INITIAL_ROOMS);
+  #complete = new Uint8Array(INITIAL_ROOMS);
+  #encrypted = new Uint8Array(INITIAL_ROOMS);
   #joined = new Int32Array(INITIAL_ROOMS);
   #invited = new Int32Array(INITIAL_ROOMS);
   readonly #roomIds: (RoomId | undefined)[] = [];
@@ -39,6 +38,10 @@ export class RoomColumns {
 
   get size(): number {
     return this.#byId.size;
+  }
+
+  get columns() {
+    return { activity: this.#activity, complete: this.#complete };
   }
 
   /** Changes after this position are going to be applied. Receipts and typing count as changed here: when they did is not read. */
@@ -138,7 +141,7 @@ export class RoomColumns {
   }
 
   isComplete(room: RoomNid): boolean {
-    return ((this.#flags[room] ?? 0) & IS_SHOWN) !== 0;
+    return this.#complete[room] === 1;
   }
 
   membersKnownAt(room: RoomNid): StreamPosition | undefined {
@@ -147,7 +150,7 @@ export class RoomColumns {
   }
 
   isEncrypted(room: RoomNid): boolean {
-    return ((this.#flags[room] ?? 0) & IS_ENCRYPTED) !== 0;
+    return this.#encrypted[room] === 1;
   }
 
   encryptionOrderKey(room: RoomNid): number | undefined {
@@ -185,7 +188,8 @@ export class RoomColumns {
     this.#bump[room] = rows.bump[index] ?? 0;
     this.#setChanged(room, rows.changed[index] ?? 0);
     this.#members[room] = rows.members[index] ?? 0;
-    this.#flags[room] = (rows.isShown[index] ? IS_SHOWN : 0) | (rows.isEncrypted[index] ? IS_ENCRYPTED : 0);
+    this.#complete[room] = rows.isShown[index] ? 1 : 0;
+    this.#encrypted[room] = rows.isEncrypted[index] ? 1 : 0;
     this.#joined[room] = rows.joinedCounts[index] ?? -1;
     this.#invited[room] = rows.invitedCounts[index] ?? -1;
     this.#names[room] = rows.names[index] ?? undefined;
@@ -202,8 +206,8 @@ export class RoomColumns {
 
   /** Grows the columns so that `room` is inside; a room that is not known yet has no counts. */
   #reach(room: number): void {
-    if (room < this.#flags.length) return;
-    const length = Math.max(room + 1, this.#flags.length * 2);
+    if (room < this.#complete.length) return;
+    const length = Math.max(room + 1, this.#complete.length * 2);
     this.#activity = grown(this.#activity, new Float64Array(length));
     this.#bump = grown(this.#bump, new Float64Array(length));
     this.#changed = grown(this.#changed, new Float64Array(length));
@@ -213,7 +217,8 @@ export class RoomColumns {
     this.#receipts = grown(this.#receipts, new Float64Array(length));
     this.#typing = grown(this.#typing, new Float64Array(length));
     this.#ephemeralNear = grown(this.#ephemeralNear, new Float64Array((length >> NEIGHBOUR_BITS) + 1));
-    this.#flags = grown(this.#flags, new Uint8Array(length));
+    this.#complete = grown(this.#complete, new Uint8Array(length));
+    this.#encrypted = grown(this.#encrypted, new Uint8Array(length));
     this.#joined = grown(this.#joined, new Int32Array(length));
     this.#invited = grown(this.#invited, new Int32Array(length));
   }

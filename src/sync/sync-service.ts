@@ -8,6 +8,7 @@ import type { SyncRequest } from "../engine/request.ts";
 import type { SyncResponse } from "../engine/response.ts";
 import { heroReads } from "../engine/rooms/heroes.ts";
 import { type Clock, microseconds } from "../lib/clock.ts";
+import { LinkedAbort } from "../lib/linked-abort.ts";
 import { NewestFirst, SupersededError } from "../lib/newest-first.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -123,11 +124,10 @@ export class SyncService {
       signal,
     );
     const key = { userNid: known.userNid, deviceId: device.deviceId, connId: request.connId };
-    const refused = new AbortController();
-    using _refused = this.#deps.stream.onRefused(known.deviceNid, () => refused.abort(new TokenDoubtedError()));
-    const either = AbortSignal.any([signal, refused.signal]);
-    return await this.#byConnection.run(JSON.stringify(Object.values(key)), either, (ended) =>
-      this.#answerOn(key, known, { ...call, signal: ended }, timeoutMs),
+    using end = new LinkedAbort(signal);
+    using _refused = this.#deps.stream.onRefused(known.deviceNid, () => end.abort(new TokenDoubtedError()));
+    return await this.#byConnection.run(JSON.stringify(Object.values(key)), end, () =>
+      this.#answerOn(key, known, { ...call, signal: end.signal }, timeoutMs),
     );
   }
 

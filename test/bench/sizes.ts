@@ -8,6 +8,8 @@ export interface Sizes {
   readonly coldUsers: number;
   /** The same with nothing of the database in memory either. */
   readonly databaseColdUsers: number;
+  /** Requests for windows of rooms that are not in memory, before those that are measured. */
+  readonly coldWarmUps: number;
   /** Starts of the serving process that are measured. */
   readonly restarts: number;
   /** First requests with everything in memory. */
@@ -37,7 +39,8 @@ export interface Sizes {
 export const FULL: Sizes = {
   ownerRooms: 10_000,
   heavyRooms: 27_500,
-  coldUsers: 60,
+  coldUsers: 40,
+  coldWarmUps: 100,
   databaseColdUsers: 30,
   restarts: 15,
   warmRequests: 1_000,
@@ -59,6 +62,7 @@ export const SMOKE: Sizes = {
   ownerRooms: 2_000,
   heavyRooms: 0,
   coldUsers: 3,
+  coldWarmUps: 20,
   databaseColdUsers: 2,
   restarts: 1,
   warmRequests: 100,

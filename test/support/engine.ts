@@ -388,6 +388,13 @@ function membersOf(room: TestRoom, users: readonly UserId[], to: StreamPosition)
 function factsOf(rooms: readonly TestRoom[]): Omit<RoomFacts, keyof TestPersonal["facts"]> {
   const at = (room: RoomNid): TestRoom => rooms[room - 1]!;
   return {
+    get columns() {
+      const byRoom = [undefined, ...rooms];
+      return {
+        activity: Float64Array.from(byRoom, (room) => room?.activity ?? 0),
+        complete: Uint8Array.from(byRoom, (room) => (room?.isComplete === true ? 1 : 0)),
+      };
+    },
     roomId: (room) => at(room).roomId,
     activity: (room) => at(room).activity,
     bumpStamp: (room) => at(room).bumpStamp,
@@ -412,6 +419,12 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
   const at = (index: number): TestRoom => rooms[index]!;
   return {
     size: rooms.length,
+    get columns() {
+      return {
+        rooms: Int32Array.from(rooms, ({ room }) => room),
+        memberships: Uint8Array.from(rooms, ({ membership }) => membership),
+      };
+    },
     room: (index) => at(index).room,
     membership: (index) => at(index).membership,
     changedAt: (index) => at(index).readerChangedAt,

@@ -45,36 +45,38 @@ function offerListed(
   connection: ConnectionState,
   from: StreamPosition,
 ): number {
-  const { rooms, facts, own } = view;
+  const { rooms, memberships } = view.rooms.columns;
+  const { activity, complete } = view.facts.columns;
   const filter = filtersNothing(filters) ? undefined : new RoomFilter(filters, view);
+  let listed = 0;
   let joined = 0;
-  let others = 0;
-  for (let index = 0; index < rooms.size; index++) {
-    const room = rooms.room(index);
-    if (rooms.membership(index) === Membership.join) {
-      if (!facts.isComplete(room) || filter?.passes(index) === false) continue;
-      joined += 1;
-      newest.offer(index, room, facts.activity(room));
-    } else {
-      if (!isListedOutside(view, index, connection, from) || isIgnoredInvite(view, index)) continue;
-      if (filter?.passes(index) === false) continue;
-      others += 1;
-      newest.offer(index, room, rooms.activityOutside(index));
-    }
+  let least = newest.least;
+  for (let index = 0; index < rooms.length; index++) {
+    const room = rooms[index] ?? 0;
+    const isJoined = memberships[index] === Membership.join;
+    if (isJoined ? complete[room] !== 1 : !isListedOutside(view, index, connection, from)) continue;
+    if (filter?.passes(index) === false) continue;
+    listed += 1;
+    if (isJoined) joined += 1;
+    const since = isJoined ? (activity[room] ?? 0) : view.rooms.activityOutside(index);
+    if (since < least) continue;
+    newest.offer(index, room, since);
+    least = newest.least;
   }
   // Joined rooms that were announced and are not stored yet.
-  const toCome = countsUnknownRooms(filters) ? Math.max(0, (own.announcedJoined ?? 0) - joined) : 0;
-  return joined + others + toCome;
+  const toCome = countsUnknownRooms(filters) ? Math.max(0, (view.own.announcedJoined ?? 0) - joined) : 0;
+  return listed + toCome;
 }
 
 /**
- * Invites, knocks, kicks and bans are listed. One that was left by choice, or forgotten, is listed until this
+ * Invites, but of users who are ignored, knocks, kicks and bans are listed. One that was left by choice, or forgotten, is listed until this
  * connection knows of the departure. Where the connection was told nothing of the room it is listed with the first answer after
  * the departure: the client may have the room from an earlier connection, and show it until it is told. One of which only a
  * subscription asked stands in none: what lists hold must not hang on what somebody has asked for.
  */
 function isListedOutside(view: ReaderView, index: number, connection: ConnectionState, from: StreamPosition): boolean {
   const { rooms } = view;
+  if (isIgnoredInvite(view, index)) return false;
   const isRecalled = rooms.isRecalled(index);
   if (!rooms.isDoneWith(index) && !isRecalled) return true;
   const told = connection.rooms.get(rooms.room(index));

@@ -5,7 +5,6 @@
 export class NewestRooms {
   #capacity = 0;
   #size = 0;
-  /** While the heap is full: a room with less activity is not in it. */
   #least = Number.NEGATIVE_INFINITY;
   /** Index in the reader's rooms. */
   #indexes = new Int32Array(0);
@@ -14,6 +13,11 @@ export class NewestRooms {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** A room with less activity need not be offered. */
+  get least(): number {
+    return this.#least;
   }
 
   /** Forgets all. @param capacity rooms that are kept. */
