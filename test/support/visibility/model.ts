@@ -63,8 +63,10 @@ export class VisibilityModel {
   /** "Room History Visibility", as far as a stream of what happens goes: nobody looks into a room that they will not come into. */
   maySee(index: number): boolean {
     const event = this.#sight.events[index];
-    if (event === undefined) return false;
-    if (this.#isOwnMember(event)) return true;
+    return event !== undefined && (this.#isOwnMember(event) || this.#isShown(index, event));
+  }
+
+  #isShown(index: number, event: TrueEvent): boolean {
     const before = this.#memberships[index - 1];
     if (before === "join") return true;
     if (this.#lastIn < index) return false;
@@ -77,13 +79,13 @@ export class VisibilityModel {
   }
 
   /**
-   * The state event was in force at some time while the reader was in the room, as far as anybody was told, or they may see it
-   * where it stands.
+   * The state event was in force at some time while the reader was in the room, as far as anybody was told, or when something
+   * happened that they may see, since state is told as it was where a timeline starts; or they may see it where it stands.
    */
   mayKnow(index: number): boolean {
     const event = this.#sight.events[index];
     if (event?.stateKey === undefined) return false;
-    return this.maySee(index) || this.#isInWithin(index, this.#replacedAt(index, event));
+    return this.maySee(index) || this.#isInOrShownWithin(index, this.#replacedAt(index, event));
   }
 
   /**
@@ -109,8 +111,10 @@ export class VisibilityModel {
     return next < 0 ? events.length : next;
   }
 
-  #isInWithin(from: number, to: number): boolean {
-    return this.#memberships.slice(from, to).includes("join");
+  #isInOrShownWithin(from: number, to: number): boolean {
+    const { events } = this.#sight;
+    if (this.#memberships.slice(from, to).includes("join")) return true;
+    return events.some((event, at) => at > from && at <= to && !this.#isOwnMember(event) && this.#isShown(at, event));
   }
 }
 
