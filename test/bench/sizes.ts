@@ -4,8 +4,10 @@ export interface Sizes {
   readonly ownerRooms: number;
   /** Rooms of the account that is taken in while others live; 0: none. */
   readonly heavyRooms: number;
-  /** Users whose first request is measured with nothing of them in memory. */
+  /** Users whose first request is made with nothing of them in memory. */
   readonly coldUsers: number;
+  /** The first of them, which are not measured: the code is compiled meanwhile. */
+  readonly warmUpUsers: number;
   /** The same with nothing of the database in memory either. */
   readonly databaseColdUsers: number;
   /** Requests for windows of rooms that are not in memory, before those that are measured. */
@@ -39,7 +41,8 @@ export interface Sizes {
 export const FULL: Sizes = {
   ownerRooms: 10_000,
   heavyRooms: 27_500,
-  coldUsers: 40,
+  coldUsers: 50,
+  warmUpUsers: 10,
   coldWarmUps: 100,
   databaseColdUsers: 30,
   restarts: 15,
@@ -61,7 +64,8 @@ export const FULL: Sizes = {
 export const SMOKE: Sizes = {
   ownerRooms: 2_000,
   heavyRooms: 0,
-  coldUsers: 3,
+  coldUsers: 4,
+  warmUpUsers: 1,
   coldWarmUps: 20,
   databaseColdUsers: 2,
   restarts: 1,
