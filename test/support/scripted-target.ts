@@ -20,6 +20,8 @@ export interface ScriptedTarget extends Target, AsyncDisposable {
    * done when a device comes back, here since the product starts anew.
    */
   comparesRooms(person: Person): Promise<void>;
+  /** Nothing is in the product's memory any more. */
+  startsAnew(): Promise<void>;
 }
 
 /** Behaves as Synapse 1.157 does, MSC4222 off. */
@@ -34,6 +36,10 @@ export async function startScriptedTarget(): Promise<ScriptedTarget> {
   const slidecar = stack.use(await startSlidecar({ homeserverUrl: homeserver.url, config }));
   const watch = new IntakeWatch(database, [slidecar]);
   const owned = stack.move();
+  const startsAnew = async () => {
+    await slidecar.kill();
+    await slidecar.restart();
+  };
   return {
     name: "Slidecar",
     homeserver,
@@ -45,9 +51,9 @@ export async function startScriptedTarget(): Promise<ScriptedTarget> {
     comparesRooms: async ({ id }) => {
       await db.query({ text: "UPDATE users SET reconciled_at = NULL WHERE user_id = $1", values: [id] });
       await db.query({ text: "UPDATE rooms SET state_compared_at = NULL", values: [] });
-      await slidecar.kill();
-      await slidecar.restart();
+      await startsAnew();
     },
+    startsAnew,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
