@@ -64,7 +64,7 @@ export const mutants: readonly Mutant[] = [
     name: "a live room that nothing covers stays live",
     file: "src/engine/plan.ts",
     find: "addMissed(missed, input, index);",
-    replace: "continue;",
+    replace: "return;",
     test,
   },
   {
