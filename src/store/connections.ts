@@ -9,6 +9,10 @@ export interface ConnectionKey {
   readonly connId: string;
 }
 
+/** One text for each key, and no other key's. `pos` is made with it: a change makes every `pos` unknown. */
+export const textOfKey = ({ userNid, deviceId, connId }: ConnectionKey): string =>
+  JSON.stringify([userNid, deviceId, connId]);
+
 const USE_CONNECTION = `SELECT use_connection($1, $2, $3, $4, $5) AS before`;
 
 /**

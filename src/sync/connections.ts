@@ -12,6 +12,7 @@ import {
   MAX_CHILDREN,
   rebaseConnection,
   selectConnection,
+  textOfKey,
 } from "../store/connections.ts";
 import type { Queryable } from "../store/database.ts";
 
@@ -81,7 +82,7 @@ export class Connections {
     const atMs = this.#clock.nowMs();
     const before = await confirmPosition(this.#db, key, connection, position);
     if (before === undefined) return undefined;
-    this.#confirmed.set(textOf(key), { connection, position, atMs });
+    this.#confirmed.set(textOfKey(key), { connection, position, atMs });
     const kept = known?.advance(before, position) ? known : await this.#read(connection, position);
     if (kept === undefined) return undefined;
     if (kept.deltaBytes > Math.max(MIN_REBASE_BYTES, kept.baseBytes)) await this.#rebase(connection, kept);
@@ -101,7 +102,7 @@ export class Connections {
     const position = this.#next(open.position);
     const isSaved = await insertChild(this.#db, connection, { parent: open.position, position, delta: encoded });
     if (!isSaved) {
-      this.#confirmed.delete(textOf(key));
+      this.#confirmed.delete(textOfKey(key));
       return undefined;
     }
     this.#kept.peek(connection)?.addChild(open.position, position, { delta, bytes: encoded.length });
@@ -110,7 +111,7 @@ export class Connections {
   }
 
   #isConfirmed(key: ConnectionKey, connection: number, position: number): boolean {
-    const last = this.#confirmed.get(textOf(key));
+    const last = this.#confirmed.get(textOfKey(key));
     const isSame = last?.connection === connection && last.position === position;
     return isSame && this.#clock.nowMs() - last.atMs < CONFIRMED_MS;
   }
@@ -155,8 +156,6 @@ export class Connections {
     return this.#lastNumber;
   }
 }
-
-const textOf = ({ userNid, deviceId, connId }: ConnectionKey): string => JSON.stringify([userNid, deviceId, connId]);
 
 interface Child {
   readonly delta: ConnectionDelta;

@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { StreamPosition } from "../model/stream-position.ts";
-import type { ConnectionKey } from "../store/connections.ts";
+import { type ConnectionKey, textOfKey } from "../store/connections.ts";
 
 /** What a `pos` says. */
 export interface Pos {
@@ -57,10 +57,8 @@ export class PosCodec {
   }
 }
 
-function macOf(macKey: KeyObject, numbers: Buffer, { userNid, deviceId, connId }: ConnectionKey): Buffer {
-  const scope = JSON.stringify([userNid, deviceId, connId]);
-  return createHmac("sha256", macKey).update(numbers).update(scope).digest().subarray(0, MAC_BYTES);
-}
+const macOf = (macKey: KeyObject, numbers: Buffer, key: ConnectionKey): Buffer =>
+  createHmac("sha256", macKey).update(numbers).update(textOfKey(key)).digest().subarray(0, MAC_BYTES);
 
 /** Numbers stay below 2^53; a Buffer writes at most 6 bytes at once. */
 function writeNumber(bytes: Buffer, value: number, at: number): void {

@@ -21,7 +21,7 @@ import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { TokenDoubtedError } from "../model/token-doubted-error.ts";
 import { UnavailableError } from "../model/unavailable-error.ts";
 import { selectHead } from "../store/changes.ts";
-import type { ConnectionKey } from "../store/connections.ts";
+import { type ConnectionKey, textOfKey } from "../store/connections.ts";
 import { DatabaseUnavailableError } from "../store/database-errors.ts";
 import { readExtensions } from "../store/extension-reader.ts";
 import type { Memory } from "../store/memory.ts";
@@ -126,7 +126,7 @@ export class SyncService {
     const key = { userNid: known.userNid, deviceId: device.deviceId, connId: request.connId };
     using end = new LinkedAbort(signal);
     using _refused = this.#deps.stream.onRefused(known.deviceNid, () => end.abort(new TokenDoubtedError()));
-    return await this.#byConnection.run(JSON.stringify(Object.values(key)), end, () =>
+    return await this.#byConnection.run(textOfKey(key), end, () =>
       this.#answerOn(key, known, { ...call, signal: end.signal }, timeoutMs),
     );
   }

@@ -58,9 +58,9 @@ function offerListed(
     if (filter?.passes(index) === false) continue;
     listed += 1;
     if (isJoined) joined += 1;
-    const since = isJoined ? (activity[room] ?? 0) : view.rooms.activityOutside(index);
-    if (since < least) continue;
-    newest.offer(index, room, since);
+    const activeAt = isJoined ? (activity[room] ?? 0) : view.rooms.activityOutside(index);
+    if (activeAt < least) continue;
+    newest.offer(index, room, activeAt);
     least = newest.least;
   }
   // Joined rooms that were announced and are not stored yet.
@@ -69,10 +69,10 @@ function offerListed(
 }
 
 /**
- * Invites, but of users who are ignored, knocks, kicks and bans are listed. One that was left by choice, or forgotten, is listed until this
- * connection knows of the departure. Where the connection was told nothing of the room it is listed with the first answer after
- * the departure: the client may have the room from an earlier connection, and show it until it is told. One of which only a
- * subscription asked stands in none: what lists hold must not hang on what somebody has asked for.
+ * Knocks, kicks, bans and invites are listed, but for invites of users who are ignored. One that was left by choice, or forgotten,
+ * is listed until this connection knows of the departure. Where the connection was told nothing of the room it is listed with the
+ * first answer after the departure: the client may have the room from an earlier connection, and show it until it is told. One of
+ * which only a subscription asked stands in none: what lists hold must not hang on what somebody has asked for.
  */
 function isListedOutside(view: ReaderView, index: number, connection: ConnectionState, from: StreamPosition): boolean {
   const { rooms } = view;
