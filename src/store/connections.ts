@@ -64,6 +64,18 @@ export const MAX_CHILDREN = 8;
 /** Connections of one device. More: a client that invents conn_ids fills the table. Fewer: its own processes displace each other. */
 const MAX_CONNECTIONS = 20;
 
+/** An answer that was computed from `parent`. */
+interface NewChild {
+  readonly parent: number;
+  readonly position: number;
+  readonly delta: Buffer;
+}
+
+/** One whose parent is not confirmed yet, but follows what is: `before`. */
+interface ConfirmedChild extends NewChild {
+  readonly before: number;
+}
+
 // The lock makes it wait for a request that is just confirming another position, and look again. Positions grow from parent to
 // child, so that the many that were confirmed before are passed over by the index.
 const INSERT_CHILD = `
@@ -84,13 +96,38 @@ const INSERT_CHILD = `
  * Appends an answer to a confirmed position, without waiting for the disk. False: that position is not the confirmed one
  * any more.
  */
-export async function insertChild(
-  db: Queryable,
-  connection: number,
-  child: { readonly parent: number; readonly position: number; readonly delta: Buffer },
-): Promise<boolean> {
+export async function insertChild(db: Queryable, connection: number, child: NewChild): Promise<boolean> {
   const values = [connection, child.parent, child.position, child.delta];
   return (await db.query({ name: "insert-child", text: INSERT_CHILD, values })).length > 0;
+}
+
+// As confirming and appending one after the other. Its row is locked by the update, so that nobody else can append meanwhile.
+const CONFIRM_AND_INSERT = `
+  WITH confirmed AS (
+    UPDATE connections AS c SET confirmed = $3, used_at = now()
+      FROM set_config('synchronous_commit', 'off', true)
+     WHERE c.connection = $1 AND c.confirmed = $2
+       AND EXISTS (SELECT FROM connection_deltas AS d WHERE d.connection = $1 AND d.position = $3 AND d.parent = $2)
+    RETURNING c.connection
+  ), gone AS (
+    DELETE FROM connection_deltas AS d USING confirmed
+     WHERE d.connection = $1 AND d.position > $2 AND d.parent = $2 AND d.position <> $3
+  )
+  INSERT INTO connection_deltas (connection, position, parent, delta)
+  SELECT connection, $4, $3, $5 FROM confirmed
+  RETURNING position`;
+
+/**
+ * Confirms a position whose parent, which is not the root's, is still the confirmed one, and appends an answer to it: one
+ * statement. False: the parent is not the confirmed one any more; nothing was done.
+ */
+export async function confirmAndInsert(
+  db: Queryable,
+  connection: number,
+  { before, parent, position, delta }: ConfirmedChild,
+): Promise<boolean> {
+  const values = [connection, before, parent, position, delta];
+  return (await db.query({ name: "confirm-and-insert", text: CONFIRM_AND_INSERT, values })).length > 0;
 }
 
 // Rows that another request is using or removing are passed over, so that no two wait for each other. The arrays are made

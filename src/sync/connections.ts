@@ -6,6 +6,7 @@ import { ByteCache } from "../lib/byte-cache.ts";
 import { type Clock, microseconds } from "../lib/clock.ts";
 import {
   type ConnectionKey,
+  confirmAndInsert,
   confirmPosition,
   insertChild,
   insertConnection,
@@ -35,16 +36,18 @@ const CONFIRMED_MS = 60_000;
 /** Confirmations remembered. */
 const MAX_CONFIRMED = 50_000;
 
-/** An open connection at a confirmed position. */
+/** An open connection at a position that its client has. */
 export interface OpenConnection {
   /** 0: nothing of it is stored yet. */
   readonly connection: number;
   readonly position: number;
   readonly state: ConnectionState;
+  /** The confirmed position as the database knows it, which storing the answer replaces; undefined: it is this one. */
+  readonly confirmedBefore?: number;
 }
 
 /** Where a connection stands for its client. */
-type Standing = Omit<OpenConnection, "state">;
+type Standing = Pick<OpenConnection, "connection" | "position">;
 
 interface Confirmation extends Standing {
   readonly atMs: number;
@@ -73,34 +76,36 @@ export class Connections {
     return { connection: 0, position: 0, state: new MutableConnectionState() };
   }
 
-  /** Confirms the position that a client presents; undefined: it cannot be honoured. */
+  /**
+   * The connection at the position that a client presents; undefined: it cannot be honoured. Where this process told the client
+   * what it stands for, that is confirmed together with what the answer stores: see {@link save}.
+   */
   async open(key: ConnectionKey, connection: number, position: number): Promise<OpenConnection | undefined> {
     if (connection === 0) return this.start();
     const known = this.#kept.get(connection);
     if (known?.position === position && this.#isConfirmed(key, connection, position))
       return { connection, position, state: known.state };
-    const atMs = this.#clock.nowMs();
-    const before = await confirmPosition(this.#db, key, connection, position);
-    if (before === undefined) return undefined;
-    this.#confirmed.set(textOfKey(key), { connection, position, atMs });
-    const kept = known?.advance(before, position) ? known : await this.#read(connection, position);
-    if (kept === undefined) return undefined;
-    if (kept.deltaBytes > Math.max(MIN_REBASE_BYTES, kept.baseBytes)) await this.#rebase(connection, kept);
-    this.#kept.reweigh(connection);
-    return { connection, position, state: kept.state };
+    const confirmedBefore = known?.stepTo(position);
+    if (known !== undefined && confirmedBefore !== undefined && !isDueForRebase(known))
+      return { connection, position, state: known.state, confirmedBefore };
+    return await this.#confirm(key, connection, position);
   }
 
   /**
-   * Stores what an answer told. Returns where the connection stands for its client; undefined: the connection moved on
-   * meanwhile, and this answer can lead nowhere. An empty delta writes nothing.
+   * Stores what an answer told, and that its client has what it goes on from. Returns where the connection stands for its client;
+   * undefined: the connection moved on meanwhile, and this answer can lead nowhere. An empty delta after a confirmed position
+   * writes nothing.
    */
   async save(key: ConnectionKey, open: OpenConnection, delta: ConnectionDelta): Promise<Standing | undefined> {
     const { connection } = open;
-    if (isEmptyDelta(delta)) return { connection, position: open.position };
+    if (isEmptyDelta(delta)) {
+      const isThere = open.confirmedBefore === undefined || (await this.#confirm(key, connection, open.position));
+      return isThere ? { connection, position: open.position } : undefined;
+    }
     const encoded = encodeDelta(delta);
     if (connection === 0) return await this.#saveRoot(key, delta, encoded);
     const position = this.#next(open.position);
-    const isSaved = await insertChild(this.#db, connection, { parent: open.position, position, delta: encoded });
+    const isSaved = await this.#append(key, open, { parent: open.position, position, delta: encoded });
     if (!isSaved) {
       this.#confirmed.delete(textOfKey(key));
       return undefined;
@@ -108,6 +113,44 @@ export class Connections {
     this.#kept.peek(connection)?.addChild(open.position, position, { delta, bytes: encoded.length });
     this.#kept.reweigh(connection);
     return { connection, position };
+  }
+
+  async #append(
+    key: ConnectionKey,
+    { connection, confirmedBefore }: OpenConnection,
+    child: { readonly parent: number; readonly position: number; readonly delta: Buffer },
+  ): Promise<boolean> {
+    if (confirmedBefore !== undefined) {
+      const atMs = this.#clock.nowMs();
+      if (await confirmAndInsert(this.#db, connection, { before: confirmedBefore, ...child })) {
+        this.#setConfirmed(key, { connection, position: child.parent, atMs });
+        return true;
+      }
+      // Another request may have confirmed the same position just now.
+      if ((await this.#confirm(key, connection, child.parent)) === undefined) return false;
+    }
+    return await insertChild(this.#db, connection, child);
+  }
+
+  async #confirm(key: ConnectionKey, connection: number, position: number): Promise<OpenConnection | undefined> {
+    const atMs = this.#clock.nowMs();
+    const before = await confirmPosition(this.#db, key, connection, position);
+    if (before === undefined) {
+      this.#kept.delete(connection);
+      return undefined;
+    }
+    const known = this.#kept.get(connection);
+    const kept = known?.advance(before, position) ? known : await this.#read(connection, position);
+    if (kept === undefined) return undefined;
+    this.#setConfirmed(key, { connection, position, atMs });
+    if (isDueForRebase(kept)) await this.#rebase(connection, kept);
+    this.#kept.reweigh(connection);
+    return { connection, position, state: kept.state };
+  }
+
+  #setConfirmed(key: ConnectionKey, confirmation: Confirmation): void {
+    this.#confirmed.set(textOfKey(key), confirmation);
+    this.#kept.peek(confirmation.connection)?.confirm(confirmation.position);
   }
 
   #isConfirmed(key: ConnectionKey, connection: number, position: number): boolean {
@@ -157,17 +200,22 @@ export class Connections {
   }
 }
 
+const isDueForRebase = ({ deltaBytes, baseBytes }: KeptConnection): boolean =>
+  deltaBytes > Math.max(MIN_REBASE_BYTES, baseBytes);
+
 interface Child {
   readonly delta: ConnectionDelta;
   readonly bytes: number;
 }
 
-/** A copy of a connection at a confirmed position, with the answers that this process computed from there. */
+/** A copy of a connection at a position that its client has, with the answers that this process computed from there. */
 class KeptConnection {
   readonly state: MutableConnectionState;
   baseBytes: number;
   deltaBytes: number;
   #position: number;
+  /** The confirmed position as the database knows it, where that is another one. */
+  #confirmedBefore: number | undefined;
   #children = new Map<number, Child>();
 
   constructor(
@@ -198,6 +246,24 @@ class KeptConnection {
     this.#children.set(position, child);
     const [oldest] = this.#children.keys();
     if (this.#children.size > MAX_CHILDREN && oldest !== undefined) this.#children.delete(oldest);
+  }
+
+  /**
+   * Brings the copy to a position that this process told, before the database knows that the client has it. Returns what is confirmed
+   * until then; undefined: the copy does not know the way, or the position is to be confirmed by itself, as the first of a
+   * connection, which ends others.
+   */
+  stepTo(position: number): number | undefined {
+    if (this.#position === position) return this.#confirmedBefore;
+    const before = this.#position;
+    if (before === 0 || this.#confirmedBefore !== undefined || !this.advance(before, position)) return undefined;
+    this.#confirmedBefore = before;
+    return before;
+  }
+
+  /** The database knows that the client has this position. */
+  confirm(position: number): void {
+    if (this.#position === position) this.#confirmedBefore = undefined;
   }
 
   /** Brings the copy from the position that was confirmed before to the new one. False: it does not know the way. */

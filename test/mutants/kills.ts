@@ -43,8 +43,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "an answer goes out before it is stored what it told",
     file: "src/sync/connections.ts",
-    find: "const isSaved = await insertChild(",
-    replace: "const isSaved = true;\n    void insertChild(",
+    find: "const isSaved = await this.#append(",
+    replace: "const isSaved = true;\n    void this.#append(",
     test: INTAKE,
   },
   {

@@ -68,9 +68,11 @@ class Client {
     return (await this.connections.save(this.key, (await this.open(from))!, told(...rooms)))!;
   }
 
+  /** What a request that presents `at`, and is answered with nothing new, goes on from; undefined: it is refused. */
   async rooms(at: Standing): Promise<readonly number[] | undefined> {
     const open = await this.open(at);
-    return open && [...open.state.rooms.keys()].sort((a, b) => a - b);
+    const stands = open && (await this.connections.save(this.key, open, NOTHING));
+    return stands && [...open.state.rooms.keys()].sort((a, b) => a - b);
   }
 }
 
@@ -352,12 +354,66 @@ test("a position that another process left behind leads to no news, and is refus
   const first = await client.begin(1);
   await client.open(first);
   const elsewhere = new Client(client.key);
-  await elsewhere.open(await elsewhere.answer(first, 2));
+  await elsewhere.rooms(await elsewhere.answer(first, 2));
   asked();
   const open = (await client.open(first))!;
   expect(asked()).toEqual([]);
   expect(await client.connections.save(client.key, open, told(3))).toBeUndefined();
   expect(await client.open(first)).toBeUndefined();
+});
+
+test("an answer is confirmed together with what the next one stores, in one statement", async () => {
+  const { client, asked } = watchedClient();
+  const first = await client.begin(1);
+  const second = await client.answer(first, 2);
+  asked();
+  const third = await client.answer(second, 3);
+  expect(asked()).toEqual(["confirm-and-insert"]);
+  expect(await new Client(client.key).rooms(second)).toEqual([1, 2]);
+  expect(await new Client(client.key).rooms(first)).toBeUndefined();
+  expect(await client.rooms(third)).toEqual([1, 2, 3]);
+});
+
+test("an answer whose next request finds no news is confirmed by that", async () => {
+  const { client, asked } = watchedClient();
+  const second = await client.answer(await client.begin(1), 2);
+  const third = await client.answer(second, 3);
+  asked();
+  expect(await client.rooms(third)).toEqual([1, 2, 3]);
+  expect(asked()).toEqual(["use-connection"]);
+  expect(await new Client(client.key).rooms(second)).toBeUndefined();
+});
+
+test("a request that is cancelled confirms nothing: its client may come again with it, here or elsewhere", async () => {
+  const { client } = watchedClient();
+  const second = await client.answer(await client.begin(1), 2);
+  const third = await client.answer(second, 3);
+  await client.open(third);
+  const again = await client.answer(third, 4);
+  await client.open(again);
+  const elsewhere = new Client(client.key);
+  expect(await elsewhere.rooms(await elsewhere.answer(again, 5))).toEqual([1, 2, 3, 4, 5]);
+  expect(await client.rooms(third)).toBeUndefined();
+});
+
+test("of two answers of which neither was used, the one may be used though a cancelled request presented the other", async () => {
+  const { client } = watchedClient();
+  const second = await client.answer(await client.begin(1), 2);
+  const one = await client.answer(second, 3);
+  const other = await client.answer(second, 4);
+  await client.open(one);
+  expect(await client.rooms(await client.answer(other, 5))).toEqual([1, 2, 4, 5]);
+  expect(await client.rooms(one)).toBeUndefined();
+});
+
+test("what another process confirmed meanwhile stands, when an answer would confirm it as well", async () => {
+  const { client } = watchedClient();
+  const second = await client.answer(await client.begin(1), 2);
+  const third = await client.answer(second, 3);
+  const open = (await client.open(third))!;
+  expect(await new Client(client.key).rooms(third)).toEqual([1, 2, 3]);
+  const next = (await client.connections.save(client.key, open, told(4)))!;
+  expect(await client.rooms(next)).toEqual([1, 2, 3, 4]);
 });
 
 test("a position of a connection that another one displaced is refused at once", async () => {

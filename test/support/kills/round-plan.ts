@@ -31,7 +31,7 @@ export interface RoundPlan {
 }
 
 /** Statements of the serving process: it follows what is stored, and keeps where its clients stand. */
-const SERVING_STEPS = ["select-changes", "use-connection", "insert-child"];
+const SERVING_STEPS = ["select-changes", "use-connection", "insert-child", "confirm-and-insert"];
 
 /** Of those which concern what only one device is told. */
 const NUMBERING_STEPS = ["renumber-to-device", COMMIT_OF_NUMBERS];
