@@ -31,7 +31,7 @@ export async function confirmPosition(
 }
 
 const SELECT_CONNECTION = `
-  SELECT c.base, c.base_position, d.position, d.delta
+  SELECT c.base, d.position, d.parent, d.delta
     FROM connections AS c
     LEFT JOIN connection_deltas AS d
       ON d.connection = c.connection AND d.position > c.base_position AND d.position <= $2
@@ -49,13 +49,35 @@ export async function selectConnection(
   connection: number,
   position: number,
 ): Promise<StoredConnection | undefined> {
-  const rows = await db.query<{ base: Buffer; delta: Buffer | null }>({
+  const rows = await db.query<DeltaRow>({
     name: "select-connection",
     text: SELECT_CONNECTION,
     values: [connection, position],
   });
   const [first] = rows;
-  return first && { base: first.base, deltas: rows.flatMap(({ delta }) => (delta === null ? [] : [delta])) };
+  return first && { base: first.base, deltas: wayTo(position, rows) };
+}
+
+interface DeltaRow {
+  readonly base: Buffer;
+  readonly position: number | null;
+  readonly parent: number | null;
+  readonly delta: Buffer | null;
+}
+
+/**
+ * What leads to a position, from child to parent. An answer to an earlier position that was stored at the moment at which the one
+ * after that was confirmed may still be there, and leads nowhere.
+ */
+function wayTo(position: number, rows: readonly DeltaRow[]): readonly Buffer[] {
+  const way: Buffer[] = [];
+  let next: number | null = position;
+  for (const row of rows.toReversed()) {
+    if (row.position !== next || row.delta === null) continue;
+    way.push(row.delta);
+    next = row.parent;
+  }
+  return way.reverse();
 }
 
 /** Answers computed from one confirmed position that are kept. A client that cancels often has several under way. */

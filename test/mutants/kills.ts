@@ -48,6 +48,13 @@ export const mutants: readonly Mutant[] = [
     test: INTAKE,
   },
   {
+    name: "an answer that another process stored too late counts as told",
+    file: "src/store/connections.ts",
+    find: "if (row.position !== next || row.delta === null) continue;",
+    replace: "if (row.delta === null) continue;",
+    test: "test/service/read-connections.test.ts",
+  },
+  {
     name: "what was told may be lost with the database server",
     file: "src/store/transaction.ts",
     find: '"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN";',

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { encodeDelta } from "../../src/engine/connection/delta.ts";
 import type { ConnectionDelta } from "../../src/engine/connection/state.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import type { DeviceId, RoomNid, UserNid } from "../../src/model/ids.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
-import { type ConnectionKey, expireConnections } from "../../src/store/connections.ts";
+import { type ConnectionKey, expireConnections, insertChild } from "../../src/store/connections.ts";
 import { Connections } from "../../src/sync/connections.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { config } from "../support/engine.ts";
@@ -246,6 +247,33 @@ test("an answer to a position that was left behind meanwhile is not stored", asy
   expect(await client.rooms(next)).toEqual([1, 2]);
 });
 
+async function somebodyWaits(): Promise<void> {
+  const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+  while ((await db.query({ text: waiting })).length === 0);
+}
+
+test("an answer that another process stores while the next position is confirmed tells nothing", async () => {
+  const client = new Client();
+  const second = await client.answer(await client.begin(1), 2);
+  const third = await client.answer(second, 3);
+  const { promise: isStoring, resolve: onStoring } = Promise.withResolvers<void>();
+  const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>();
+  const storing = db.transaction(async (tx) => {
+    const child = { parent: second.position, position: third.position + 1, delta: encodeDelta(told(9)) };
+    expect(await insertChild(tx, second.connection, child)).toBe(true);
+    onStoring();
+    await mayCommit;
+  });
+  await isStoring;
+  const answering = client.answer(third, 4);
+  await somebodyWaits();
+  commit();
+  await storing;
+  const fourth = await answering;
+  client.restart();
+  expect(await client.rooms(fourth)).toEqual([1, 2, 3, 4]);
+});
+
 test("an answer that is stored while another process confirms the next position is not stored", async () => {
   const client = new Client();
   const first = await client.begin(1);
@@ -262,10 +290,7 @@ test("an answer that is stored while another process confirms the next position 
   });
   await isConfirming;
   const saving = client.connections.save(client.key, slow, told(3));
-  for (;;) {
-    const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    if ((await db.query({ text: waiting })).length > 0) break;
-  }
+  await somebodyWaits();
   commit();
   await confirming;
   expect(await saving).toBeUndefined();
