@@ -108,6 +108,14 @@ class Scenario {
     this.#world.personal.receipt(room, userId, eventId, { threadId, type: isPrivate ? "m.read.private" : "m.read" });
   }
 
+  /** Somebody reads what was said while the reader was away: rare, where each step of it has to be drawn. */
+  beAway(room: TestRoom, userId: UserId): void {
+    this.move(room, Membership.leave);
+    this.message(room, bob, false);
+    this.receipt(room, userId, 0, false);
+    this.move(room, Membership.join);
+  }
+
   type(room: TestRoom, users: readonly UserId[]): void {
     this.#world.personal.type(room, ...users);
   }
@@ -244,6 +252,7 @@ const steps: readonly (readonly [weight: number, step: fc.Arbitrary<Step<Scenari
   [2, doing("keep back", yesOrNo, (scenario, isOn) => scenario.keepBack(isOn))],
   [1, inRoom("break", yesOrNo, (_scenario, at, isBroken) => Object.assign(at, { isBroken }))],
   [3, inRoom("move", membership, (scenario, at, to) => scenario.move(at, to))],
+  [1, inRoom("be away", user, (scenario, at, userId) => scenario.beAway(at, userId))],
   [6, inRoom("message", fc.tuple(user, yesOrNo), (scenario, at, drawn) => scenario.message(at, ...drawn))],
   [10, inRoom("receipt", fc.tuple(user, fc.nat(4), yesOrNo), (scenario, at, drawn) => scenario.receipt(at, ...drawn))],
   [5, inRoom("type", fc.uniqueArray(user, { maxLength: 2 }), (scenario, at, users) => scenario.type(at, users))],
