@@ -87,7 +87,7 @@ export const MAX_CHILDREN = 8;
 const MAX_CONNECTIONS = 20;
 
 /** An answer that was computed from `parent`. */
-interface NewChild {
+export interface NewChild {
   readonly parent: number;
   readonly position: number;
   readonly delta: Buffer;

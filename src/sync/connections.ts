@@ -11,6 +11,7 @@ import {
   insertChild,
   insertConnection,
   MAX_CHILDREN,
+  type NewChild,
   rebaseConnection,
   selectConnection,
   textOfKey,
@@ -55,8 +56,8 @@ interface Confirmation extends Standing {
 
 /**
  * What connections were told, in Postgres, with a copy in memory of those in use. The stored rows decide: a copy that is
- * not at the confirmed position is read anew, and nothing is told that goes on from another one. A client that goes on from
- * where it stood a moment ago needs no word of theirs.
+ * neither at the confirmed position nor one answer of this process ahead is read anew, and nothing is told that goes on from
+ * another one. A client that goes on from where it stood a moment ago needs no word of theirs.
  */
 export class Connections {
   readonly #db: Queryable;
@@ -118,7 +119,7 @@ export class Connections {
   async #append(
     key: ConnectionKey,
     { connection, confirmedBefore }: OpenConnection,
-    child: { readonly parent: number; readonly position: number; readonly delta: Buffer },
+    child: NewChild,
   ): Promise<boolean> {
     if (confirmedBefore !== undefined) {
       const atMs = this.#clock.nowMs();
