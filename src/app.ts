@@ -23,6 +23,7 @@ import { expireHistoryWants } from "./store/history-wants.ts";
 import { STREAM_CHANNEL } from "./store/publish.ts";
 import { expireRecalls } from "./store/recalls.ts";
 import { createSecrets, type Secrets } from "./store/secrets.ts";
+import { MEMBERS_WAIT_MS } from "./sync/await-members.ts";
 import type { SyncService } from "./sync/sync-service.ts";
 import { createSyncCore } from "./sync-core.ts";
 
@@ -51,12 +52,13 @@ export interface App extends AsyncDisposable {
 /** Starts everything that serves clients, in order. Disposing ends it in reverse: listeners first, the database last. */
 export async function startApp(deps: AppDeps): Promise<App> {
   const { config, log, metrics } = deps;
+  const clock = systemClock;
   await using starting = new AsyncDisposableStack();
   const onError = (error: Error) => log.warn({ err: error }, "a database connection broke and is replaced");
   const db = starting.use(openDatabase({ ...deps.database, onError }));
   const secrets = createSecrets(deps.secret, deps.formerSecrets);
   const upstream = starting.use(createHomeserver({ url: config.homeserver.url }));
-  const core = createSyncCore({ config, db, secrets, clock: systemClock, log, metrics });
+  const core = createSyncCore({ config, db, secrets, clock, log, metrics, membersWaitMs: MEMBERS_WAIT_MS });
   const follower = starting.use(core.follower);
   const stopping = new AbortController();
   const readiness = new ReadinessState({ db, follower, missing: deps.missing });
@@ -69,7 +71,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     stopping: stopping.signal,
   });
   const internalApp = createInternalApp({
-    clock: systemClock,
+    clock,
     log,
     newRequestId: randomUUID,
     readiness: () => readiness.current(),
@@ -93,7 +95,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
         {
           name: "expire-device-lists",
           schedule: "22 4 * * *",
-          run: () => expireDeviceLists(db, listsKeptFrom(systemClock)),
+          run: () => expireDeviceLists(db, listsKeptFrom(clock)),
         },
         { name: "expire-history-wants", schedule: "27 4 * * *", run: () => expireHistoryWants(db) },
       ],

@@ -43,6 +43,8 @@ interface SyncCoreDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How long an answer may be held for members that are being asked for, in milliseconds. */
+  readonly membersWaitMs: number;
 }
 
 export interface SyncCore {
@@ -53,7 +55,7 @@ export interface SyncCore {
 
 /** What answers sync requests from the store: memory, who keeps it up to date, and the service. */
 export function createSyncCore(deps: SyncCoreDeps): SyncCore {
-  const { config, db, secrets, clock, log, metrics } = deps;
+  const { config, db, secrets, clock, log, metrics, membersWaitMs } = deps;
   const stream = new Stream();
   const recent = new RecentPositions(clock);
   const arriving = new AtMostEvery<UserNid>(ARRIVING_MS, (user) => stream.wake(user));
@@ -105,6 +107,7 @@ export function createSyncCore(deps: SyncCoreDeps): SyncCore {
     log,
     metrics,
     maxTimeoutMs,
+    membersWaitMs,
   });
   return { follower, service };
 }

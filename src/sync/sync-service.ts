@@ -69,6 +69,8 @@ interface SyncServiceDeps extends LackingDeps {
   >;
   /** Upper bound for a client's timeout, in milliseconds. */
   readonly maxTimeoutMs: number;
+  /** How long an answer may be held for members that are being asked for, in milliseconds. */
+  readonly membersWaitMs: number;
 }
 
 interface SyncServiceCall {
@@ -137,7 +139,7 @@ export class SyncService {
     call: SyncServiceCall,
     timeoutMs: number,
   ): Promise<SyncAnswer> {
-    const { connections, pos, stream } = this.#deps;
+    const { connections, pos, stream, membersWaitMs } = this.#deps;
     throwIfGone(call.signal);
     const { open, from } = await this.#open(key, call);
     await this.#unlessAhead(from ?? BEFORE_ALL);
@@ -157,6 +159,7 @@ export class SyncService {
           userNid: known.userNid,
           // A first request names no time that it would wait for.
           timeoutMs: from === undefined && timeoutMs === 0 ? undefined : timeoutMs,
+          membersWaitMs,
           signal: call.signal,
           compute: () => this.#compute(call, known, open, { from, timeoutMs }),
         });

@@ -237,7 +237,7 @@ const whole: readonly Mutant[] = [
   {
     name: "no answer waits for members that are on their way",
     file: "src/sync/await-members.ts",
-    find: "const waitMs = Math.min(MEMBERS_WAIT_MS, timeoutMs / 2);",
+    find: "const waitMs = Math.min(membersWaitMs, timeoutMs / 2);",
     replace: "const waitMs = Math.min(0, timeoutMs / 2);",
     test: "test/service/members.test.ts",
   },

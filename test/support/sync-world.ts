@@ -9,6 +9,7 @@ import { RequestEndedError } from "../../src/model/request-ended-error.ts";
 import { TokenDoubtedError } from "../../src/model/token-doubted-error.ts";
 import { selectHead } from "../../src/store/changes.ts";
 import { createSecrets, type Secrets } from "../../src/store/secrets.ts";
+import { MEMBERS_WAIT_MS } from "../../src/sync/await-members.ts";
 import { createSyncCore, type SyncCore } from "../../src/sync-core.ts";
 import type { TestDatabase } from "./database.ts";
 import { request } from "./engine.ts";
@@ -19,6 +20,7 @@ import { type WatchedDatabase, watched } from "./watched-database.ts";
 export interface SyncWorldOptions {
   readonly initialWaitMs?: number;
   readonly catchUpWaitMs?: number;
+  readonly membersWaitMs?: number;
   /** Memory is not loaded yet: `start` has to be called. */
   readonly isStopped?: boolean;
   readonly clock?: Clock;
@@ -125,6 +127,7 @@ export class SyncWorld implements AsyncDisposable {
 
   #newCore(): SyncCore {
     const { initialWaitMs = 0, catchUpWaitMs = 0, clock = systemClock } = this.#options;
+    const { membersWaitMs = MEMBERS_WAIT_MS } = this.#options;
     return createSyncCore({
       config: {
         sync: { initialWaitMs, maxTimeoutMs: 60_000, maxTimelineLimit: 100, simplifiedOps: false },
@@ -135,6 +138,7 @@ export class SyncWorld implements AsyncDisposable {
       secrets: this.#secrets,
       log: createLogger({ level: "warn", format: "json" }, { write: (line) => this.logLines.push(JSON.parse(line)) }),
       metrics: createMetrics(this.#registry),
+      membersWaitMs,
     });
   }
 }

@@ -169,16 +169,20 @@ export class TrapWorld implements AsyncDisposable {
     return eventsOf(await this.read(robot, roomId)) ?? [];
   }
 
-  /** As a client of the device asks. */
-  async ask({ userId, deviceId }: Login, asked: SyncRequest): Promise<Awaited<ReturnType<SyncWorld["sync"]>>> {
+  /** As a client of the device asks, the process that this world has or another one. */
+  async ask(
+    { userId, deviceId }: Login,
+    asked: SyncRequest,
+    reader = this.#reader,
+  ): Promise<Awaited<ReturnType<SyncWorld["sync"]>>> {
     const [row] = await this.rows<{ user_nid: UserNid; device_nid: DeviceNid }>(
       "SELECT user_nid, device_nid FROM devices JOIN users USING (user_nid) WHERE user_id = $1 AND device_id = $2",
       userId,
       deviceId,
     );
     if (row === undefined) throw new Error(`${userId} ${deviceId} is not known`);
-    await this.#reader.caughtUp();
-    return await this.#reader.sync(
+    await reader.caughtUp();
+    return await reader.sync(
       {
         userNid: row.user_nid,
         userId: userId as UserId,
