@@ -98,8 +98,9 @@ interface ConfirmedChild extends NewChild {
   readonly before: number;
 }
 
-// The lock makes it wait for a request that is just confirming another position, and look again. Positions grow from parent to
-// child, so that the many that were confirmed before are passed over by the index.
+// The lock makes it wait for a request that is just confirming another position, and look again; and a removal of the connection
+// wait for it, which takes with it what it finds (migration 27). Positions grow from parent to child, so that the many that were
+// confirmed before are passed over by the index.
 const INSERT_CHILD = `
   WITH parent AS (
     SELECT connection FROM connections WHERE connection = $1 AND confirmed = $2 FOR SHARE
@@ -123,7 +124,8 @@ export async function insertChild(db: Queryable, connection: number, child: NewC
   return (await db.query({ name: "insert-child", text: INSERT_CHILD, values })).length > 0;
 }
 
-// As confirming and appending one after the other. Its row is locked by the update, so that nobody else can append meanwhile.
+// As confirming and appending one after the other. Its row is locked by the update, so that nobody else can append meanwhile, or
+// remove it.
 const CONFIRM_AND_INSERT = `
   WITH confirmed AS (
     UPDATE connections AS c SET confirmed = $3, used_at = now()

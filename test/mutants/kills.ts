@@ -3,6 +3,7 @@ import type { Mutant } from "./mutant.ts";
 const INTAKE = "test/kills/intake-kills.test.ts";
 const DATABASE = "test/kills/database-kills.test.ts";
 const SERVING = "test/kills/serving-kills.test.ts";
+const STORED_CONNECTIONS = "test/service/store-connections.test.ts";
 
 export const mutants: readonly Mutant[] = [
   {
@@ -53,6 +54,20 @@ export const mutants: readonly Mutant[] = [
     find: "if (row.position !== next || row.delta === null) continue;",
     replace: "if (row.delta === null) continue;",
     test: "test/service/read-connections.test.ts",
+  },
+  {
+    name: "what a connection was told stays when it goes",
+    file: "src/store/migrations/0027_deltas_of_removed.sql",
+    find: "connection = ANY (ARRAY(SELECT connection FROM removed))",
+    replace: "connection = ANY (ARRAY(SELECT connection FROM removed)) AND parent = 0",
+    test: STORED_CONNECTIONS,
+  },
+  {
+    name: "an answer is stored for a connection that is just being removed",
+    file: "src/store/connections.ts",
+    find: "connection = $1 AND confirmed = $2 FOR SHARE",
+    replace: "connection = $1 AND confirmed = $2",
+    test: STORED_CONNECTIONS,
   },
   {
     name: "what was told may be lost with the database server",
