@@ -1,3 +1,5 @@
+import type { BareName } from "./reference/reference.ts";
+
 /** One measured number beside what it should be. */
 export interface Figure {
   /** `p50`, `p99`, or what a single number is. */
@@ -16,6 +18,8 @@ export interface Row {
   readonly figures: readonly Figure[];
   /** How it was measured and what else was seen, in one or two sentences. */
   readonly how: string;
+  /** What the target was derived from, where that is measured too. */
+  readonly bare?: readonly BareName[];
   /** The same of the other server. */
   readonly other?: readonly Figure[];
   /** For how much of the measurement something waited for a processor. */

@@ -13,6 +13,7 @@ import { startUpstream } from "./bench-upstream.ts";
 import { neighbours, pressureFromNow, settingsOf } from "./machine.ts";
 import { type Options, parseOptions, UsageError } from "./options.ts";
 import { OWNER } from "./population.ts";
+import { measureReference } from "./reference/reference.ts";
 import { markdownReport, plainReport, type Report } from "./report.ts";
 import { type Row, verdictOf } from "./row.ts";
 import { beside } from "./rows/beside.ts";
@@ -64,6 +65,8 @@ async function measureAll(options: Options, stack: AsyncDisposableStack): Promis
   const bodyFile = join(folder, "owner.json");
   await pipeline(Readable.from(accountBody(OWNER, sizes.ownerRooms, sizes.coldUsers)), createWriteStream(bodyFile));
   const cluster = stack.use(await startCluster(folder));
+  progress("bare mechanisms");
+  const reference = await measureReference(cluster.admin);
   const upstream = stack.use(await startUpstream());
   await upstream.tell({ kind: "body", name: OWNER, file: bodyFile });
   const databaseUrl = await cluster.create("bench");
@@ -72,7 +75,7 @@ async function measureAll(options: Options, stack: AsyncDisposableStack): Promis
   const bench: Bench = { sizes, folder, cluster, upstream, databaseUrl, service, other, profileFolder, progress };
   const rows = await measureRows(bench, options.rows, (await stat(bodyFile)).size);
   const settings = [...(await settingsOf(cluster.admin)), ["processor pressure before the run", busyBefore] as const];
-  return { rows, settings, isSmoke: options.isSmoke, otherUrl: other?.url };
+  return { rows, reference, settings, isSmoke: options.isSmoke, otherUrl: other?.url };
 }
 
 async function measureRows(bench: Bench, wanted: readonly string[], bodyBytes: number): Promise<readonly Row[]> {

@@ -39,6 +39,7 @@ export const connectionState: RowMeasure = {
     return [
       {
         key: "connection-state",
+        bare: ["append"],
         quantity: "keeping connection state, per answer",
         figures: [
           { name: "p50", value: quantile(times, 0.5) - quantile(floor, 0.5), unit: "ms", target: 0.1 },

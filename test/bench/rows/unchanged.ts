@@ -40,6 +40,7 @@ export const unchanged: RowMeasure = {
     agent.destroy();
     const row: Row = {
       key: "unchanged",
+      bare: ["answer", "scan"],
       quantity: `answer with nothing changed, account of ${ownerRooms.toLocaleString("en")} rooms`,
       figures: [{ name: "CPU", value: cpuMs - floorMs, unit: "ms", target: 0.2 }],
       how:
