@@ -221,6 +221,13 @@ const kept: readonly Mutant[] = [
 
 const whole: readonly Mutant[] = [
   {
+    name: "whoever refuses to say that a user is in a room puts them out of it",
+    file: "src/intake/fetch/decide.ts",
+    find: 'own.kind === "refused" && own.errcode !== "M_FORBIDDEN"',
+    replace: 'own.kind === "refused" && own.status >= 500',
+    test: "test/unit/intake/fetch-decide.test.ts",
+  },
+  {
     name: "that there is no value stands against what was stored since",
     file: `${INGEST}/room-draft.ts`,
     find: "const isProven = wasStoredBefore(stored.position, fold.source);",

@@ -74,7 +74,7 @@ function decideRoom(
   ownAnswer: ValueAnswer,
   outcomes: Map<Contest, Outcome>,
 ): readonly ParsedSection[] | "outsider" {
-  const own = eventOf(ownAnswer, { roomId, type: MEMBER, stateKey: userId });
+  const own = saysNothing(ownAnswer) ? "invalid" : eventOf(ownAnswer, { roomId, type: MEMBER, stateKey: userId });
   const membership = typeof own === "object" ? membershipOf(own.content) : undefined;
   const isJoined = membership === Membership.join;
   const isOut = membership !== undefined && isDeparted(membership);
@@ -99,6 +99,12 @@ function decideRoom(
   // Who is invited or banned cannot read the room. An answer that is none says nothing.
   return own === "invalid" ? [] : "outsider";
 }
+
+/**
+ * Who may not know their own membership is not in the room (Client-Server API, `GET /rooms/{roomId}/state/{type}/{key}`, 403). Any
+ * other refusal is that of a proxy, or of a homeserver that does not serve such requests: rooms must not vanish by it.
+ */
+const saysNothing = (own: ValueAnswer): boolean => own.kind === "refused" && own.errcode !== "M_FORBIDDEN";
 
 /** That a state key has no value. */
 interface Gone {

@@ -140,6 +140,22 @@ describe("a user's own membership", () => {
     expect([sections, outcomes.get(contest)]).toEqual([[], "invalid"]);
   });
 
+  test.each<[string, ValueAnswer]>([
+    ["a homeserver that does not serve it", { kind: "refused", status: 404, errcode: "M_UNRECOGNIZED" }],
+    ["a proxy", { kind: "refused", status: 403, errcode: undefined }],
+    ["a proxy that does not find it", { kind: "refused", status: 404, errcode: undefined }],
+    ["whoever finds the request too long", { kind: "refused", status: 414, errcode: undefined }],
+  ])("stays where the answer is that of %s, whatever a stream said", (_, answer) => {
+    const gone = ofMembership(Membership.join, "leave");
+    const claimed = { kind: "leave", stripped: [], own: [], leftOutAfter: 7 as StreamPosition } as const;
+    const leftOut: Contest = { ...bob, kind: "membership", roomId: ROOM, stored: Membership.join, claimed };
+    for (const contest of [gone, leftOut]) {
+      const decision = decide(bob.userId, [{ contest, answer }], own(answer));
+      expect([decision.sections, decision.leftOut]).toEqual([[], []]);
+      expect(decision.outcomes.get(contest)).toBe("invalid");
+    }
+  });
+
   test.each([
     Membership.join,
     Membership.invite,
