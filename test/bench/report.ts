@@ -27,7 +27,7 @@ export function plainReport(report: Report): string {
       .trimEnd();
   return [
     ...(isSmoke ? ["smoke: small sizes and few samples"] : []),
-    ...settingsOf(report).map(([name, value]) => `${name}: ${value}`),
+    ...shownSettings(report).map(([name, value]) => `${name}: ${value}`),
     ...(otherUrl === undefined ? [] : [`other server: ${otherUrl}`]),
     "",
     line(head),
@@ -67,7 +67,7 @@ export function markdownReport(report: Report): string {
     "",
     line(["setting", "value"]),
     line(["---", "---"]),
-    ...settingsOf(report).map((setting) => line(setting)),
+    ...shownSettings(report).map((setting) => line(setting)),
     "",
   ].join("\n");
 }
@@ -83,7 +83,7 @@ function tableOf({ rows, reference, otherUrl }: Report): readonly [Line, ...Line
   ];
 }
 
-const settingsOf = ({ settings, reference }: Report): Settings => [
+const shownSettings = ({ settings, reference }: Report): Settings => [
   ...settings,
   ...Object.values(reference).map(({ what, hereUs, thereUs }): readonly [string, string] => [
     `bare: ${what}`,

@@ -38,6 +38,9 @@ export interface Sizes {
   readonly starts: number;
 }
 
+/** Requests of other devices before the measured ones, as a share of these: so that the code is compiled and settled. */
+export const WARM_UP_SHARE = 0.75;
+
 export const FULL: Sizes = {
   ownerRooms: 10_000,
   heavyRooms: 27_500,

@@ -6,6 +6,7 @@ import type { DeviceId, RoomNid, UserNid } from "../../src/model/ids.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
 import { type ConnectionKey, expireConnections, insertChild } from "../../src/store/connections.ts";
 import { Connections } from "../../src/sync/connections.ts";
+import { newKey } from "../support/connection-key.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { config } from "../support/engine.ts";
 import { watched } from "../support/watched-database.ts";
@@ -18,14 +19,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await db[Symbol.asyncDispose]();
-});
-
-let devices = 0;
-/** A connection's key of a device that has none yet. */
-const newKey = (connId = "main"): ConnectionKey => ({
-  userNid: 1 as UserNid,
-  deviceId: `DEVICE${devices++}` as DeviceId,
-  connId,
 });
 
 /** Tells of rooms that the client has them up to a position. */

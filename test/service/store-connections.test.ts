@@ -1,8 +1,6 @@
 // What a connection was told goes with it, whoever removes it and whatever is being stored meanwhile.
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import type { DeviceId, UserNid } from "../../src/model/ids.ts";
 import {
-  type ConnectionKey,
   confirmAndInsert,
   confirmPosition,
   expireConnections,
@@ -10,6 +8,7 @@ import {
   insertConnection,
 } from "../../src/store/connections.ts";
 import type { Queryable, Tx } from "../../src/store/database.ts";
+import { newKey } from "../support/connection-key.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
 
@@ -25,9 +24,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await db[Symbol.asyncDispose]();
 });
-
-let devices = 0;
-const newKey = (): ConnectionKey => ({ userNid: 1 as UserNid, deviceId: `DEVICE${devices++}` as DeviceId, connId: "" });
 
 let issued = 0;
 /** A new connection with its first answer. What it is told has the positions after its number, in order. */

@@ -1,7 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { NewestRooms } from "../../../src/engine/lists/newest-rooms.ts";
 import type { Database } from "../../../src/store/database.ts";
 import { cpuSeconds } from "../processes.ts";
 import { quantile } from "../statistics.ts";
@@ -109,24 +108,26 @@ function scanUs(): number {
   const rooms = Int32Array.from({ length: SCANNED_ROOMS }, (_, index) => index);
   // As scattered as rooms by their last message are, and the same in each run.
   const activity = Float64Array.from(rooms, (room) => (room * 7_919) % SCANNED_ROOMS);
+  const newest = new Float64Array(WINDOW);
   const startedMs = performance.now();
-  let last: NewestRooms | undefined;
-  for (let count = 0; count < SCANS; count += 1) last = scan(rooms, activity);
+  for (let count = 0; count < SCANS; count += 1) findNewest(rooms, activity, newest);
   const us = ((performance.now() - startedMs) * 1000) / SCANS;
-  if (last?.size !== WINDOW) throw new Error("the scan found too few rooms");
+  if (newest[0] !== SCANNED_ROOMS - 1) throw new Error("the scan did not find the newest room");
   return us;
 }
 
-function scan(rooms: Int32Array, activity: Float64Array): NewestRooms {
-  newest.reset(WINDOW);
+/** Not by the product's own search: a slower one would make this machine look slower. `newest` is sorted, the newest first. */
+function findNewest(rooms: Int32Array, activity: Float64Array, newest: Float64Array): void {
+  newest.fill(-1);
+  const last = newest.length - 1;
   for (let index = 0; index < rooms.length; index += 1) {
-    const room = rooms[index] ?? 0;
-    newest.offer(index, room, activity[room] ?? 0);
+    const activeAt = activity[rooms[index] ?? 0] ?? 0;
+    if (activeAt <= (newest[last] ?? 0)) continue;
+    let slot = last;
+    for (; slot > 0 && (newest[slot - 1] ?? 0) < activeAt; slot -= 1) newest[slot] = newest[slot - 1] ?? 0;
+    newest[slot] = activeAt;
   }
-  return newest;
 }
-
-const newest = new NewestRooms();
 
 function spliceUs(): number {
   const startedMs = performance.now();

@@ -2,14 +2,13 @@ import type { Bench, RowMeasure } from "../bench.ts";
 import type { OtherServer } from "../options.ts";
 import { OWNER, tokenOf, WINDOW_ROOMS } from "../population.ts";
 import type { Figure, Row } from "../row.ts";
+import { WARM_UP_SHARE } from "../sizes.ts";
 import { quantile } from "../statistics.ts";
 import { type Answer, keptConnections, parseSync, patientSync, type SyncCall } from "../sync-client.ts";
 import { loopbackFloorMs } from "./floor.ts";
 
 /** So that no device exceeds its rate: each may make 60 requests at once. */
 const REQUESTS_PER_DEVICE = 40;
-/** Requests of other devices before the measured ones, as a share of these: so that the code is compiled and settled. */
-const WARM_UP_SHARE = 0.75;
 /** Of each of the measured devices: so that it is known. */
 const WARM_UP_PER_DEVICE = 2;
 /** Requests to the other server; more take long where it holds a device to few in a second. */

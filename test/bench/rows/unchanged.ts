@@ -3,6 +3,7 @@ import { Caller } from "../caller.ts";
 import type { OtherServer } from "../options.ts";
 import { OWNER, tokenOf, WINDOW_ROOMS } from "../population.ts";
 import type { Figure, Row } from "../row.ts";
+import { WARM_UP_SHARE } from "../sizes.ts";
 import { quantile } from "../statistics.ts";
 import { keptConnections, windowBody } from "../sync-client.ts";
 import { cpuPerCallMs, liveCpuMs } from "./floor.ts";
@@ -10,8 +11,6 @@ import { cpuPerCallMs, liveCpuMs } from "./floor.ts";
 /** So that no device exceeds its rate: each may make 60 requests at once. */
 const REQUESTS_PER_DEVICE = 50;
 const OTHER_REQUESTS = 100;
-/** Requests of other devices before the measured ones, as a share of these: so that the code is compiled and settled. */
-const WARM_UP_SHARE = 0.75;
 
 /** Requests with a pos after which nothing happened. */
 export const unchanged: RowMeasure = {
