@@ -224,6 +224,20 @@ const streams: readonly Mutant[] = [
     test: "test/unit/intake/further-device.test.ts",
   },
   {
+    name: "a further device does not know where the rooms of the stream beside which it begins go on",
+    file: "src/intake/poller/poller.ts",
+    find: "    this.#lastSeen.noteAll(begun.lastSeen);\n",
+    replace: "",
+    test: "test/service/sync-own-events.test.ts",
+  },
+  {
+    name: "what a stream has once more counts as before all that it has anew",
+    file: `${INGEST}/timeline-draft.ts`,
+    find: "isCut || isRepeated ? undefined",
+    replace: "isCut ? undefined",
+    test: "test/unit/intake/room-timeline.test.ts",
+  },
+  {
     name: "a poll that must be new asks what was asked before",
     file: "src/intake/poller/poll-requests.ts",
     find: "isHurried ? this.#hurries % HURRIED_TIMEOUTS_MS : undefined",

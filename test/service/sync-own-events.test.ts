@@ -51,9 +51,9 @@ async function start() {
       return roomId;
     }),
   );
-  for (const device of [phone, laptop, bob]) await want(db, device);
-  const clients = await Promise.all([phone, laptop, bob].map((device) => clientOf(world, device)));
-  const [onPhone, onLaptop, onBobs] = clients as [Client, Client, Client];
+  const onPhone = await begun(world, phone);
+  const onLaptop = await begun(world, laptop);
+  const onBobs = await begun(world, bob);
   return { world, clock, phone, laptop, bob, roomId: rooms[0]!, otherRoom: rooms[1]!, onPhone, onLaptop, onBobs };
 }
 
@@ -101,6 +101,12 @@ async function clientOf(world: SyncWorld, { userId, deviceId }: Login): Promise<
   await world.caughtUp();
   await client.sync();
   return client;
+}
+
+/** The stream of a user's second device begins without rooms then, beside the first one's. */
+async function begun(world: SyncWorld, device: Robot): Promise<Client> {
+  await want(db, device);
+  return await clientOf(world, device);
 }
 
 /** From now on the device's stream brings nothing. The poll that is held now is ended by an event for that device alone. */

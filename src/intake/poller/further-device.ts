@@ -1,4 +1,5 @@
 import type { StreamPosition } from "../../model/stream-position.ts";
+import type { Source } from "../ingest/source.ts";
 import {
   MalformedResponseError,
   type PartStore,
@@ -14,12 +15,16 @@ export interface Sibling {
    * stream has ended.
    */
   pollNow(signal: AbortSignal): Promise<boolean>;
+  /** Last events that its stream had of rooms, see {@link Source}. */
+  readonly lastSeen: Source["lastSeen"];
 }
 
 /** How a further device came to its place in the stream. */
 interface Begun {
   readonly taken: TakenIn;
   readonly toldUpTo: StreamPosition;
+  /** Where its rooms go on, but for what it has once more. */
+  readonly lastSeen: Source["lastSeen"];
 }
 
 interface Beginning {
@@ -64,6 +69,6 @@ export async function beginBeside({
     if (intake.arrived.rooms > 0) return undefined;
   }
   if (!(await sibling.pollNow(signal))) return undefined;
-  const toldUpTo = store.position;
-  return { taken: await intake.end(), toldUpTo };
+  const [toldUpTo, lastSeen] = [store.position, new Map(sibling.lastSeen)];
+  return { taken: await intake.end(), toldUpTo, lastSeen };
 }

@@ -11,6 +11,10 @@ export class LastSeen {
     return this.#events;
   }
 
+  noteAll(events: Iterable<readonly [RoomId, EventId | undefined]>): void {
+    for (const [roomId, eventId] of events) this.note(roomId, eventId);
+  }
+
   note(roomId: RoomId, eventId: EventId | undefined): void {
     if (eventId === undefined) return;
     this.#events.delete(roomId);

@@ -98,6 +98,11 @@ export class Poller {
   }
 
   /** As a {@link Sibling}. */
+  get lastSeen(): Sibling["lastSeen"] {
+    return this.#lastSeen.events;
+  }
+
+  /** As a {@link Sibling}. */
   pollNow(signal: AbortSignal): Promise<boolean> {
     return this.#requests.add(signal);
   }
@@ -190,7 +195,7 @@ export class Poller {
     this.#asksAside = undefined;
     this.#isCatchUp = staysThere;
     this.#toldUpTo = staysThere ? undefined : toldUpTo;
-    if (!isAside) for (const [roomId, eventId] of taken.lastSeen) this.#lastSeen.note(roomId, eventId);
+    if (!isAside) this.#lastSeen.noteAll(taken.lastSeen);
     const tookMs = clock.nowMs() - startedMs;
     this.#restMs = this.#past.note({ ...taken, ...asked, tookMs });
     events.onPolled({ seconds: tookMs / 1000, bytes, isEmpty, hasLost, restMs: this.#restMs });
@@ -206,6 +211,7 @@ export class Poller {
     const asCatchUp = { ...context, source: { ...source, poll: "catch-up" } } as const;
     const begun = await beginBeside({ context: asCatchUp, store, onSetAside, ask, sibling, signal });
     if (begun === undefined) return;
+    this.#lastSeen.noteAll(begun.lastSeen);
     this.#goOn(begun.taken, { since: undefined, hasWaited: false, startedMs, toldUpTo: begun.toldUpTo });
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import type { EventId, RoomId } from "../../../src/model/ids.ts";
 import type { StreamPosition } from "../../../src/model/stream-position.ts";
 import { inRoom, messages } from "../../support/v2-events.ts";
 import { next, refuse, Stage } from "./poller-stage.ts";
@@ -9,9 +10,12 @@ const toDevice = { to_device: { events: [{ type: "m.room_key", sender: "@bob:tes
 function further(answers: ConstructorParameters<typeof Stage>[0], isStored: boolean) {
   const stage = new Stage(answers, { since: undefined });
   let asked = 0;
+  const lastSeen = new Map([["!a:test" as RoomId, "$before" as EventId]]);
   stage.sibling = {
+    lastSeen,
     pollNow: async () => {
       asked += 1;
+      lastSeen.set("!b:test" as RoomId, "$asked" as EventId);
       expect(stage.parts).toEqual([]);
       stage.position = 70 as StreamPosition;
       return isStored;
@@ -42,6 +46,9 @@ describe("a further device", () => {
       ["live", 70],
       ["live", 70],
     ]);
+    // What the other stream had last is where rooms go on, for this one as well.
+    const [, first, second] = stage.parts.map(({ source }) => Object.fromEntries(source.lastSeen));
+    expect([first, second]).toEqual(Array(2).fill({ "!a:test": "$before", "!b:test": "$asked" }));
     expect(stage.parts[0]?.end).toMatchObject({ since: { from: undefined, to: "s1" }, whole: undefined });
     expect(stage.parts[0]?.end?.rest.toDevice).toHaveLength(1);
     expect([stage.admitted, stage.windows, asked(), stage.polled.length]).toEqual([["catch-up"], [], 1, 3]);
