@@ -68,7 +68,7 @@ async function measureAll(options: Options, stack: AsyncDisposableStack): Promis
   progress("bare mechanisms");
   const reference = await measureReference(cluster.admin);
   const upstream = stack.use(await startUpstream());
-  await upstream.tell({ kind: "body", name: OWNER, file: bodyFile });
+  await upstream.tell({ kind: "body", name: OWNER, file: bodyFile, rooms: sizes.ownerRooms });
   const databaseUrl = await cluster.create("bench");
   const { profileFolder, other } = options;
   const service = stack.use(new Service({ folder, databaseUrl, homeserverUrl: upstream.url, profileFolder }));

@@ -39,7 +39,7 @@ const placing: readonly Mutant[] = [
   {
     name: "where a stream goes on is not looked at",
     file: `${INGEST}/timeline-draft.ts`,
-    find: "const anchor = isCut ? undefined : this.#anchor(source);",
+    find: "const anchor = isCut || isRepeated ? undefined : this.#anchor(source);",
     replace: "const anchor = isCut ? this.#anchor(source) : undefined;",
     test: ORDER,
   },

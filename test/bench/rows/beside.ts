@@ -31,7 +31,7 @@ export const beside: RowMeasure = {
     // On disk before anything is measured: to write it down is no part of what is.
     const body = createWriteStream(file, { flush: true });
     await pipeline(Readable.from(accountBody(HEAVY, sizes.heavyRooms, 0)), body);
-    await upstream.tell({ kind: "body", name: HEAVY, file });
+    await upstream.tell({ kind: "body", name: HEAVY, file, rooms: sizes.heavyRooms });
     const { size } = await stat(file);
     const clients: WaitingClient[] = [];
     try {

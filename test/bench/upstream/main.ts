@@ -13,12 +13,14 @@ import {
   groupRoom,
   groupUser,
   identityOf,
+  isColdUser,
+  OWNER,
   tokenOf,
   userId,
 } from "../population.ts";
 import { timelineEvent, toDeviceMessage } from "./events.ts";
 import type { DoneMessage, FloodDone, LiveDone, Order, OrderMessage, ReadyMessage } from "./orders.ts";
-import { emptyBody, floodBody, groupBody } from "./rooms.ts";
+import { emptyBody, floodBody, groupBody, namingBody } from "./rooms.ts";
 
 /** Text that brings a live message to an ordinary length. */
 const PADDING = "and then some words more ".repeat(12);
@@ -49,8 +51,8 @@ interface Flood {
 }
 
 const devices = new Map<string, Device>();
-/** By user. */
-const bodyFiles = new Map<string, string>();
+/** By owner. */
+const accounts = new Map<string, { readonly file: string; readonly rooms: number }>();
 let flood: Flood | undefined;
 
 const server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
@@ -71,7 +73,7 @@ function whoami(token: string): string {
 
 function sync(token: string, query: URLSearchParams, response: ServerResponse): void {
   if (query.get("since") === null) {
-    initialSync(token, response);
+    initialSync(token, query.get("filter") ?? "", response);
     return;
   }
   const device = deviceOf(token);
@@ -98,17 +100,24 @@ function deviceOf(token: string): Device {
   return device;
 }
 
-function initialSync(token: string, response: ServerResponse): void {
+function initialSync(token: string, filter: string, response: ServerResponse): void {
   const { name } = identityOf(token);
-  const file = bodyFiles.get(name);
-  if (file !== undefined && token === tokenOf(name)) {
+  const account = accounts.get(name);
+  if (account !== undefined && token === tokenOf(name)) {
+    const { file } = account;
     response.writeHead(200, { "Content-Type": "application/json", "Content-Length": String(statSync(file).size) });
     createReadStream(file, { highWaterMark: 256 * 1024 }).pipe(response);
     return;
   }
+  sendJson(response, filter.includes('"rooms":[]') ? emptyBody("s0") : bodyFor(name));
+}
+
+function bodyFor(name: string): string {
   const group = /^group(\d+)user/.exec(name)?.[1];
-  if (group !== undefined) sendJson(response, groupBody(Number(group)));
-  else sendJson(response, name.startsWith("flood") ? floodBody(name) : emptyBody("s0"));
+  if (group !== undefined) return groupBody(Number(group));
+  if (name.startsWith("flood")) return floodBody(name);
+  const owner = isColdUser(name) ? OWNER : name;
+  return namingBody(owner, accounts.get(owner)?.rooms ?? 0);
 }
 
 function park(device: Device, response: ServerResponse, timeoutMs: number): void {
@@ -245,7 +254,7 @@ async function obey(order: Order): Promise<unknown> {
   if (order.kind === "live") return await live(order);
   if (order.kind === "flood") return await runFlood(order);
   if (order.kind === "to device") haveMessages(order);
-  else bodyFiles.set(order.name, order.file);
+  else accounts.set(order.name, order);
   return undefined;
 }
 

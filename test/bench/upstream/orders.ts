@@ -1,7 +1,7 @@
 /** What the upstream is told to do; it answers each order once, when it is done. */
 export type Order =
-  /** Serve the initial sync of this user from this file. */
-  | { readonly kind: "body"; readonly name: string; readonly file: string }
+  /** Serve the initial sync of this user's first device from this file, and name so many rooms in those of the others. */
+  | { readonly kind: "body"; readonly name: string; readonly file: string; readonly rooms: number }
   /**
    * Let events happen in turns: `events` in one response every `intervalMs`, to each user of a group, or to a user who shares
    * no room.

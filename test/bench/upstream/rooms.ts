@@ -41,6 +41,14 @@ const opening = (nextBatch: string): string =>
 
 export const emptyBody = (nextBatch: string): string => `${opening(nextBatch)}}`;
 
+/** Says that a user is in the owner's rooms, and no more of these: what is stored of them stands. */
+export function namingBody(owner: string, rooms: number): string {
+  const named = Array.from({ length: rooms }, (_, index) => `"${ownedRoom(owner, index)}":{}`);
+  return `${opening("s0")},"rooms":{"join":{${named.join(",")}}}}`;
+}
+
+const ownedRoom = (owner: string, index: number): string => roomId(`${owner}room${index}`);
+
 /** An account's initial sync, room by room. The rooms are in the order of their activity, the newest first. */
 export function* accountBody(owner: string, rooms: number, coldUsers: number): Generator<string> {
   yield `${opening("s0")},"rooms":{"join":{`;
@@ -49,7 +57,7 @@ export function* accountBody(owner: string, rooms: number, coldUsers: number): G
     const cold = Math.floor(index / WINDOW_ROOMS);
     const members = [owner, ...speakersOf(name), ...(cold < coldUsers ? [coldUser(cold)] : [])];
     const newestMs = NEWEST_MS - index * ROOM_STEP_MS;
-    const room = { room: roomId(name), members, timelineEvents: TIMELINE_EVENTS, newestMs };
+    const room = { room: ownedRoom(owner, index), members, timelineEvents: TIMELINE_EVENTS, newestMs };
     yield `${index === 0 ? "" : ","}${joinedRoom(room, index)}`;
   }
   yield "}}}";
