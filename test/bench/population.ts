@@ -31,7 +31,6 @@ export function identityOf(token: string): { name: string; device: string } {
 
 /** Users that share all rooms of the owner; each has member events only in the window that it asks for. */
 export const coldUser = (index: number): string => `cold${index}`;
-export const isColdUser = (name: string): boolean => name.startsWith("cold");
 export const groupUser = (group: number, index: number): string => `group${group}user${index}`;
 export const groupRoom = (group: number, index: number): string => roomId(`group${group}room${index}`);
 export const floodUser = (index: number): string => `flood${index}`;

@@ -13,8 +13,6 @@ import {
   groupRoom,
   groupUser,
   identityOf,
-  isColdUser,
-  OWNER,
   tokenOf,
   userId,
 } from "../population.ts";
@@ -116,8 +114,7 @@ function bodyFor(name: string): string {
   const group = /^group(\d+)user/.exec(name)?.[1];
   if (group !== undefined) return groupBody(Number(group));
   if (name.startsWith("flood")) return floodBody(name);
-  const owner = isColdUser(name) ? OWNER : name;
-  return namingBody(owner, accounts.get(owner)?.rooms ?? 0);
+  return namingBody(name, accounts.get(name)?.rooms ?? 0);
 }
 
 function park(device: Device, response: ServerResponse, timeoutMs: number): void {
