@@ -2,7 +2,7 @@ import type { Bench, RowMeasure } from "../bench.ts";
 import type { OtherServer } from "../options.ts";
 import { OWNER, tokenOf, WINDOW_ROOMS } from "../population.ts";
 import type { Figure, Row } from "../row.ts";
-import { WARM_UP_SHARE } from "../sizes.ts";
+import { WARM_UPS } from "../sizes.ts";
 import { quantile } from "../statistics.ts";
 import { type Answer, keptConnections, parseSync, patientSync, type SyncCall } from "../sync-client.ts";
 import { loopbackFloorMs } from "./floor.ts";
@@ -21,19 +21,22 @@ export const initialWarm: RowMeasure = {
     const { client } = bench.service;
     const agent = keptConnections(false, 1);
     const devices = Math.ceil(bench.sizes.warmRequests / REQUESTS_PER_DEVICE);
-    const request = (index: number, series = "W"): SyncCall => ({
+    const request = (device: string): SyncCall => ({
       url: client.clientUrl,
-      token: tokenOf(OWNER, `${series}${index % devices}`),
+      token: tokenOf(OWNER, device),
       agent,
       connId: "warm",
       range: [0, WINDOW_ROOMS - 1],
     });
-    const warmUps = bench.sizes.warmRequests * WARM_UP_SHARE;
-    for (let index = 0; index < warmUps; index += 1) await patientSync(request(index, "S"));
-    for (let index = 0; index < devices * WARM_UP_PER_DEVICE; index += 1) await patientSync(request(index));
+    const [warmUps, warmUpDevices] = [bench.sizes.warmRequests * WARM_UPS, devices * WARM_UPS];
+    for (let index = 0; index < warmUps; index += 1) await patientSync(request(`S${index % warmUpDevices}`));
+    const again = devices * WARM_UP_PER_DEVICE;
+    for (let index = 0; index < again; index += 1) await patientSync(request(`W${index % devices}`));
     const answers: Answer[] = [];
     const cpuBefore = client.cpuSeconds();
-    for (let index = 0; index < bench.sizes.warmRequests; index += 1) answers.push(await patientSync(request(index)));
+    for (let index = 0; index < bench.sizes.warmRequests; index += 1) {
+      answers.push(await patientSync(request(`W${index % devices}`)));
+    }
     const cpuMs = ((client.cpuSeconds() - cpuBefore) * 1000) / answers.length;
     const floorMs = await loopbackFloorMs(client.internalUrl);
     agent.destroy();
@@ -55,7 +58,7 @@ async function rowOf(bench: Bench, answers: readonly Answer[], floorMs: number, 
       { name: "p99", value: quantile(totals, 0.99) - floorMs, unit: "ms", target: 15 },
     ],
     how:
-      `${answers.length} requests without pos, one after the other, after three quarters as many to warm up, over a kept ` +
+      `${answers.length} requests without pos, one after the other, after ${WARM_UPS} times as many to warm up, over a kept ` +
       `connection, until the last byte; less ` +
       `${floorMs.toFixed(2)} ms, the median of GET /live. ${rooms} rooms, ${Math.round((last?.body.length ?? 0) / 1024)} KiB; ` +
       `first byte p50 ${quantile(firsts, 0.5).toFixed(2)} ms, p99 ${quantile(firsts, 0.99).toFixed(2)} ms, not reduced; ` +
