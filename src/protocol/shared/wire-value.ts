@@ -3,12 +3,14 @@ import { ClientError } from "../../model/client-error.ts";
 /** A part of a request body that was not looked at yet. What is wrong with it is said with its place in the body. */
 export class WireValue {
   readonly #value: unknown;
-  /** For example `lists.all.ranges[0]`; `""` for the body itself. */
-  readonly path: string;
+  /** What it is a part of, and which: a member, or an item. undefined: it is the body itself. */
+  readonly #within: WireValue | undefined;
+  readonly #key: string | number;
 
-  constructor(value: unknown, path: string) {
+  constructor(value: unknown, within?: WireValue, key: string | number = "") {
     this.#value = value;
-    this.path = path;
+    this.#within = within;
+    this.#key = key;
   }
 
   get isMissing(): boolean {
@@ -32,18 +34,16 @@ export class WireValue {
   /** A member of this object. */
   at(key: string): WireValue {
     const object = this.#object();
-    return new WireValue(Object.hasOwn(object, key) ? object[key] : undefined, this.#pathOf(key));
+    return new WireValue(Object.hasOwn(object, key) ? object[key] : undefined, this, key);
   }
 
   entries(): readonly (readonly [string, WireValue])[] {
-    return Object.entries(this.#object()).map(
-      ([key, value]) => [key, new WireValue(value, this.#pathOf(key))] as const,
-    );
+    return Object.entries(this.#object()).map(([key, value]) => [key, new WireValue(value, this, key)] as const);
   }
 
   items(): readonly WireValue[] {
     if (!Array.isArray(this.#value)) throw this.badJson("must be an array");
-    return this.#value.map((item, index) => new WireValue(item, `${this.path}[${index}]`));
+    return this.#value.map((item, index) => new WireValue(item, this, index));
   }
 
   /** The value if it is one of these, else nothing. */
@@ -80,17 +80,21 @@ export class WireValue {
   }
 
   get #name(): string {
-    return this.path === "" ? "The body" : this.path;
+    return this.#path() || "The body";
+  }
+
+  /** For example `lists.all.ranges[0]`. Put together only when something is wrong: requests have hundreds of parts. */
+  #path(): string {
+    if (this.#within === undefined) return "";
+    const path = this.#within.#path();
+    if (typeof this.#key === "number") return `${path}[${this.#key}]`;
+    const shown = this.#key.length > MAX_SHOWN_KEY ? `${this.#key.slice(0, MAX_SHOWN_KEY)}…` : this.#key;
+    return path === "" ? shown : `${path}.${shown}`;
   }
 
   #object(): Record<string, unknown> {
     if (!isObject(this.#value)) throw this.badJson("must be an object");
     return this.#value;
-  }
-
-  #pathOf(key: string): string {
-    const shown = key.length > MAX_SHOWN_KEY ? `${key.slice(0, MAX_SHOWN_KEY)}…` : key;
-    return this.path === "" ? shown : `${this.path}.${shown}`;
   }
 }
 

@@ -30,7 +30,7 @@ export function parseRequest(
   { maxTimelineLimit, withOps }: ParseOptions,
   known: KnownConfigs,
 ): SyncRequest {
-  const wire = new WireValue(body, "");
+  const wire = new WireValue(body);
   const configs = new RoomConfigParser(reader, maxTimelineLimit, known);
   const connId = wire.at("conn_id").optional(parseConnId) ?? "";
   return {

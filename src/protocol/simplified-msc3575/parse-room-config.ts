@@ -64,8 +64,9 @@ export class RoomConfigParser {
   }
 
   #pair(wire: WireValue): readonly [string, string] {
-    const [type, stateKey, ...rest] = wire.items();
-    if (type === undefined || stateKey === undefined || rest.length > 0)
+    const parts = wire.items();
+    const [type, stateKey] = parts;
+    if (type === undefined || stateKey === undefined || parts.length > 2)
       throw wire.badJson("must be [type, state_key]");
     return [type.text(), stateKey.text()];
   }
