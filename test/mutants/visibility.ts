@@ -110,4 +110,11 @@ export const mutants: readonly Mutant[] = [
     replace: "visibility === Visibility.shared || visibility !== Visibility.shared;",
     test: "test/unit/intake/place-history.test.ts",
   },
+  {
+    name: "whose member event a user asks for is read as another user wrote it",
+    file: "src/protocol/simplified-msc3575/parse-room-config.ts",
+    find: "const written = `${json} ${reader}`;",
+    replace: "const written = json;",
+    test: "test/unit/protocol/simplified-parse.test.ts",
+  },
 ];

@@ -69,6 +69,11 @@ export class WireValue {
     return Math.min(value, Number.MAX_SAFE_INTEGER);
   }
 
+  /** The value as it was written, but for spaces and the like. */
+  json(): string {
+    return JSON.stringify(this.#value) ?? "";
+  }
+
   /** The value does not have the form that is documented. */
   badJson(claim: string): ClientError {
     return new ClientError("M_BAD_JSON", `${this.#name} ${claim}`);

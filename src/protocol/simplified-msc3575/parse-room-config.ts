@@ -20,10 +20,18 @@ export class KnownConfigs {
     maxBytes: KNOWN_BYTES,
   });
 
-  one(config: RoomConfig): RoomConfig {
+  /** What a client wrote means the same whenever the same user writes it; `read` throws for what means nothing. */
+  asWritten(json: string, reader: UserId, read: () => RoomConfig): RoomConfig {
+    const written = `${json} ${reader}`;
+    return this.#byJson.get(written)?.config ?? this.#keep(written, this.#one(read()));
+  }
+
+  #one(config: RoomConfig): RoomConfig {
     const json = JSON.stringify(config);
-    const known = this.#byJson.get(json);
-    if (known !== undefined) return known.config;
+    return this.#byJson.get(json)?.config ?? this.#keep(json, config);
+  }
+
+  #keep(json: string, config: RoomConfig): RoomConfig {
     this.#byJson.set(json, { config, bytes: json.length * BYTES_PER_CHARACTER });
     return config;
   }
@@ -43,11 +51,11 @@ export class RoomConfigParser {
 
   /** A missing limit counts as 0: matrix-js-sdk leaves it out, and answers a 400 by asking again without end. */
   parse(wire: WireValue): RoomConfig {
-    const limit = wire.at("timeline_limit");
-    return this.#known.one({
+    const [limit, state] = [wire.at("timeline_limit"), wire.at("required_state")];
+    return this.#known.asWritten(`${limit.json()} ${state.json()}`, this.#reader, () => ({
       timelineLimit: limit.isMissing ? 0 : Math.min(limit.count(), this.#maxTimelineLimit),
-      requiredState: wire.at("required_state").optional((value) => this.#requiredState(value)) ?? NO_STATE,
-    });
+      requiredState: state.optional((value) => this.#requiredState(value)) ?? NO_STATE,
+    }));
   }
 
   #requiredState(wire: WireValue): RequiredState {

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { ClientError } from "../../../src/model/client-error.ts";
-import type { RoomId } from "../../../src/model/ids.ts";
+import type { RoomId, UserId } from "../../../src/model/ids.ts";
 import { createSimplifiedMsc3575 } from "../../../src/protocol/simplified-msc3575/simplified-msc3575.ts";
 import { alice, NO_FILTERS } from "../../support/engine.ts";
 
@@ -181,6 +181,23 @@ test("equal configs are one object, also in different requests", () => {
   expect(new Set(requests.flatMap(({ subscriptions }) => [...subscriptions.values()])).size).toBe(1);
   const other = parse({ room_subscriptions: { "!a:b": { ...wanted, timeline_limit: 21 } } });
   expect(other.subscriptions.get("!a:b" as RoomId)?.timelineLimit).toBe(21);
+});
+
+test("what one user wrote means to another what they wrote, and what is wrong stays wrong", () => {
+  const configOf = (wanted: object, reader: UserId) =>
+    dialect.parse(new URLSearchParams(), { room_subscriptions: { "!a:b": wanted } }, reader).subscriptions.values();
+  const own = { timeline_limit: 3, required_state: [["m.room.member", "$ME"]] };
+  for (const reader of [alice, "@al:test" as UserId, `${alice}3` as UserId, alice]) {
+    const selectors = [{ type: "m.room.member", stateKey: reader }];
+    const requiredState = { selectors, lazyMembers: false };
+    expect([...configOf(own, reader)]).toEqual([{ timelineLimit: 3, requiredState }]);
+    expect([...configOf({ required_state: own.required_state }, reader)]).toEqual([
+      { timelineLimit: 0, requiredState },
+    ]);
+  }
+  expect([...configOf({ timeline_limit: 7 }, alice)][0]?.timelineLimit).toBe(7);
+  expect(refusal(() => configOf({ required_state: 7 }, alice)).errcode).toBe("M_BAD_JSON");
+  expect(refusal(() => configOf({ timeline_limit: own.required_state }, alice)).errcode).toBe("M_BAD_JSON");
 });
 
 test("rooms that cannot be rooms are passed over", () => {
