@@ -113,8 +113,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "whose member event a user asks for is read as another user wrote it",
     file: "src/protocol/simplified-msc3575/parse-room-config.ts",
-    find: "const written = `${json} ${reader}`;",
-    replace: "const written = json;",
+    find: "this.#byJson.get(written)?.config ?? this.#keep(written, ",
+    replace: "this.#byJson.get(json)?.config ?? this.#keep(json, ",
     test: "test/unit/protocol/simplified-parse.test.ts",
   },
 ];
