@@ -39,7 +39,7 @@ const placing: readonly Mutant[] = [
   {
     name: "where a stream goes on is not looked at",
     file: `${INGEST}/timeline-draft.ts`,
-    find: "const anchor = isCut || isRepeated ? undefined : this.#anchor(source);",
+    find: "const anchor = isCut ? undefined : this.#anchor(source);",
     replace: "const anchor = isCut ? this.#anchor(source) : undefined;",
     test: ORDER,
   },
@@ -229,13 +229,6 @@ const streams: readonly Mutant[] = [
     find: "    this.#lastSeen.noteAll(begun.lastSeen);\n",
     replace: "",
     test: "test/service/sync-own-events.test.ts",
-  },
-  {
-    name: "what a stream has once more counts as before all that it has anew",
-    file: `${INGEST}/timeline-draft.ts`,
-    find: "isCut || isRepeated ? undefined",
-    replace: "isCut ? undefined",
-    test: "test/unit/intake/room-timeline.test.ts",
   },
   {
     name: "a poll that must be new asks what was asked before",

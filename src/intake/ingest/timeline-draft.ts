@@ -59,9 +59,7 @@ export class TimelineDraft {
     // Neither a first sync, nor what was asked for, nor a user who has just come in goes on from anywhere.
     const isCut =
       section.limited || source.poll === "first" || source.poll === "asked" || !before.wasJoined || whole > 0;
-    // A stream that began beside another one may have what that had last once more.
-    const isRepeated = section.timeline.some(({ eventId }) => eventId === source.lastSeen.get(this.#roomId));
-    const anchor = isCut || isRepeated ? undefined : this.#anchor(source);
+    const anchor = isCut ? undefined : this.#anchor(source);
     const goesOn = anchor !== undefined && (anchor.orderKey === this.ends.lastOrderKey || !this.#isEndTold(source));
     const landmarks = goesOn ? [anchor, ...events] : events;
     const followsEnd = anchor !== undefined && !goesOn;

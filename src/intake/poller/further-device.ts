@@ -23,7 +23,7 @@ export interface Sibling {
 interface Begun {
   readonly taken: TakenIn;
   readonly toldUpTo: StreamPosition;
-  /** Where its rooms go on, but for what it has once more. */
+  /** Where its rooms go on; it may have some of these events once more. */
   readonly lastSeen: Source["lastSeen"];
 }
 

@@ -288,13 +288,6 @@ describe("a stream that began with a first sync in another order goes on after a
     expect(room.line()).toBe("b c late d");
   });
 
-  test("and before what the stream that it began beside had last, where it has that once more", () => {
-    const room = partly("$a");
-    room.fold("join", inRoom(messages("$c")), { ...seen("$a") });
-    room.fold("join", inRoom(messages("$b", "$c", "$d")), { deviceNid: 2, ...seen("$c") });
-    expect(room.line()).toBe("a b c d");
-  });
-
   test("and not after what others brought since it was asked", () => {
     const room = partly("$b");
     const toldUpTo = room.position;
