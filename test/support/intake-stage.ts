@@ -93,7 +93,7 @@ export class IntakeStage implements AsyncDisposable {
     device.since = taken.nextBatch;
     device.toldUpTo = storedBefore;
     device.ignored = taken.ignored;
-    for (const [roomId, eventIds] of taken.lastSeen) device.lastSeen.note(roomId, eventIds);
+    device.lastSeen.noteAll(taken.lastSeen);
     return taken;
   }
 

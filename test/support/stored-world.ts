@@ -157,7 +157,7 @@ export class StoredWorld {
     const body = { next_batch: nextBatch, account_data: { events: accountData }, ...ofDevice, rooms };
     await intake.write(Buffer.from(JSON.stringify(body)));
     const taken = await intake.end();
-    for (const [roomId, eventId] of taken.lastSeen) lastSeen.note(roomId, eventId);
+    lastSeen.noteAll(taken.lastSeen);
     this.#since.set(deviceNid, nextBatch);
   }
 

@@ -43,21 +43,21 @@ export const emptyBody = (nextBatch: string): string => `${opening(nextBatch)}}`
 
 /** Says that a user is in the owner's rooms, and no more of these: what is stored of them stands. */
 export function namingBody(owner: string, rooms: number): string {
-  const named = Array.from({ length: rooms }, (_, index) => `"${ownedRoom(owner, index)}":{}`);
+  const named = Array.from({ length: rooms }, (_, index) => `"${roomId(ownedName(owner, index))}":{}`);
   return `${opening("s0")},"rooms":{"join":{${named.join(",")}}}}`;
 }
 
-const ownedRoom = (owner: string, index: number): string => roomId(`${owner}room${index}`);
+const ownedName = (owner: string, index: number): string => `${owner}room${index}`;
 
 /** An account's initial sync, room by room. The rooms are in the order of their activity, the newest first. */
 export function* accountBody(owner: string, rooms: number, coldUsers: number): Generator<string> {
   yield `${opening("s0")},"rooms":{"join":{`;
   for (let index = 0; index < rooms; index += 1) {
-    const name = `${owner}room${index}`;
+    const name = ownedName(owner, index);
     const cold = Math.floor(index / WINDOW_ROOMS);
     const members = [owner, ...speakersOf(name), ...(cold < coldUsers ? [coldUser(cold)] : [])];
     const newestMs = NEWEST_MS - index * ROOM_STEP_MS;
-    const room = { room: ownedRoom(owner, index), members, timelineEvents: TIMELINE_EVENTS, newestMs };
+    const room = { room: roomId(name), members, timelineEvents: TIMELINE_EVENTS, newestMs };
     yield `${index === 0 ? "" : ","}${joinedRoom(room, index)}`;
   }
   yield "}}}";

@@ -143,7 +143,7 @@ export class ProductStreams {
     stream.toldUpTo = toldUpTo;
     stream.since = pending.taken.nextBatch;
     stream.ignored = pending.taken.ignored;
-    for (const [roomId, eventId] of pending.taken.lastSeen) stream.lastSeen.note(roomId, eventId);
+    stream.lastSeen.noteAll(pending.taken.lastSeen);
     if (stream.isCatchUp) {
       const bodies = await selectContests(this.#db, stream.claim.userNid);
       this.#open.push(...bodies.flatMap((body) => contestOf(body, stream.claim) ?? []).filter(isContest));
