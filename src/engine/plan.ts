@@ -2,6 +2,7 @@ import { invariant } from "../lib/invariant.ts";
 import type { ExtensionReads } from "../model/extension-reads.ts";
 import type { RoomId, RoomNid } from "../model/ids.ts";
 import { isDeparted, isStripped } from "../model/membership.ts";
+import { endOfNeighbours } from "../model/neighbours.ts";
 import type { RoomData, RoomReads } from "../model/room-reads.ts";
 import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { ConnectionState, Told } from "./connection/state.ts";
@@ -165,9 +166,12 @@ function missedRooms(input: RoomsToPlan): SyncPlan["missed"] {
     return missed;
   }
   const isReaderQuiet = rooms.newestChange <= from;
-  for (let index = 0; index < rooms.size; index++) {
-    const isQuiet = isReaderQuiet || rooms.changedAt(index) <= from;
-    if (!isQuiet || facts.changedNear(rooms.room(index)) > from) note(index);
+  const { neighbourBits } = facts.columns;
+  for (let start = 0, end = 0; start < rooms.size; start = end) {
+    end = endOfNeighbours(rooms.columns.rooms, start, neighbourBits);
+    const areQuiet = facts.changedNear(rooms.room(start)) <= from;
+    if (areQuiet && isReaderQuiet) continue;
+    for (let index = start; index < end; index++) if (!areQuiet || rooms.changedAt(index) > from) note(index);
   }
   return missed;
 }

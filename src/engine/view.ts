@@ -13,6 +13,12 @@ export interface RoomFactColumns {
   readonly activity: Float64Array;
   /** By room number: 1 where {@link RoomFacts.isComplete}. */
   readonly complete: Uint8Array;
+  /** Low bits by which the numbers of neighbours differ: see `endOfNeighbours`. */
+  readonly neighbourBits: number;
+  /** By room number without these bits: not below the activity of any of the neighbours. */
+  readonly activityNear: Float64Array;
+  /** Likewise: how many of the neighbours are not complete. */
+  readonly incompleteNear: Int32Array;
 }
 
 /** As {@link RoomFactColumns}. */
@@ -21,6 +27,8 @@ export interface ReaderRoomColumns {
   readonly rooms: Int32Array;
   /** By index: {@link ReaderRooms.membership}. */
   readonly memberships: Uint8Array;
+  /** Indexes of the rooms that the reader is not in, ascending. */
+  readonly outside: Int32Array;
 }
 
 /** Facts of rooms that all their readers share, in memory. Methods take a room that the reader's rooms name. */

@@ -17,6 +17,7 @@ const STRIPPED_OVERHEAD_BYTES = 200;
 export class ReaderRooms {
   #rooms: Int32Array;
   #memberships: Uint8Array;
+  #outside: Int32Array;
   #endings: Uint8Array;
   #changed: Float64Array;
   #newestChange = 0;
@@ -34,6 +35,7 @@ export class ReaderRooms {
     this.#findRoom = findRoom;
     this.#rooms = rows.rooms;
     this.#memberships = rows.memberships;
+    this.#outside = outsideOf(rows.memberships);
     this.#endings = rows.endings;
     this.#changed = rows.changed;
     for (const position of rows.changed) if (position > this.#newestChange) this.#newestChange = position;
@@ -51,7 +53,7 @@ export class ReaderRooms {
   }
 
   get columns() {
-    return { rooms: this.#rooms, memberships: this.#memberships };
+    return { rooms: this.#rooms, memberships: this.#memberships, outside: this.#outside };
   }
 
   /** Estimated memory. */
@@ -65,9 +67,14 @@ export class ReaderRooms {
   apply(rows: ReaderRows): readonly RoomNid[] {
     const added = rows.rooms.filter((room) => indexIn(this.#rooms, room) < 0);
     if (added.length > 0) this.#insert(added);
+    let hasMoved = added.length > 0;
     rows.rooms.forEach((room, from) => {
-      this.#set(indexIn(this.#rooms, room), rows, from);
+      const index = indexIn(this.#rooms, room);
+      const wasIn = this.#isIn(index);
+      this.#set(index, rows, from);
+      hasMoved ||= this.#isIn(index) !== wasIn;
     });
+    if (hasMoved) this.#outside = outsideOf(this.#memberships);
     return [...added] as RoomNid[];
   }
 
@@ -142,6 +149,10 @@ export class ReaderRooms {
     return room !== undefined && this.indexOf(room) >= 0 ? room : undefined;
   }
 
+  #isIn(index: number): boolean {
+    return this.#memberships[index] === Membership.join;
+  }
+
   #hasEnded(index: number, how: number): boolean {
     return isDeparted(this.membership(index)) && ((this.#endings[index] ?? 0) & how) !== 0;
   }
@@ -188,4 +199,12 @@ export class ReaderRooms {
     this.#since = moved(this.#since, new Float64Array(rooms.length));
     this.#orderKeys = moved(this.#orderKeys, new Float64Array(rooms.length));
   }
+}
+
+function outsideOf(memberships: Uint8Array): Int32Array {
+  const outside = new Int32Array(memberships.length);
+  let count = 0;
+  for (let index = 0; index < memberships.length; index++)
+    if (memberships[index] !== Membership.join) outside[count++] = index;
+  return outside.slice(0, count);
 }

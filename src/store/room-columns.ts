@@ -4,7 +4,7 @@ import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import { type ColumnRows, selectAllColumns } from "./column-selects.ts";
 import type { Queryable } from "./database.ts";
 
-/** Rooms with the same number but for so many low bits are neighbours: see {@link RoomColumns.changedNear}. */
+/** Fewer: a scan takes more steps. More: one that changed makes it look at more others. */
 const NEIGHBOUR_BITS = 5;
 /** Columns start with room for so many rooms and double from there. */
 const INITIAL_ROOMS = 1024;
@@ -16,6 +16,8 @@ const INITIAL_ROOMS = 1024;
 export class RoomColumns {
   #activity = new Float64Array(INITIAL_ROOMS);
   #bump = new Float64Array(INITIAL_ROOMS);
+  #activityNear = new Float64Array(INITIAL_ROOMS >> NEIGHBOUR_BITS);
+  #incompleteNear = new Int32Array(INITIAL_ROOMS >> NEIGHBOUR_BITS);
   #changed = new Float64Array(INITIAL_ROOMS);
   #changedNear = new Float64Array(INITIAL_ROOMS >> NEIGHBOUR_BITS);
   #members = new Float64Array(INITIAL_ROOMS);
@@ -41,7 +43,13 @@ export class RoomColumns {
   }
 
   get columns() {
-    return { activity: this.#activity, complete: this.#complete };
+    return {
+      activity: this.#activity,
+      complete: this.#complete,
+      neighbourBits: NEIGHBOUR_BITS,
+      activityNear: this.#activityNear,
+      incompleteNear: this.#incompleteNear,
+    };
   }
 
   /** Changes after this position are going to be applied. Receipts and typing count as changed here: when they did is not read. */
@@ -73,7 +81,7 @@ export class RoomColumns {
     this.#reach(room);
     const { position } = change;
     if (position > (this.#changed[room] ?? 0)) this.#setChanged(room, position);
-    if (change.isActivity && position > (this.#activity[room] ?? 0)) this.#activity[room] = position;
+    if (change.isActivity && position > (this.#activity[room] ?? 0)) this.#setActivity(room, position);
     if (change.isBump && position > (this.#bump[room] ?? 0)) this.#bump[room] = position;
     if (change.receivedUs !== undefined) this.#receivedUs[room] = change.receivedUs;
   }
@@ -181,14 +189,14 @@ export class RoomColumns {
 
   #set(room: RoomNid, rows: ColumnRows, index: number): void {
     this.#reach(room);
+    this.#setComplete(room, rows.isShown[index] === 1);
     const roomId = (rows.roomIds[index] ?? "") as RoomId;
     this.#roomIds[room] = roomId;
     this.#byId.set(roomId, room);
-    this.#activity[room] = rows.activity[index] ?? 0;
+    this.#setActivity(room, rows.activity[index] ?? 0);
     this.#bump[room] = rows.bump[index] ?? 0;
     this.#setChanged(room, rows.changed[index] ?? 0);
     this.#members[room] = rows.members[index] ?? 0;
-    this.#complete[room] = rows.isShown[index] ? 1 : 0;
     this.#encrypted[room] = rows.isEncrypted[index] ? 1 : 0;
     this.#joined[room] = rows.joinedCounts[index] ?? -1;
     this.#invited[room] = rows.invitedCounts[index] ?? -1;
@@ -196,6 +204,20 @@ export class RoomColumns {
     this.#avatars[room] = rows.avatars[index] ?? undefined;
     setOrDelete(this.#types, room, rows.roomTypes[index] ?? undefined);
     setOrDelete(this.#encryptionOrderKeys, room, rows.encryptionOrderKeys.get(room));
+  }
+
+  #setActivity(room: RoomNid, activity: number): void {
+    this.#activity[room] = activity;
+    const group = room >> NEIGHBOUR_BITS;
+    if (activity > (this.#activityNear[group] ?? 0)) this.#activityNear[group] = activity;
+  }
+
+  /** Before the room is known: until then it counts neither as complete nor as incomplete. */
+  #setComplete(room: RoomNid, isComplete: boolean): void {
+    const before = this.has(room) && !this.isComplete(room) ? 1 : 0;
+    const group = room >> NEIGHBOUR_BITS;
+    this.#incompleteNear[group] = (this.#incompleteNear[group] ?? 0) - before + (isComplete ? 0 : 1);
+    this.#complete[room] = isComplete ? 1 : 0;
   }
 
   #setChanged(room: RoomNid, position: number): void {
@@ -209,6 +231,8 @@ export class RoomColumns {
     if (room < this.#complete.length) return;
     const length = Math.max(room + 1, this.#complete.length * 2);
     this.#activity = grown(this.#activity, new Float64Array(length));
+    this.#activityNear = grown(this.#activityNear, new Float64Array((length >> NEIGHBOUR_BITS) + 1));
+    this.#incompleteNear = grown(this.#incompleteNear, new Int32Array((length >> NEIGHBOUR_BITS) + 1));
     this.#bump = grown(this.#bump, new Float64Array(length));
     this.#changed = grown(this.#changed, new Float64Array(length));
     this.#changedNear = grown(this.#changedNear, new Float64Array((length >> NEIGHBOUR_BITS) + 1));

@@ -273,9 +273,30 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a room is missed only where the reader's own part changed",
     file: "src/engine/plan.ts",
-    find: "if (!isQuiet || facts.changedNear(rooms.room(index)) > from) note(index);",
-    replace: "if (!isQuiet) note(index);",
+    find: "if (!areQuiet || rooms.changedAt(index) > from) note(index);",
+    replace: "if (rooms.changedAt(index) > from) note(index);",
     test,
+  },
+  {
+    name: "rooms that are not stored whole count where their neighbours are old",
+    file: "src/engine/lists/list-answers.ts",
+    find: "filter === undefined && incompleteNear[group] === 0 && ",
+    replace: "filter === undefined && ",
+    test: "test/unit/engine/lists.test.ts",
+  },
+  {
+    name: "a list that is filtered counts what it passes over",
+    file: "src/engine/lists/list-answers.ts",
+    find: "filter === undefined && incompleteNear[group] === 0 && ",
+    replace: "incompleteNear[group] === 0 && ",
+    test: "test/unit/engine/lists.test.ts",
+  },
+  {
+    name: "a room has neighbours beyond where their numbers end",
+    file: "src/model/neighbours.ts",
+    find: "if (farthest <= rooms.length && (rooms[farthest - 1] ?? 0) >> bits === group) return farthest;",
+    replace: "if (farthest <= rooms.length) return farthest;",
+    test: "test/unit/model/neighbours.test.ts",
   },
   {
     name: "the room that came first into a full window stays in it",

@@ -109,6 +109,27 @@ export const mutants: readonly Mutant[] = [
     test: "test/unit/store/room-columns.test.ts",
   },
   {
+    name: "news of a room leave its neighbours as far down in lists as before",
+    file: "src/store/room-columns.ts",
+    find: "if (activity > (this.#activityNear[group] ?? 0)) this.#activityNear[group] = activity;",
+    replace: "this.#activityNear[group] ??= activity;",
+    test: "test/unit/store/room-columns.test.ts",
+  },
+  {
+    name: "a room that became complete stays one that its neighbours are asked about",
+    file: "src/store/room-columns.ts",
+    find: "(this.#incompleteNear[group] ?? 0) - before + (isComplete ? 0 : 1)",
+    replace: "(this.#incompleteNear[group] ?? 0) + (isComplete ? 0 : 1)",
+    test: "test/unit/store/room-columns.test.ts",
+  },
+  {
+    name: "a room that the reader left counts as one they are in",
+    file: "src/store/reader-rooms.ts",
+    find: "hasMoved ||= this.#isIn(index) !== wasIn;",
+    replace: "hasMoved ||= wasIn === undefined;",
+    test: "test/unit/store/reader-rooms.test.ts",
+  },
+  {
     name: "what changes of a reader is not newer than what was read first",
     file: "src/store/reader-rooms.ts",
     find: "    this.#newestChange = Math.max(this.#newestChange, changed);\n",

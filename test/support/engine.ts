@@ -13,6 +13,7 @@ import { Visibility } from "../../src/model/visibility.ts";
 import { TestDevice } from "./engine-device.ts";
 import type { EventOptions, ReaderMove, StateChange } from "./engine-facts.ts";
 import { TestPersonal } from "./engine-personal.ts";
+import { factColumns, NEIGHBOUR_BITS, neighboursOf, readerColumns } from "./room-columns.ts";
 
 export const alice = "@alice:example.org" as UserId;
 export const bob = "@bob:example.org" as UserId;
@@ -389,18 +390,14 @@ function factsOf(rooms: readonly TestRoom[]): Omit<RoomFacts, keyof TestPersonal
   const at = (room: RoomNid): TestRoom => rooms[room - 1]!;
   return {
     get columns() {
-      const byRoom = [undefined, ...rooms];
-      return {
-        activity: Float64Array.from(byRoom, (room) => room?.activity ?? 0),
-        complete: Uint8Array.from(byRoom, (room) => (room?.isComplete === true ? 1 : 0)),
-      };
+      return factColumns(rooms);
     },
     roomId: (room) => at(room).roomId,
     activity: (room) => at(room).activity,
     bumpStamp: (room) => at(room).bumpStamp,
     changedAt: (room) => at(room).changedAt,
     changedNear: (room) => {
-      const neighbours = rooms.filter((each) => each.room >> 1 === room >> 1);
+      const neighbours = neighboursOf(rooms, room >> NEIGHBOUR_BITS);
       return Math.max(...neighbours.map(({ changedAt }) => changedAt)) as StreamPosition;
     },
     isComplete: (room) => at(room).isComplete,
@@ -420,10 +417,7 @@ function readerRoomsOf(rooms: readonly TestRoom[]): ReaderRooms {
   return {
     size: rooms.length,
     get columns() {
-      return {
-        rooms: Int32Array.from(rooms, ({ room }) => room),
-        memberships: Uint8Array.from(rooms, ({ membership }) => membership),
-      };
+      return readerColumns(rooms);
     },
     room: (index) => at(index).room,
     membership: (index) => at(index).membership,

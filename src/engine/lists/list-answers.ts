@@ -1,4 +1,5 @@
 import { Membership } from "../../model/membership.ts";
+import { endOfNeighbours } from "../../model/neighbours.ts";
 import { BEFORE_ALL, type StreamPosition } from "../../model/stream-position.ts";
 import type { ConnectionState } from "../connection/state.ts";
 import { owesDeparture } from "../connection/told.ts";
@@ -45,27 +46,53 @@ function offerListed(
   connection: ConnectionState,
   from: StreamPosition,
 ): number {
-  const { rooms, memberships } = view.rooms.columns;
-  const { activity, complete } = view.facts.columns;
   const filter = filtersNothing(filters) ? undefined : new RoomFilter(filters, view);
-  let listed = 0;
-  let joined = 0;
-  let least = newest.least;
-  for (let index = 0; index < rooms.length; index++) {
-    const room = rooms[index] ?? 0;
-    const isJoined = memberships[index] === Membership.join;
-    if (isJoined ? complete[room] !== 1 : !isListedOutside(view, index, connection, from)) continue;
-    if (filter?.passes(index) === false) continue;
-    listed += 1;
-    if (isJoined) joined += 1;
-    const activeAt = isJoined ? (activity[room] ?? 0) : view.rooms.activityOutside(index);
-    if (activeAt < least) continue;
-    newest.offer(index, room, activeAt);
-    least = newest.least;
-  }
+  const outside = offerOutside(filter, view, connection, from);
+  const joined = offerJoined(filter, view);
   // Joined rooms that were announced and are not stored yet.
   const toCome = countsUnknownRooms(filters) ? Math.max(0, (view.own.announcedJoined ?? 0) - joined) : 0;
-  return listed + toCome;
+  return outside + joined + toCome;
+}
+
+/** Neighbours that are listed for certain, and less recent than all that the window holds, are passed in one step. */
+function offerJoined(filter: RoomFilter | undefined, view: ReaderView): number {
+  const { rooms, memberships, outside } = view.rooms.columns;
+  const { activity, complete, neighbourBits, activityNear, incompleteNear } = view.facts.columns;
+  let unlisted = 0;
+  let least = newest.least;
+  for (let start = 0, end = 0; start < rooms.length; start = end) {
+    end = endOfNeighbours(rooms, start, neighbourBits);
+    const group = (rooms[start] ?? 0) >> neighbourBits;
+    if (filter === undefined && incompleteNear[group] === 0 && (activityNear[group] ?? 0) < least) continue;
+    for (let index = start; index < end; index++) {
+      if (memberships[index] !== Membership.join) continue;
+      const room = rooms[index] ?? 0;
+      if (complete[room] !== 1 || filter?.passes(index) === false) {
+        unlisted += 1;
+        continue;
+      }
+      const activeAt = activity[room] ?? 0;
+      if (activeAt < least) continue;
+      newest.offer(index, room, activeAt);
+      least = newest.least;
+    }
+  }
+  return rooms.length - outside.length - unlisted;
+}
+
+function offerOutside(
+  filter: RoomFilter | undefined,
+  view: ReaderView,
+  connection: ConnectionState,
+  from: StreamPosition,
+): number {
+  let listed = 0;
+  for (const index of view.rooms.columns.outside) {
+    if (!isListedOutside(view, index, connection, from) || filter?.passes(index) === false) continue;
+    listed += 1;
+    newest.offer(index, view.rooms.room(index), view.rooms.activityOutside(index));
+  }
+  return listed;
 }
 
 /**

@@ -5,7 +5,17 @@ import { NewestRooms } from "../../../src/engine/lists/newest-rooms.ts";
 import type { ListFilters } from "../../../src/engine/request.ts";
 import type { RoomId } from "../../../src/model/ids.ts";
 import { Membership } from "../../../src/model/membership.ts";
-import { alice, bob, carol, config, list, NO_FILTERS, request, TestWorld } from "../../support/engine.ts";
+import {
+  alice,
+  bob,
+  carol,
+  config,
+  list,
+  NO_FILTERS,
+  request,
+  type TestRoom,
+  TestWorld,
+} from "../../support/engine.ts";
 import { EngineClient } from "./engine-client.ts";
 
 test("the newest rooms are those that a full sort puts first", () => {
@@ -174,4 +184,37 @@ test("an invite from an ignored user is neither listed nor shown to a subscripti
   expect(seen()).toEqual([1, 1]);
   world.ignored = new Set([bob]);
   expect(seen()).toEqual([0, 0]);
+});
+
+const anyRoom = fc.record({
+  activity: fc.integer({ min: 1, max: 5 }),
+  isComplete: fc.constantFrom(true, true, true, false),
+  membership: fc.constantFrom(Membership.join, Membership.join, Membership.join, Membership.ban),
+  isDirect: fc.boolean(),
+});
+
+test("a window has the newest rooms and the count has all, whatever their neighbours are", () => {
+  fc.assert(
+    fc.property(fc.array(anyRoom, { minLength: 1, maxLength: 12 }), fc.nat(12), fc.boolean(), (made, last, areAll) => {
+      const world = new TestWorld();
+      const direct = new Set<RoomId>();
+      for (const { membership, isDirect, ...facts } of made) {
+        const room = world.joinedRoom();
+        if (membership !== Membership.join) room.setReader(membership, { sender: bob });
+        Object.assign(room, { ...facts, sinceUs: facts.activity });
+        if (isDirect) direct.add(room.roomId);
+      }
+      world.direct = direct;
+      const wanted = list([[0, last]], config(1), areAll ? {} : { isDm: true });
+      const answer = new EngineClient(world).sync(request({ all: wanted }));
+      const isListed = ({ membership, isComplete, roomId }: TestRoom) =>
+        (membership !== Membership.join || isComplete) && (areAll || direct.has(roomId));
+      const listed = world.rooms.filter(isListed);
+      const newest = listed.toSorted((a, b) => b.activity - a.activity || a.room - b.room).slice(0, last + 1);
+      const ids = (rooms: readonly { readonly roomId: RoomId }[]) => rooms.map(({ roomId }) => roomId).sort();
+      expect(ids(answer.rooms)).toEqual(ids(newest));
+      expect(answer.outcome.response.lists.get("all")?.count).toBe(listed.length);
+    }),
+    { numRuns: 500 },
+  );
 });
