@@ -16,7 +16,7 @@ export interface Sizes {
   readonly restarts: number;
   /** First requests with everything in memory. */
   readonly warmRequests: number;
-  /** Requests that find nothing changed. */
+  /** Requests that find nothing changed: so many that one more collection of garbage makes no difference. */
   readonly unchangedRequests: number;
   /** The same with each set of extensions. */
   readonly extensionRequests: number;
@@ -49,11 +49,11 @@ export const FULL: Sizes = {
   heavyRooms: 27_500,
   coldUsers: 50,
   warmUpUsers: 10,
-  coldWarmUps: 100,
+  coldWarmUps: 350,
   databaseColdUsers: 30,
   restarts: 15,
   warmRequests: 1_000,
-  unchangedRequests: 2_000,
+  unchangedRequests: 6_000,
   extensionRequests: 2_000,
   pushes: 1_000,
   toDeviceAnswers: 1_000,
