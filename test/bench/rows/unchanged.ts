@@ -3,7 +3,6 @@ import { Caller } from "../caller.ts";
 import type { OtherServer } from "../options.ts";
 import { OWNER, tokenOf, WINDOW_ROOMS } from "../population.ts";
 import type { Figure, Row } from "../row.ts";
-import { WARM_UPS } from "../sizes.ts";
 import { quantile } from "../statistics.ts";
 import { keptConnections, windowBody } from "../sync-client.ts";
 import { cpuPerCallMs, liveCpuMs } from "./floor.ts";
@@ -24,7 +23,7 @@ export const unchanged: RowMeasure = {
       const to = { url: client.clientUrl, token: tokenOf(OWNER, device), agent };
       return Caller.start(to, () => windowBody(window));
     };
-    for (let index = 0; index < WARM_UPS * devices; index += 1) {
+    for (let index = 0; index < devices; index += 1) {
       const caller = await start(`V${index}`);
       for (let count = 0; count < REQUESTS_PER_DEVICE; count += 1) await caller.again();
     }
@@ -43,7 +42,7 @@ export const unchanged: RowMeasure = {
       quantity: `answer with nothing changed, account of ${ownerRooms.toLocaleString("en")} rooms`,
       figures: [{ name: "CPU", value: cpuMs - floorMs, unit: "ms", target: 0.2 }],
       how:
-        `${unchangedRequests} requests with timeout=0 and pos, one after the other, after ${WARM_UPS} times as many to warm up: ` +
+        `${unchangedRequests} requests with timeout=0 and pos, one after the other, after as many to warm up: ` +
         `${cpuMs.toFixed(3)} ms of CPU of the serving process each, less ${floorMs.toFixed(3)} ms of a GET /live. Latency, not reduced: ` +
         `p50 ${quantile(times, 0.5).toFixed(2)} ms, p99 ${quantile(times, 0.99).toFixed(2)} ms.`,
     };
