@@ -82,7 +82,7 @@ export class RoomColumns {
     const { position } = change;
     if (position > (this.#changed[room] ?? 0)) this.#setChanged(room, position);
     if (change.isActivity && position > (this.#activity[room] ?? 0)) this.#setActivity(room, position);
-    if (change.isBump && position > (this.#bump[room] ?? 0)) this.#bump[room] = position;
+    if (change.isBump) raise(this.#bump, room, position);
     if (change.receivedUs !== undefined) this.#receivedUs[room] = change.receivedUs;
   }
 
@@ -90,9 +90,8 @@ export class RoomColumns {
   applyEphemeral(room: RoomNid, stream: "receipts" | "typing", position: StreamPosition): void {
     this.#reach(room);
     const column = stream === "receipts" ? this.#receipts : this.#typing;
-    if (position > (column[room] ?? 0)) column[room] = position;
-    const group = room >> NEIGHBOUR_BITS;
-    if (position > (this.#ephemeralNear[group] ?? 0)) this.#ephemeralNear[group] = position;
+    raise(column, room, position);
+    raise(this.#ephemeralNear, room >> NEIGHBOUR_BITS, position);
   }
 
   find(roomId: RoomId): RoomNid | undefined {
@@ -208,8 +207,7 @@ export class RoomColumns {
 
   #setActivity(room: RoomNid, activity: number): void {
     this.#activity[room] = activity;
-    const group = room >> NEIGHBOUR_BITS;
-    if (activity > (this.#activityNear[group] ?? 0)) this.#activityNear[group] = activity;
+    raise(this.#activityNear, room >> NEIGHBOUR_BITS, activity);
   }
 
   /** Before the room is known: until then it counts neither as complete nor as incomplete. */
@@ -222,8 +220,7 @@ export class RoomColumns {
 
   #setChanged(room: RoomNid, position: number): void {
     this.#changed[room] = position;
-    const group = room >> NEIGHBOUR_BITS;
-    if (position > (this.#changedNear[group] ?? 0)) this.#changedNear[group] = position;
+    raise(this.#changedNear, room >> NEIGHBOUR_BITS, position);
   }
 
   /** Grows the columns so that `room` is inside; a room that is not known yet has no counts. */
@@ -246,6 +243,10 @@ export class RoomColumns {
     this.#joined = grown(this.#joined, new Int32Array(length));
     this.#invited = grown(this.#invited, new Int32Array(length));
   }
+}
+
+function raise(column: Float64Array, index: number, value: number): void {
+  if (value > (column[index] ?? 0)) column[index] = value;
 }
 
 function grown<Column extends Float64Array | Int32Array | Uint8Array>(from: Column, to: Column): Column {

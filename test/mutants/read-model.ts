@@ -104,15 +104,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a room that changed leaves those beside it as quiet as before",
     file: "src/store/room-columns.ts",
-    find: "if (position > (this.#changedNear[group] ?? 0)) this.#changedNear[group] = position;",
-    replace: "this.#changedNear[group] ??= position;",
+    find: "raise(this.#changedNear, room >> NEIGHBOUR_BITS, position);",
+    replace: "this.#changedNear[room >> NEIGHBOUR_BITS] ??= position;",
     test: "test/unit/store/room-columns.test.ts",
   },
   {
     name: "news of a room leave its neighbours as far down in lists as before",
     file: "src/store/room-columns.ts",
-    find: "if (activity > (this.#activityNear[group] ?? 0)) this.#activityNear[group] = activity;",
-    replace: "this.#activityNear[group] ??= activity;",
+    find: "raise(this.#activityNear, room >> NEIGHBOUR_BITS, activity);",
+    replace: "this.#activityNear[room >> NEIGHBOUR_BITS] ??= activity;",
     test: "test/unit/store/room-columns.test.ts",
   },
   {
