@@ -56,6 +56,13 @@ export const mutants: readonly Mutant[] = [
     test: "test/service/read-connections.test.ts",
   },
   {
+    name: "what a connection was told waits for the disk",
+    file: "src/store/connections.ts",
+    find: "set_config('synchronous_commit', 'off', true) = 'off'",
+    replace: "true",
+    test: STORED_CONNECTIONS,
+  },
+  {
     name: "what a connection was told stays when it goes",
     file: "src/store/migrations/0027_deltas_of_removed.sql",
     find: "connection = ANY (ARRAY(SELECT connection FROM removed))",

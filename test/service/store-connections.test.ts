@@ -6,6 +6,7 @@ import {
   expireConnections,
   insertChild,
   insertConnection,
+  rebaseConnection,
 } from "../../src/store/connections.ts";
 import type { Queryable, Tx } from "../../src/store/database.ts";
 import { newKey } from "../support/connection-key.ts";
@@ -27,11 +28,11 @@ afterAll(async () => {
 
 let issued = 0;
 /** A new connection with its first answer. What it is told has the positions after its number, in order. */
-async function begun(key = newKey()): Promise<number> {
+async function begun(key = newKey(), queryable: Queryable = db): Promise<number> {
   issued += 10;
   const connection = issued;
   const first = { connection, base: SOMETHING, position: connection + 1, delta: SOMETHING };
-  expect(await insertConnection(db, key, first)).toBe(true);
+  expect(await insertConnection(queryable, key, first)).toBe(true);
   return connection;
 }
 
@@ -132,6 +133,40 @@ describe("what a connection was told", () => {
       all.push(connection);
     }
     expect(await stored(...all)).toEqual({ connections: all.slice(1), told: all.slice(1) });
+  });
+});
+
+describe("nobody waits for the disk", () => {
+  const isWaiting = async (store: (tx: Tx) => Promise<unknown>): Promise<boolean> =>
+    await db.transaction(async (tx) => {
+      await tx.query({ text: "SET LOCAL synchronous_commit = on" });
+      await store(tx);
+      const [row] = await tx.query<{ setting: string }>({
+        text: "SELECT current_setting('synchronous_commit') AS setting",
+      });
+      return row?.setting !== "off";
+    });
+
+  test.each([
+    ["an answer is stored", (tx: Tx, connection: number) => storeSecond(tx, connection)],
+    ["an answer is stored that confirms the one before", (tx: Tx, connection: number) => storeThird(tx, connection)],
+    [
+      "a new base is stored",
+      (tx: Tx, connection: number) => rebaseConnection(tx, connection, { position: connection + 1, state: SOMETHING }),
+    ],
+  ])("where %s", async (_, store) => {
+    const connection = await used();
+    expect(await isWaiting((tx) => store(tx, connection))).toBe(false);
+  });
+
+  test("where a connection begins, and its first answer is used", async () => {
+    const key = newKey();
+    let connection = 0;
+    const begin = async (tx: Tx) => {
+      connection = await begun(key, tx);
+    };
+    expect(await isWaiting(begin)).toBe(false);
+    expect(await isWaiting((tx) => confirmPosition(tx, key, connection, connection + 1))).toBe(false);
   });
 });
 
