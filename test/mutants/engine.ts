@@ -299,6 +299,20 @@ export const mutants: readonly Mutant[] = [
     test: "test/unit/model/neighbours.test.ts",
   },
   {
+    name: "rooms between two ranges stand anywhere",
+    file: "src/engine/lists/list-answers.ts",
+    find: "return head.first === 0 ? head.last + 1 : head.first;",
+    replace: "return head.last + 1;",
+    test: "test/unit/engine/lists.test.ts",
+  },
+  {
+    name: "a window that is not full is in no order",
+    file: "src/engine/lists/newest-rooms.ts",
+    find: "if (size < this.#capacity) this.#makeHeap();",
+    replace: "",
+    test: "test/unit/engine/lists.test.ts",
+  },
+  {
     name: "the room that came first into a full window stays in it",
     file: "src/engine/lists/newest-rooms.ts",
     find: "if (child + 1 < this.#size && this.#standsBehind(child + 1, child)) child++;",

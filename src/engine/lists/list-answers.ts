@@ -30,10 +30,10 @@ export function answerLists(
     newest.reset(wanted === "all" ? view.rooms.size : Math.min(endOf(wanted), view.rooms.size));
     const count = offerListed(filters, view, connection, from);
     const ranges = wanted === "all" ? [{ first: 0, last: newest.size - 1 }] : wanted;
-    const isOrdered = needsWindows || ranges.length > 1 || ranges.some(({ first }) => first > 0);
-    const indexes = newest.indexes(isOrdered);
+    const separate = disjoint(ranges);
+    const indexes = newest.indexes(needsWindows ? 0 : orderedFrom(separate));
     const name = areNamed ? key : undefined;
-    for (const { first, last } of disjoint(ranges)) coverage.coverAll(indexes.subarray(first, last + 1), config, name);
+    for (const { first, last } of separate) coverage.coverAll(indexes.subarray(first, last + 1), config, name);
     answers.set(key, { count, windows: needsWindows ? windowsOf(ranges, indexes, view) : [] });
   }
   return answers;
@@ -124,7 +124,13 @@ const endOf = (ranges: readonly Range[]): number =>
 
 const isEmpty = (range: Range): boolean => range.last < range.first;
 
-/** The same indices as in `ranges`, each in one range only. */
+/** Where the order of rooms begins to matter: those before all stand in the first range, or all in none. */
+const orderedFrom = ([head]: readonly Range[]): number => {
+  if (head === undefined) return Number.POSITIVE_INFINITY;
+  return head.first === 0 ? head.last + 1 : head.first;
+};
+
+/** The same indices as in `ranges`, each in one range only, in order. */
 function disjoint(ranges: readonly Range[]): readonly Range[] {
   const result: Range[] = [];
   let next = 0;

@@ -1,6 +1,7 @@
 /**
  * The most recent of the rooms that are offered, in columns: no object is made for a room. A bounded heap with the oldest room
- * on top: of an account of 10,000 rooms nearly all cost one comparison with that, and none is sorted. Reused from list to list.
+ * on top: of an account of 10,000 rooms nearly all cost one comparison with that, and only those are put in order whose order is
+ * asked for. Reused from list to list.
  */
 export class NewestRooms {
   #capacity = 0;
@@ -36,12 +37,21 @@ export class NewestRooms {
     if (activity >= this.#least) this.#take(index, room, activity);
   }
 
-  /** Their indexes in the reader's rooms, newest first when `isOrdered`, else in any order. */
-  indexes(isOrdered: boolean): Int32Array {
-    const indexes = this.#indexes.subarray(0, this.#size);
-    if (!isOrdered) return indexes;
-    const order = Int32Array.from(indexes.keys()).sort((a, b) => (this.#standsBehind(a, b) ? 1 : -1));
-    return order.map((slot) => indexes[slot] ?? 0);
+  /**
+   * Their indexes in the reader's rooms: the newest `from` in any order, then the others, newest first. Valid until the next reset,
+   * before which nothing more can be offered.
+   */
+  indexes(from: number): Int32Array {
+    const { size } = this;
+    if (size < this.#capacity) this.#makeHeap();
+    // What is taken from the top, the oldest first, fills the end.
+    while (this.#size > Math.max(from, 1)) {
+      this.#size -= 1;
+      this.#swap(0, this.#size);
+      this.#sink(0);
+    }
+    this.#size = size;
+    return this.#indexes.subarray(0, size);
   }
 
   #take(index: number, room: number, activity: number): void {
