@@ -6,7 +6,7 @@ import type { Queryable } from "./database.ts";
 import { chunksOf, toReadEvent, toStateEvent } from "./event-rows.ts";
 import { HotRoom, type HotRoomNews, MAX_TAIL_EVENTS } from "./hot-room.ts";
 import { selectMembers, selectNamedMembers } from "./member-selects.ts";
-import { selectAppended, selectBatchState, selectState, selectTails } from "./room-selects.ts";
+import { selectAppended, selectBatchState, selectNewest, selectState } from "./room-selects.ts";
 
 /** Events read of a room that becomes hot, at least; lists ask for one or two. Larger: what no timeline shows is read as well. */
 const MIN_TAIL_EVENTS = 8;
@@ -210,7 +210,7 @@ async function loadHotRooms(
   const tailsWanted = [...events].map(([room, count]) => ({ room, count }));
   const asked = tailsWanted.flatMap(({ room }) => (members.get(room) ?? []).map((userId) => ({ room, userId })));
   const [tails, state, named] = await Promise.all([
-    selectTails(db, tailsWanted, undefined),
+    selectNewest(db, tailsWanted),
     selectState(db, [...events.keys()]),
     selectNamedMembers(db, tailsWanted, asked),
   ]);

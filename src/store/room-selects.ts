@@ -6,13 +6,14 @@ import type { Queryable } from "./database.ts";
 import { EVENT_COLUMNS, type EventRow, type TimelineRow } from "./event-rows.ts";
 
 /** Of an event in a timeline: what it says beside {@link EVENT_COLUMNS}. */
-const TIMELINE_COLUMNS = `${EVENT_COLUMNS}, e.order_key, e.chunk, e.visibility, e.batch, c.position`;
+const PLACED_COLUMNS = `${EVENT_COLUMNS}, e.order_key, e.chunk, e.visibility, e.batch`;
+const TIMELINE_COLUMNS = `${PLACED_COLUMNS}, c.position`;
 /** Of a row `t` with these columns. */
 const WITH_CHUNK_AND_TOKENS = `t.*, ch.attested_for, ch.continues, ch.is_start, bt.token AS token_before,
   rt.token AS token_after`;
 // The limit keeps the planner from reading all chunks once for every room, while there are few.
-const CHUNK_AND_TOKENS = `
-   CROSS JOIN LATERAL (SELECT * FROM chunks WHERE chunks.chunk = t.chunk LIMIT 1) AS ch
+const CHUNK = "CROSS JOIN LATERAL (SELECT * FROM chunks WHERE chunks.chunk = t.chunk LIMIT 1) AS ch";
+const CHUNK_AND_TOKENS = `${CHUNK}
     LEFT JOIN batch_tokens AS bt ON bt.room = t.room AND bt.order_key = t.order_key
     LEFT JOIN response_tokens AS rt ON rt.batch = t.batch`;
 
@@ -27,6 +28,36 @@ const SELECT_TAILS = `
           ORDER BY e.order_key DESC
           LIMIT w.count) AS t ${CHUNK_AND_TOKENS}`;
 
+// Whole batches and chunks stand at the end of a room, so what belongs to them is looked up after the limit, where it is found once
+// for all their events; and of the tokens that stand before events, the end has no more than the newest ones.
+const SELECT_NEWEST = `
+  SELECT t.*, c.position, ch.attested_for, ch.continues, ch.is_start, rt.token AS token_after,
+         bt.tokens[array_position(bt.order_keys, t.order_key)] AS token_before
+    FROM unnest($1::int[], $2::int[]) AS w (room, count)
+   CROSS JOIN LATERAL (
+         SELECT array_agg(order_key) AS order_keys, array_agg(token) AS tokens
+           FROM (SELECT order_key, token FROM batch_tokens WHERE room = w.room ORDER BY order_key DESC LIMIT w.count) AS newest
+         ) AS bt
+   CROSS JOIN LATERAL (
+         SELECT ${PLACED_COLUMNS}
+           FROM events AS e
+          WHERE e.room = w.room AND e.order_key IS NOT NULL
+          ORDER BY e.order_key DESC
+          LIMIT w.count) AS t
+   CROSS JOIN LATERAL (SELECT position FROM changes WHERE changes.batch = t.batch LIMIT 1) AS c
+   ${CHUNK}
+    LEFT JOIN response_tokens AS rt ON rt.batch = t.batch`;
+
+/** Newest events of rooms, in no order. */
+export async function selectNewest(
+  db: Queryable,
+  wanted: readonly { readonly room: RoomNid; readonly count: number }[],
+): Promise<readonly TimelineRow[]> {
+  if (wanted.length === 0) return [];
+  const values = [wanted.map(({ room }) => room), wanted.map(({ count }) => count)];
+  return await db.query<TimelineRow>({ name: "select-newest", text: SELECT_NEWEST, values });
+}
+
 /** The largest order key there can be. */
 const END_OF_ROOM = Number.MAX_SAFE_INTEGER;
 
@@ -34,14 +65,14 @@ const END_OF_ROOM = Number.MAX_SAFE_INTEGER;
 export async function selectTails(
   db: Queryable,
   wanted: readonly { readonly room: RoomNid; readonly count: number; readonly upToOrderKey?: number | undefined }[],
-  to: StreamPosition | undefined,
+  to: StreamPosition,
 ): Promise<readonly TimelineRow[]> {
   if (wanted.length === 0) return [];
   const values = [
     wanted.map(({ room }) => room),
     wanted.map(({ count }) => count),
     wanted.map(({ upToOrderKey }) => upToOrderKey ?? END_OF_ROOM),
-    to ?? Number.MAX_SAFE_INTEGER,
+    to,
   ];
   return await db.query<TimelineRow>({ name: "select-tails", text: SELECT_TAILS, values });
 }

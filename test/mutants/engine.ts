@@ -319,4 +319,11 @@ export const mutants: readonly Mutant[] = [
     replace: "",
     test: "test/unit/engine/lists.test.ts",
   },
+  {
+    name: "of the tokens in a room's end only the newest is known",
+    file: "src/store/room-selects.ts",
+    find: "ORDER BY order_key DESC LIMIT w.count) AS newest",
+    replace: "ORDER BY order_key DESC LIMIT 1) AS newest",
+    test: "test/service/read-rooms.test.ts",
+  },
 ];

@@ -254,7 +254,7 @@ test("rooms and members that are learnt count towards the budget", async () => {
   await readAll();
   readDb.asked();
   await readAll();
-  expect(readDb.asked()).toContain("select-tails");
+  expect(readDb.asked()).toContain("select-newest");
 });
 
 test("of a room in memory, state is read again when a change says that it changed", async () => {

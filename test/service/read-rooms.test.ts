@@ -3,7 +3,9 @@ import type { RoomNid, UserId } from "../../src/model/ids.ts";
 import type { RoomData, RoomReads, StateSelector } from "../../src/model/room-reads.ts";
 import type { StoredEvent } from "../../src/model/stored-event.ts";
 import type { StreamPosition } from "../../src/model/stream-position.ts";
+import type { TimelineRow } from "../../src/store/event-rows.ts";
 import { RoomReader } from "../../src/store/room-reader.ts";
+import { selectNewest, selectTails } from "../../src/store/room-selects.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type ReadProcess, startReadProcess } from "../support/read-process.ts";
 import { StoredWorld, type StreamUser, timeline, type WireEvent } from "../support/stored-world.ts";
@@ -78,6 +80,23 @@ const select = (type?: string, stateKey?: string): StateSelector => ({ type, sta
 const messages = (world: StoredWorld, count: number, sender = bob) =>
   Array.from({ length: count }, () => world.message(sender));
 
+test("the newest events of a room are the same whether all of it is asked for or what there is at a position", async () => {
+  const { world, alice, roomId, room } = await newWorld();
+  for (let part = 0; part < 5; part++) {
+    const events = messages(world, 1 + (part % 3));
+    await world.store(alice, {
+      join: { [roomId]: { timeline: { events, limited: part % 2 === 0, prev_batch: `p${part}` } } },
+    });
+  }
+  const to = await own.caughtUp();
+  const inOrder = (rows: readonly TimelineRow[]) => rows.toSorted((a, b) => a.order_key - b.order_key);
+  for (let count = 1; count <= 12; count++) {
+    const newest = inOrder(await selectNewest(db, [{ room, count }]));
+    expect(newest).toEqual(inOrder(await selectTails(db, [{ room, count }], to)));
+    expect(newest).toHaveLength(count);
+  }
+});
+
 test("the newest events come oldest first, with the tokens around them", async () => {
   const { world, alice, roomId, room } = await newWorld();
   const batches = [messages(world, 2), messages(world, 1)];
@@ -138,7 +157,7 @@ test("more events than a room keeps in memory at first are read once", async () 
   readDb.asked();
   const { timeline: first } = await read(alice, room, { timelineEvents: 90 });
   expect(idsOf(first)).toEqual(idsIn(events.slice(-90)));
-  expect(readDb.asked()).toContain("select-tails");
+  expect(readDb.asked()).toContain("select-newest");
   const { timeline: second } = await read(alice, room, { timelineEvents: 90 });
   expect(idsOf(second)).toEqual(idsOf(first));
   expect(readDb.asked()).toEqual([]);
@@ -159,9 +178,9 @@ test("a room that many ask for at the same time is read once, and again when tha
   readDb.asked();
   const all = await Promise.all(Array.from({ length: 50 }, () => read(alice, room, { timelineEvents: 3 })));
   expect(new Set(all.map(({ timeline: found }) => idsOf(found).join())).size).toBe(1);
-  expect(readDb.asked().filter((name) => name === "select-tails")).toHaveLength(1);
+  expect(readDb.asked().filter((name) => name === "select-newest")).toHaveLength(1);
   own.memory.hotRooms.clear();
-  readDb.fail("select-tails", 1);
+  readDb.fail("select-newest", 1);
   const [failed, other] = await Promise.allSettled([
     read(alice, room, { timelineEvents: 3 }),
     read(alice, room, { timelineEvents: 3 }),

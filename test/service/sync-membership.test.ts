@@ -123,7 +123,7 @@ test.each(ways)("a kick that is stored while the room is read keeps back what ca
 test("a kick and what came after it, stored while a room is read that was in nobody's memory, stay back", async () => {
   const { pos } = await world.sync(alice, bySubscription());
   await world.restart();
-  const isRead = world.db.hold("select-tails");
+  const isRead = world.db.hold("select-newest");
   await kimBrings(message());
   await world.caughtUp();
   const asking = world.sync(alice, { ...bySubscription(), pos });

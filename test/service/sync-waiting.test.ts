@@ -116,7 +116,7 @@ test("a message that is stored between the reading and the waiting ends the wait
   await newRoom();
   await world.caughtUp();
   // A room that this process has not in memory yet is read, and the answer is held there.
-  const isRead = world.db.hold("select-tails");
+  const isRead = world.db.hold("select-newest");
   const subscribed = { ...lists({ pos, timeoutMs: LONG_MS }) };
   const answer = world.sync(alice, subscribed);
   const letGo = await isRead;
@@ -204,7 +204,7 @@ test("of a client that has gone nothing is saved", async () => {
   const answer = world.sync(alice, lists({ pos, timeoutMs: LONG_MS }), left.signal);
   await world.waiting();
   const before = await connectionRows();
-  const isRead = world.db.hold("select-tails");
+  const isRead = world.db.hold("select-newest");
   await newRoom();
   await world.caughtUp();
   const letGo = await isRead;

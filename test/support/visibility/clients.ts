@@ -15,7 +15,15 @@ export const WISHES = ["all", "lazy", "some"] as const;
 
 /** Statements of an answer, after any of which it may stand still. */
 export const STATEMENTS = [
-  ...["reader-rooms", "select-state", "select-tails", "select-all-members", "select-members", "select-heroes"],
+  ...[
+    "reader-rooms",
+    "select-state",
+    "select-newest",
+    "select-tails",
+    "select-all-members",
+    "select-members",
+    "select-heroes",
+  ],
   ...["select-own-members", "select-deltas", "select-transaction-ids", "select-moved"],
   ...["own-receipts", "receipts-on-events", "changed-receipts", "select-typing"],
 ] as const;
