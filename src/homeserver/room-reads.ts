@@ -1,6 +1,6 @@
 import type { Agent, Dispatcher } from "undici";
 import { JsonLimitError, JsonSyntaxError } from "../lib/json-errors.ts";
-import type { PathPattern } from "../lib/json-patterns.ts";
+import { compilePatterns, type PatternNode } from "../lib/json-patterns.ts";
 import { JsonSplitter } from "../lib/json-splitter.ts";
 import { parseJson } from "../lib/json-value.ts";
 import type { RoomId } from "../model/ids.ts";
@@ -45,9 +45,9 @@ export interface RoomReads {
  */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
-const PAGE: readonly PathPattern[] = [["chunk", "*"], ["start"], ["end"]];
-const LIST: readonly PathPattern[] = [["*"]];
-const CHUNK: readonly PathPattern[] = [["chunk", "*"]];
+const PAGE = compilePatterns([["chunk", "*"], ["start"], ["end"]]);
+const LIST = compilePatterns([["*"]]);
+const CHUNK = compilePatterns([["chunk", "*"]]);
 
 export function roomReads(agent: Agent, base: BaseUrl, timeoutMs: number): RoomReads {
   const get = (call: ReadCall, path: string) => getAsUser(agent, base, { ...call, path, timeoutMs });
@@ -93,7 +93,7 @@ async function split(
   { signal }: ReadCall,
   { body }: Dispatcher.ResponseData,
   what: string,
-  patterns: readonly PathPattern[],
+  patterns: PatternNode,
   onValue: (pattern: number, raw: Buffer) => void,
   afterPiece: () => Promise<void> = async () => undefined,
 ): Promise<void> {

@@ -20,8 +20,11 @@ interface Pattern {
   readonly path: PathPattern;
 }
 
-/** The tree of all patterns, its root. No place may be a value twice, nor may anything match at or below a value. */
-export function compilePatterns(values: readonly PathPattern[], containers: readonly PathPattern[]): PatternNode {
+/**
+ * The tree of all patterns, its root; made once for all bodies of a kind. No place may be a value twice, nor may anything match at or
+ * below a value.
+ */
+export function compilePatterns(values: readonly PathPattern[], containers: readonly PathPattern[] = []): PatternNode {
   const patterns = [
     ...values.map((path, index) => ({ isValue: true, index, path })),
     ...containers.map((path, index) => ({ isValue: false, index, path })),

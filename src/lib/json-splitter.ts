@@ -20,7 +20,7 @@ import {
   STEPS,
 } from "./json-grammar.ts";
 import { keyText } from "./json-key.ts";
-import { compilePatterns, type PathPattern, type PatternNode } from "./json-patterns.ts";
+import type { PatternNode } from "./json-patterns.ts";
 import { JsonSpan } from "./json-span.ts";
 import { JsonTrail } from "./json-trail.ts";
 
@@ -38,16 +38,17 @@ const DEFAULT_MAX_KEY_BYTES = 65_536;
 const DEFAULT_MAX_VALUE_BYTES = 64 * 1024 * 1024;
 
 export interface SplitterOptions {
-  /** Paths whose values, of any kind, are handed out raw. Nothing else may match at or below such a path. */
-  readonly patterns: readonly PathPattern[];
+  /**
+   * Of values, of any kind, that are handed out raw, and of containers (objects and arrays) whose begin and end is told. A scalar
+   * where a container may be is not told.
+   */
+  readonly patterns: PatternNode;
   /**
    * The bytes of one value as in the body, without white space around them, in memory of its own. `path` has the decoded
    * keys and the indices and belongs to the receiver too. Values come as they are read: what comes after may still prove
    * the body broken, and of members with the same key all are handed out, in order.
    */
   onValue(pattern: number, path: readonly (string | number)[], raw: Buffer): void;
-  /** Objects and arrays whose begin and end is told. A scalar at such a path is not told. */
-  readonly containers?: readonly PathPattern[];
   onOpen?(pattern: number, path: readonly (string | number)[], kind: "object" | "array"): void;
   onClose?(pattern: number, path: readonly (string | number)[]): void;
   /** {@link DEFAULT_MAX_DEPTH} */
@@ -88,7 +89,7 @@ export class JsonSplitter {
     this.#maxDepth = options.maxDepth ?? DEFAULT_MAX_DEPTH;
     this.#key = new JsonSpan("maxKeyBytes", options.maxKeyBytes ?? DEFAULT_MAX_KEY_BYTES);
     this.#value = new JsonSpan("maxValueBytes", options.maxValueBytes ?? DEFAULT_MAX_VALUE_BYTES);
-    this.#trail = new JsonTrail(compilePatterns(options.patterns, options.containers ?? []));
+    this.#trail = new JsonTrail(options.patterns);
   }
 
   write(chunk: Uint8Array): void {

@@ -5,6 +5,7 @@ import { InvariantError } from "../../src/lib/invariant.ts";
 import { JsonSyntaxError } from "../../src/lib/json-errors.ts";
 import { membersOf, withMember, withoutMembers } from "../../src/lib/json-members.ts";
 import type { PathPattern } from "../../src/lib/json-patterns.ts";
+import { compilePatterns } from "../../src/lib/json-patterns.ts";
 import { JsonSplitter } from "../../src/lib/json-splitter.ts";
 
 const RUNS = { numRuns: 1000 };
@@ -167,8 +168,7 @@ function expected(node: Tree, { values, containers }: Patterns, path: Path = [])
 function split(body: Buffer, { values, containers }: Patterns, sizes: readonly number[]): Told[] {
   const told: (Exclude<Told, readonly ["value", ...unknown[]]> | readonly ["value", number, Path, Buffer])[] = [];
   const splitter = new JsonSplitter({
-    patterns: values,
-    containers,
+    patterns: compilePatterns(values, containers),
     onValue: (index, path, raw) => told.push(["value", index, path, raw]),
     onOpen: (index, path, kind) => told.push(["open", index, path, kind]),
     onClose: (index, path) => told.push(["close", index, path]),

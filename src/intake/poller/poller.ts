@@ -1,3 +1,4 @@
+import { abortOnce } from "../../lib/abort-once.ts";
 import { microseconds } from "../../lib/clock.ts";
 import { errorOf } from "../../lib/error-of.ts";
 import { JsonLimitError, JsonSyntaxError } from "../../lib/json-errors.ts";
@@ -169,7 +170,7 @@ export class Poller {
     const intake = new ResponseIntake(context, store, events);
     const body = await this.#ask(request);
     request.isAnswered();
-    this.#first.begins.abort();
+    abortOnce(this.#first.begins);
     let told: Arrived = { bytes: 0, rooms: 0 };
     const tell = asked.since === undefined;
     for await (const chunk of body) {
@@ -177,7 +178,7 @@ export class Poller {
       if (tell) told = this.#tellProgress(intake.arrived, told);
     }
     const taken = await intake.end();
-    this.#first.ends.abort();
+    abortOnce(this.#first.ends);
     this.#goOn(taken, { ...asked, startedMs, toldUpTo: context.source.storedBefore });
     request.isStored();
   }

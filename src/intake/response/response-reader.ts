@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { compilePatterns } from "../../lib/json-patterns.ts";
 import { JsonSplitter } from "../../lib/json-splitter.ts";
 import { isJsonObject, isStorableText, parseJson } from "../../lib/json-value.ts";
 import { isRoomId, type RoomId } from "../../model/ids.ts";
@@ -78,6 +79,8 @@ const ROOM_PATTERNS = [
 
 const CONTAINERS = [ROOM, [...ROOM, "state_after"], [...ROOM, "org.matrix.msc4222.state_after"], ACCOUNT_DATA] as const;
 
+const PATTERNS = compilePatterns([...TOP_PATTERNS, ...ROOM_PATTERNS], CONTAINERS);
+
 const isSectionKind = (kind: unknown): kind is SectionKind =>
   kind === "join" || kind === "invite" || kind === "knock" || kind === "leave";
 
@@ -104,8 +107,7 @@ export class ResponseReader {
   constructor(receiver: ResponseReceiver) {
     this.#receiver = receiver;
     this.#splitter = new JsonSplitter({
-      patterns: [...TOP_PATTERNS, ...ROOM_PATTERNS],
-      containers: CONTAINERS,
+      patterns: PATTERNS,
       onValue: (_pattern, path, raw) => this.#value(path, asUtf8(raw)),
       onOpen: (_pattern, path, kind) => this.#open(path, kind),
       onClose: (_pattern, path) => this.#close(path),

@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { InvariantError } from "../../../src/lib/invariant.ts";
 import { JsonLimitError, JsonSyntaxError } from "../../../src/lib/json-errors.ts";
+import { compilePatterns } from "../../../src/lib/json-patterns.ts";
 import { DEFAULT_MAX_DEPTH, JsonSplitter, type SplitterOptions } from "../../../src/lib/json-splitter.ts";
 
 type Limits = Pick<SplitterOptions, "maxDepth" | "maxKeyBytes" | "maxValueBytes">;
@@ -15,8 +16,7 @@ function told(
   const lines: string[] = [];
   const name = (path: readonly (string | number)[]): string => path.join("/");
   const splitter = new JsonSplitter({
-    patterns: patterns.map(pathOf),
-    containers: containers.map(pathOf),
+    patterns: compilePatterns(patterns.map(pathOf), containers.map(pathOf)),
     onValue: (index, path, raw) => lines.push(`${index} ${name(path)} = ${raw.toString()}`),
     onOpen: (index, path, kind) => lines.push(`${index} ${name(path)} opens ${kind}`),
     onClose: (index, path) => lines.push(`${index} ${name(path)} closes`),
@@ -265,7 +265,10 @@ test("a large value in many chunks comes out whole", () => {
 
 test("a value is handed out as soon as its last byte is known, in memory that holds nothing else", () => {
   const values: Buffer[] = [];
-  const splitter = new JsonSplitter({ patterns: [["*"]], onValue: (_index, _path, raw) => values.push(raw) });
+  const splitter = new JsonSplitter({
+    patterns: compilePatterns([["*"]]),
+    onValue: (_index, _path, raw) => values.push(raw),
+  });
   splitter.write(Buffer.from('["a",1'));
   expect(values.map(String)).toEqual(['"a"']);
   splitter.write(Buffer.from(",{"));
@@ -275,24 +278,27 @@ test("a value is handed out as soon as its last byte is known, in memory that ho
 });
 
 test("a splitter that failed, ended or is at work takes no bytes", () => {
-  const failed = new JsonSplitter({ patterns: [], onValue: () => {} });
+  const failed = new JsonSplitter({ patterns: compilePatterns([]), onValue: () => {} });
   expect(() => failed.write(Buffer.from("}"))).toThrow(JsonSyntaxError);
   expect(() => failed.write(Buffer.from("{}"))).toThrow(InvariantError);
   expect(() => failed.end()).toThrow(InvariantError);
 
-  const ended = new JsonSplitter({ patterns: [], onValue: () => {} });
+  const ended = new JsonSplitter({ patterns: compilePatterns([]), onValue: () => {} });
   ended.write(Buffer.from("{}"));
   ended.end();
   expect(() => ended.end()).toThrow(InvariantError);
   expect(() => ended.write(Buffer.from(" "))).toThrow(InvariantError);
 
-  const atWork: JsonSplitter = new JsonSplitter({ patterns: [[]], onValue: () => atWork.write(Buffer.from(" ")) });
+  const atWork: JsonSplitter = new JsonSplitter({
+    patterns: compilePatterns([[]]),
+    onValue: () => atWork.write(Buffer.from(" ")),
+  });
   expect(() => atWork.write(Buffer.from("{}"))).toThrow(InvariantError);
 });
 
 test("the error of a receiver reaches the writer and ends the splitter", () => {
   const splitter = new JsonSplitter({
-    patterns: [["a"]],
+    patterns: compilePatterns([["a"]]),
     onValue: () => {
       throw new RangeError("too old");
     },
