@@ -5,12 +5,13 @@ import { BEFORE_ALL, type StreamPosition } from "../model/stream-position.ts";
 import type { Database, Queryable } from "./database.ts";
 import { lockDevices } from "./device-stream.ts";
 import { drawBatches, publishChanges } from "./publish.ts";
+import { NO_WAIT_FOR_DISK } from "./statement.ts";
 
 // What is lost with a crash of the server comes once more with the client's next request, which says the same again.
 const DELETE_TO_DEVICE = `
   WITH head AS (
     SELECT device_nid, sequence, acknowledged
-      FROM to_device_heads, set_config('synchronous_commit', 'off', true) WHERE device_nid = $1 FOR NO KEY UPDATE
+      FROM to_device_heads WHERE device_nid = $1 AND ${NO_WAIT_FOR_DISK} FOR NO KEY UPDATE
   ), gone AS (
     DELETE FROM to_device_messages AS m USING head AS h WHERE m.device_nid = h.device_nid AND m.sequence <= $2
     RETURNING m.sequence
@@ -83,8 +84,8 @@ export async function renumberToDevice(
 }
 
 const NOTE_LISTS = `
-  UPDATE devices SET lists_told = $2 FROM set_config('synchronous_commit', 'off', true)
-   WHERE device_nid = $1 AND lists_told < $2`;
+  UPDATE devices SET lists_told = $2
+   WHERE device_nid = $1 AND lists_told < $2 AND ${NO_WAIT_FOR_DISK}`;
 
 /** The client has all changes of device lists up to a position. */
 export async function noteListsTold(db: Queryable, device: DeviceNid, upTo: StreamPosition): Promise<void> {

@@ -1,5 +1,6 @@
 import type { DeviceId, UserNid } from "../model/ids.ts";
 import type { Queryable } from "./database.ts";
+import { NO_WAIT_FOR_DISK } from "./statement.ts";
 
 /** A connection is (user, device, conn_id), never a token. */
 export interface ConnectionKey {
@@ -12,12 +13,6 @@ export interface ConnectionKey {
 /** One text for each key, and no other key's. `pos` is made with it: a change makes every `pos` unknown. */
 export const textOfKey = ({ userNid, deviceId, connId }: ConnectionKey): string =>
   JSON.stringify([userNid, deviceId, connId]);
-
-/**
- * A condition that always holds: the transaction commits without waiting for the disk. As something to select from, it would cost
- * one of these statements a tenth of its time.
- */
-const NO_WAIT_FOR_DISK = "set_config('synchronous_commit', 'off', true) = 'off'";
 
 const USE_CONNECTION = `SELECT use_connection($1, $2, $3, $4, $5) AS before`;
 

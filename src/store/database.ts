@@ -4,7 +4,7 @@ import { connectionSettings, connector } from "./connect.ts";
 import { typedError } from "./database-errors.ts";
 import { listen } from "./listen.ts";
 import { openSessionLock, type SessionLock } from "./session-lock.ts";
-import { type Query, runStatement } from "./statement.ts";
+import { NO_WAIT_FOR_DISK, type Query, runStatement } from "./statement.ts";
 import { type Ending, runTransaction, type TransactionMode } from "./transaction.ts";
 
 /**
@@ -68,7 +68,7 @@ const MIN_POOL_SIZE = 3;
 const WAIT_FOR_CONNECTION_MS: Readonly<Record<Lane, number>> = { live: 10_000, read: 10_000, bulk: 60_000 };
 
 // Who listens may be told late or not at all: nobody waits for the disk, where all that was written since is flushed as well.
-const NOTIFY = "SELECT pg_notify($1, $2) FROM set_config('synchronous_commit', 'off', true)";
+const NOTIFY = `SELECT pg_notify($1, $2) WHERE ${NO_WAIT_FOR_DISK}`;
 
 /** Opens the pools. Connects on the first query only. */
 export function openDatabase(options: DatabaseOptions): Database {

@@ -5,6 +5,7 @@ import type { Database, Queryable } from "./database.ts";
 import type { DeviceClaim } from "./device-stream.ts";
 import { drawBatches, publishChanges } from "./publish.ts";
 import { SESSION_LOCK_CLASS } from "./session-lock.ts";
+import { NO_WAIT_FOR_DISK } from "./statement.ts";
 
 /** Channel on which a process that serves clients says that a device wants to be polled; the payload is its number. */
 export const DEVICES_CHANNEL = "slidecar_devices";
@@ -59,8 +60,8 @@ interface StandingRow {
 // Says nothing that would be missed after a crash of the server: nobody waits for the disk.
 const SEE_DEVICE = `
   UPDATE devices AS d SET wanted_at = now(), forwarded_for = $4, user_agent = $5
-    FROM users AS u, set_config('synchronous_commit', 'off', true)
-   WHERE u.user_id = $1 AND d.user_nid = u.user_nid AND d.device_id = $2 AND d.token IS NOT NULL AND d.token_hash = $3
+    FROM users AS u
+   WHERE ${NO_WAIT_FOR_DISK} AND u.user_id = $1 AND d.user_nid = u.user_nid AND d.device_id = $2 AND d.token IS NOT NULL AND d.token_hash = $3
   RETURNING ${STANDING}`;
 
 const MEET_DEVICE = `

@@ -5,17 +5,18 @@ import type { StreamPosition } from "../model/stream-position.ts";
 import type { Queryable } from "./database.ts";
 import { EVENT_COLUMNS, type EventRow, type TimelineRow } from "./event-rows.ts";
 
-/** Of an event in a timeline: what it says beside {@link EVENT_COLUMNS}. */
+/** Of an event in a timeline: what itself says beside {@link EVENT_COLUMNS}, and with it when it was learnt. */
 const PLACED_COLUMNS = `${EVENT_COLUMNS}, e.order_key, e.chunk, e.visibility, e.batch`;
 const TIMELINE_COLUMNS = `${PLACED_COLUMNS}, c.position`;
 /** Of a row `t` with these columns. */
-const WITH_CHUNK_AND_TOKENS = `t.*, ch.attested_for, ch.continues, ch.is_start, bt.token AS token_before,
-  rt.token AS token_after`;
+const WITH_CHUNK = "t.*, ch.attested_for, ch.continues, ch.is_start, rt.token AS token_after";
+const WITH_CHUNK_AND_TOKENS = `${WITH_CHUNK}, bt.token AS token_before`;
 // The limit keeps the planner from reading all chunks once for every room, while there are few.
-const CHUNK = "CROSS JOIN LATERAL (SELECT * FROM chunks WHERE chunks.chunk = t.chunk LIMIT 1) AS ch";
-const CHUNK_AND_TOKENS = `${CHUNK}
-    LEFT JOIN batch_tokens AS bt ON bt.room = t.room AND bt.order_key = t.order_key
+const CHUNK = `
+   CROSS JOIN LATERAL (SELECT * FROM chunks WHERE chunks.chunk = t.chunk LIMIT 1) AS ch
     LEFT JOIN response_tokens AS rt ON rt.batch = t.batch`;
+const CHUNK_AND_TOKENS = `${CHUNK}
+    LEFT JOIN batch_tokens AS bt ON bt.room = t.room AND bt.order_key = t.order_key`;
 
 const SELECT_TAILS = `
   SELECT ${WITH_CHUNK_AND_TOKENS}
@@ -31,7 +32,7 @@ const SELECT_TAILS = `
 // Whole batches and chunks stand at the end of a room, so what belongs to them is looked up after the limit, where it is found once
 // for all their events; and of the tokens that stand before events, the end has no more than the newest ones.
 const SELECT_NEWEST = `
-  SELECT t.*, c.position, ch.attested_for, ch.continues, ch.is_start, rt.token AS token_after,
+  SELECT ${WITH_CHUNK}, c.position,
          bt.tokens[array_position(bt.order_keys, t.order_key)] AS token_before
     FROM unnest($1::int[], $2::int[]) AS w (room, count)
    CROSS JOIN LATERAL (
@@ -44,9 +45,7 @@ const SELECT_NEWEST = `
           WHERE e.room = w.room AND e.order_key IS NOT NULL
           ORDER BY e.order_key DESC
           LIMIT w.count) AS t
-   CROSS JOIN LATERAL (SELECT position FROM changes WHERE changes.batch = t.batch LIMIT 1) AS c
-   ${CHUNK}
-    LEFT JOIN response_tokens AS rt ON rt.batch = t.batch`;
+   CROSS JOIN LATERAL (SELECT position FROM changes WHERE changes.batch = t.batch LIMIT 1) AS c ${CHUNK}`;
 
 /** Newest events of rooms, in no order. */
 export async function selectNewest(

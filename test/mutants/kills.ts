@@ -57,7 +57,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "what a connection was told waits for the disk",
-    file: "src/store/connections.ts",
+    file: "src/store/statement.ts",
     find: "set_config('synchronous_commit', 'off', true) = 'off'",
     replace: "true",
     test: STORED_CONNECTIONS,
